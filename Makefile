@@ -1,0 +1,29 @@
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+BIN := .venv/bin
+WITH_VENV = PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: run test lint format
+
+run: .venv/.installed
+	$(WITH_VENV) snakemake --cores $(CORES)
+
+test: lint
+	$(WITH_VENV) pytest -n 2
+
+lint: .venv/.installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: .venv/.installed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt workflow
+
+.venv/.installed: requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	touch $@

@@ -1,0 +1,28 @@
+"""Rule compose: compose a study with Hydra, check it as far as can be without training, and write its config.yaml."""
+
+import argparse
+from pathlib import Path
+
+from sidewinder import errors_in_one_line
+from sidewinder.config import compose_study
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", help="name of the study: configs/study/<name>.yaml, and results/<name>")
+    parser.add_argument("output", type=Path, help="config.yaml to write")
+    parser.add_argument("--overrides", nargs="*", default=[], help="Hydra overrides, e.g. study.n_trials=100")
+    parser.add_argument("--config-dirs", nargs="*", default=[], type=Path, help="more directories of Hydra configs")
+    arguments = parser.parse_args()
+    with errors_in_one_line():
+        config = compose_study(arguments.study, arguments.overrides, arguments.config_dirs)
+        # Imported late: SB3 and Optuna take a second, which a mistake above need not cost.
+        from sidewinder.checks import check
+        from sidewinder.results import write_atomically
+
+        check(config)
+        write_atomically(arguments.output, config.dump())
+
+
+if __name__ == "__main__":
+    main()

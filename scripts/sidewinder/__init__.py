@@ -1,0 +1,21 @@
+"""Reproducible hyperparameter tuning of Stable-Baselines3 agents: what the scripts of the workflow share."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__version__ = "0.1.0"
+
+
+class SidewinderError(Exception):
+    """A mistake of the user's or a broken file, said in one line: which file, which key, what was found and what is
+    accepted."""
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Turn a `SidewinderError` into its line on stderr and exit code 1; other exceptions keep their traceback."""
+    try:
+        yield
+    except SidewinderError as error:
+        sys.exit(f"error: {error}")

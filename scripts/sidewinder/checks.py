@@ -1,0 +1,59 @@
+"""All that can be wrong with a composed study before anything trains."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from hydra.errors import HydraException
+from hydra.utils import get_method, instantiate
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from sidewinder import SidewinderError, agents, training
+from sidewinder.config import StudyConfig
+from sidewinder.study import make_sampler
+
+
+def check(config: StudyConfig) -> None:
+    """Build the environment, the agent, the sampler and the pruner once, and put each end of each parameter's range
+    and each of its choices into the agent.
+
+    Raises:
+        SidewinderError: One line that names the key, what was found and what is accepted.
+    """
+    try:
+        training.check(config.for_trial({}))
+        for key, distribution in config.space().distributions.items():
+            for value in _samples(distribution):
+                run = config.for_trial({key: value})
+                agents.check(run.agent)
+        _check_sampling(config)
+    except SidewinderError as error:
+        raise SidewinderError(f"study {config.study.name}: {error}") from None
+
+
+def _samples(distribution: BaseDistribution) -> Iterable[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    ends = [distribution.low, distribution.high]
+    if isinstance(distribution, FloatDistribution) and distribution.step is None:
+        # Shows where whole numbers are wanted and the ends happen to be whole.
+        ends.append(distribution.low + 0.381966 * (distribution.high - distribution.low))
+    return ends
+
+
+def _check_sampling(config: StudyConfig) -> None:
+    for section, make in (("sampler", lambda: make_sampler(config, 0)), ("pruner", lambda: instantiate(config.pruner))):
+        try:
+            make()
+        except (HydraException, TypeError, ValueError, KeyError) as error:
+            found = getattr(config, section)
+            cause = error.__cause__ or error
+            raise SidewinderError(f"{section}: found {found} ({str(cause).splitlines()[0]}), accepted: an Optuna {section}") from None
+    if path := config.study.custom_search_space:
+        try:
+            get_method(path)
+        except (HydraException, ImportError, ValueError) as error:
+            raise SidewinderError(
+                f"study.custom_search_space: found {path!r} ({str(error).splitlines()[0]}), "
+                "accepted: package.module.function"
+            ) from None

@@ -1,0 +1,68 @@
+"""What makes a training run repeat bit by bit: derived seeds, one thread, one instruction set. It never trains."""
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import yaml
+
+_LEVELS = {
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_CBWR": "AVX2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    },
+    # MKL promises its AVX2 results on Intel only; COMPATIBLE is the branch that every x86-64 shares.
+    "compatible": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "MKL_CBWR": "COMPATIBLE",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+    },
+    "native": {},
+}
+_PINNED = frozenset().union(*_LEVELS.values())
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def pin(instruction_set: str, threads: int) -> None:
+    """Fix the CPU kernels and threads of numpy, scipy and torch for this process and its children.
+
+    Args:
+        instruction_set: `avx2` (default of the shipped configs), `compatible` (the same bits on every x86-64, about
+            half as fast for wide networks) or `native` (whatever is fastest here; other machines may differ in bits).
+        threads: Threads of a training run; PPO and A2C give other bits for other numbers.
+
+    Raises:
+        KeyError: No such instruction set.
+        RuntimeError: numpy or torch is loaded already, and so past listening.
+    """
+    loaded = {"numpy", "torch"} & sys.modules.keys()
+    if loaded:
+        raise RuntimeError(f"pin() must run before {' and '.join(sorted(loaded))} is imported")
+    for name in _PINNED:
+        os.environ.pop(name, None)
+    os.environ.update(_LEVELS[instruction_set])
+    os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+
+
+def pin_as_configured(config_path: Path) -> None:
+    """`pin` as the `training` section of a config.yaml says, which must be read before anything loads numpy.
+
+    A file that is missing or malformed pins the defaults; whoever loads it next says what is wrong.
+    """
+    try:
+        training = yaml.safe_load(config_path.read_text())["training"]
+        pin(training["instruction_set"], training["threads"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        pin("avx2", 1)
+
+
+def derive_seed(study_seed: int, purpose: str, *indices: int) -> int:
+    """A 32-bit seed that depends on nothing but its arguments, and differs for each of them."""
+    text = "/".join([str(study_seed), purpose, *map(str, indices)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -1,0 +1,121 @@
+"""The files of a trial, which are the truth: what they hold, read and written whole or not at all."""
+
+import json
+import os
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sidewinder import SidewinderError
+
+# Packages whose version can change a result.
+_PACKAGES = ("gymnasium", "numpy", "optuna", "stable-baselines3", "torch")
+
+
+class EvaluationResult(BaseModel):
+    """Undiscounted episode returns at one moment of training, after `step` environment steps."""
+
+    step: int
+    mean_return: float
+    std_return: float
+
+
+class Result(BaseModel):
+    """result.json: all that later trials, tables and figures may use of a trial, and nothing of where or when it ran.
+
+    Attributes:
+        config: Digest of the study's config (`StudyConfig.digest`).
+        state: `complete`; `pruned` by the study's pruner; `failed`, e.g. diverged, with the reason kept.
+        objective: Of the study; None unless complete.
+        params: Optuna parameters by dotted config key, as `sidewinder.search_space` spells them.
+        distributions: Of each parameter, in Optuna's JSON.
+        pruner_attrs: What the study's pruner noted on this trial, e.g. the rungs it reached.
+        bit_exact: False if the training may differ in bits elsewhere (a GPU, the native instruction set).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    number: int
+    config: str
+    state: Literal["complete", "pruned", "failed"]
+    objective: float | None
+    reason: str | None
+    params: dict[str, Any]
+    distributions: dict[str, Any]
+    evaluations: list[EvaluationResult]
+    pruner_attrs: dict[str, Any]
+    seeds: dict[str, int]
+    bit_exact: bool
+    packages: dict[str, str]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a result.json.
+
+        Raises:
+            SidewinderError: It is missing, or not what `save` writes.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise SidewinderError(f"{path}: no such file; run `snakemake` again to train that trial") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"])) or "the whole file"
+            raise SidewinderError(f"{path}: {key}: {first['msg']}; delete the file to train that trial again") from None
+
+    def save(self, path: Path) -> None:
+        """Write it, with the same bytes for the same result."""
+        write_atomically(path, to_json(self.model_dump()))
+
+    def optuna_distributions(self) -> dict[str, BaseDistribution]:
+        """The distributions as Optuna's objects."""
+        return {name: json_to_distribution(json.dumps(raw)) for name, raw in self.distributions.items()}
+
+
+def as_json(distributions: dict[str, BaseDistribution]) -> dict[str, Any]:
+    """Optuna distributions as `Result.distributions` keeps them."""
+    return {name: json.loads(distribution_to_json(distribution)) for name, distribution in distributions.items()}
+
+
+def installed_packages() -> dict[str, str]:
+    """Versions of the packages that results depend on."""
+    return {name: version(name) for name in _PACKAGES}
+
+
+def result_path(study_dir: Path, number: int) -> Path:
+    """Where trial `number` of the study in `study_dir` keeps its result."""
+    return study_dir / "trials" / str(number) / "result.json"
+
+
+def to_json(value: Any) -> str:
+    """Readable JSON with a final newline; refuses NaN, which JSON has not."""
+    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader, or a kill at any moment, finds the old file or the whole new one.
+
+    Raises:
+        SidewinderError: The directory cannot be written.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                temporary.chmod(0o644)
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink()
+                raise
+    except OSError as error:
+        raise SidewinderError(f"{path}: cannot be written ({error.strerror}); accepted: a writable directory") from None

@@ -1,0 +1,156 @@
+"""Search spaces in the syntax of Hydra's Optuna sweeper, as Optuna distributions. It never samples.
+
+The text of each parameter goes through Hydra's own override parser, and becomes the distribution that
+hydra-optuna-sweeper 1.3 makes of it, its quirks included: `range(1,3)` includes 3, `null`, lists and quoted strings in
+`choice(...)` are categories by their text.
+"""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
+from hydra.core.override_parser.types import Override, OverrideType, RangeSweep, Sweep, Transformer
+from hydra.errors import HydraException
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+ACCEPTED = (
+    "choice(a,b,...), range(start,stop[,step]), interval(low,high), int(...), float(...), tag(log, interval(...)), "
+    "shuffle(...) or a plain value"
+)
+
+
+class SearchSpaceError(ValueError):
+    """A parameter that cannot be read; the message says what was found and what is accepted."""
+
+    def __init__(self, key: str, found: str, reason: str) -> None:
+        super().__init__(f"found {found!r} ({reason}), accepted: {ACCEPTED}")
+        self.key = key
+
+
+@dataclass
+class SearchSpace:
+    """What a `params` block says.
+
+    Attributes:
+        distributions: Parameters to search, by dotted config key, in the file's order.
+        fixed: Values to set in the config, by dotted key (a leading `+` adds the key, as in Hydra).
+        deleted: Keys to delete from the config (`~key`), and from the search.
+    """
+
+    distributions: dict[str, BaseDistribution] = field(default_factory=dict)
+    fixed: dict[str, Any] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+
+
+def parse(params: Mapping[str, Any]) -> SearchSpace:
+    """Read a search space, `{key: text or plain YAML value}`.
+
+    Raises:
+        SearchSpaceError: A value is malformed, or says something that Optuna has no distribution for.
+    """
+    space = SearchSpace()
+    for key, raw in params.items():
+        override = _parse_override(key, raw)
+        if override.is_delete():
+            space.deleted.append(override.key_or_group)
+        elif override.is_sweep_override():
+            space.distributions[override.get_key_element()] = _distribution(key, raw, override)
+        else:
+            space.fixed[override.get_key_element()] = override.value()
+    for key in space.deleted:
+        space.distributions.pop(key, None)
+        space.fixed.pop(key, None)
+    return space
+
+
+def parse_value(key: str, value: Any) -> Any:
+    """The config value that an Optuna parameter stands for: `"[64,64]"` is a list, `"null"` is None."""
+    return _parse_override(key, value).value()
+
+
+def grid_values(distribution: BaseDistribution) -> list[Any]:
+    """Every value of a discrete distribution, for a grid search.
+
+    Raises:
+        ValueError: The distribution is continuous.
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    if isinstance(distribution, IntDistribution) and not distribution.log:
+        return list(range(distribution.low, distribution.high + 1, distribution.step))
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        steps = round((distribution.high - distribution.low) / distribution.step)
+        return [distribution.low + i * distribution.step for i in range(steps + 1)]
+    raise ValueError(f"found {distribution}")
+
+
+def from_deprecated(search_space: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Say `hydra.sweeper.search_space` (Hydra 1.1, still read by the 1.3 sweeper) in the grammar of `params`."""
+    return {key: _from_deprecated(key, dict(entry)) for key, entry in search_space.items()}
+
+
+def _from_deprecated(key: str, entry: dict[str, Any]) -> str:
+    kind, log, step = entry.get("type"), entry.get("log", False), entry.get("step")
+    try:
+        if kind == "categorical":
+            return f"choice({','.join(_as_text(choice) for choice in entry['choices'])})"
+        if kind in ("int", "float"):
+            low, high = (int if kind == "int" else float)(entry["low"]), entry["high"]
+            if step is not None and not log:
+                return f"range({low},{high},{step})"
+            return f"tag(log, {kind}(interval({low},{high})))" if log else f"{kind}(interval({low},{high}))"
+    except KeyError as missing:
+        raise SearchSpaceError(key, str(entry), f"{missing} is missing") from None
+    raise SearchSpaceError(key, str(entry), "type must be int, float or categorical")
+
+
+def _as_text(raw: Any) -> str:
+    if raw is None:
+        return "null"
+    return str(raw).lower() if isinstance(raw, bool) else str(raw)
+
+
+@cache
+def _parser() -> OverridesParser:
+    # Hydra 1.3 takes `null` in `k=1,null` but not in `k=choice(1,null)`, where sweeper users write it.
+    functions = create_functions()
+    choices = inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL, annotation=Any)
+    functions.definitions["choice"] = inspect.Signature([choices])
+    return OverridesParser(functions)
+
+
+def _parse_override(key: str, raw: Any) -> Override:
+    text = _as_text(raw)
+    try:
+        return _parser().parse_override(key if key.startswith("~") and raw is None else f"{key}={text}")
+    except HydraException as error:
+        reason = str(error).splitlines()[0].rstrip(".:")
+        raise SearchSpaceError(key, text, reason) from None
+
+
+def _distribution(key: str, raw: Any, override: Override) -> BaseDistribution:
+    sweep = override.value()
+    if not isinstance(sweep, Sweep):
+        raise SearchSpaceError(key, _as_text(raw), "a glob has no values here")
+    if override.type not in (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD):
+        raise SearchSpaceError(key, _as_text(raw), "a deleted key cannot be searched")
+    try:
+        if override.is_interval_sweep():
+            low, high, log = sweep.start, sweep.end, "log" in sweep.tags  # type: ignore[attr-defined]
+            if isinstance(low, int) and isinstance(high, int):
+                return IntDistribution(low, high, log=log)
+            return FloatDistribution(low, high, log=log)
+        if override.is_choice_sweep() or sweep.shuffle:  # type: ignore[attr-defined]
+            # A category has no place in an order, so a shuffle (drawn anew at each reading) changes nothing.
+            sweep.shuffle = False  # type: ignore[attr-defined]
+            return CategoricalDistribution(list(override.sweep_iterator(transformer=Transformer.encode)))
+        assert isinstance(sweep, RangeSweep)
+        low, high, step = sweep.start, sweep.stop, sweep.step
+        if any(isinstance(number, float) for number in (low, high, step)):
+            return FloatDistribution(low, high, step=step)
+        return IntDistribution(low, high, step=step)
+    except (ValueError, TypeError, HydraException) as error:
+        raise SearchSpaceError(key, _as_text(raw), str(error).splitlines()[0].rstrip(".")) from None

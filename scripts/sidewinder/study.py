@@ -1,0 +1,306 @@
+"""The shared Optuna study: which parameters trial i gets, whoever asks, whenever. It never trains.
+
+The database is an index of the files, kept for Optuna's tools and to save work: each suggestion is a trial in it, each
+result on file is attached to its trial. A suggestion is made from a private in-memory copy of the study as the trial
+may see it (`sidewinder.schedule.view`), so that what others write meanwhile cannot matter; then it enters the database
+in one transaction. Pruners see the same copy plus the trial's own reports.
+"""
+
+import inspect
+import logging
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock
+from hydra.utils import get_class, get_method, instantiate
+from omegaconf import OmegaConf
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from sidewinder import SidewinderError
+from sidewinder.config import StudyConfig
+from sidewinder.determinism import derive_seed
+from sidewinder.results import Result, result_path
+from sidewinder.schedule import view
+from sidewinder.search_space import grid_values
+
+logger = logging.getLogger(__name__)
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+# The study's attributes as a suggestion left them (QMC's position, NSGA-II's parents), kept with that trial.
+_STUDY_ATTRS = "sidewinder:study_attrs"
+# What the pruner noted while the trial ran; hidden from those that may not see its result.
+_PRUNER_ATTRS = "sidewinder:pruner_attrs"
+# The seed of these samplers says which points there are, not which is next.
+_DESIGNS = (optuna.samplers.GridSampler, optuna.samplers.QMCSampler)
+
+
+class Study:
+    """A study's database, and the files beside it that it must agree with."""
+
+    def __init__(self, directory: Path, config: StudyConfig) -> None:
+        """Open the study in `directory`, where its config.yaml and trials/ are."""
+        self.directory = directory
+        self.config = config
+        self.database = directory / "study.db"
+
+    def ask(self, number: int) -> optuna.Trial:
+        """The trial with this number, its parameters suggested.
+
+        Makes the suggestions of lower numbers too where nobody has asked for them yet. Safe for any number of processes
+        at a time; the results that the trial may see must be on file.
+
+        Returns:
+            A trial of a private copy of the study: `report` and `should_prune` work and touch no database.
+
+        Raises:
+            SidewinderError: A result is missing, or does not belong to this study; or too many trials have failed.
+        """
+        with self._lock():
+            trials = self._repaired(lambda: self._suggest_up_to(number))
+        visible = view(number, self.config.study.window)
+        seen = [trials[k] for k in visible]
+        stop_if_too_many_failed(self.config, [t.user_attrs["reason"] for t in seen if t.user_attrs["state"] == "failed"])
+        copy = _Copy(self.config, trials[:number])
+        copy.show(visible)
+        return copy.start(trials[number])
+
+    def tell(self, result: Result) -> None:
+        """Attach a result to its trial in the database; the file must be written already.
+
+        The database is only an index, so that it cannot be written now is a warning: the next `ask` catches up.
+        """
+        try:
+            with self._lock():
+                self._repaired(lambda: self._attach_file(result.number, *self._open()))
+        except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError) as error:
+            logger.warning("the study's database lags behind: %s", str(error).splitlines()[0])
+
+    def _lock(self) -> FileLock:
+        # The kernel frees it when its holder dies, however it dies.
+        return FileLock(self.directory / ".study.lock")
+
+    def _open(self) -> tuple[BaseStorage, int]:
+        url = self.config.study.storage
+        if url is None:
+            # Relative paths would depend on where the script runs; a reader such as a dashboard may hold the file.
+            url = f"sqlite:///{self.database.resolve()}"
+        engine = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+        storage = RDBStorage(url, engine_kwargs=engine)
+        settings = self.config.study
+        study = optuna.create_study(
+            storage=storage, study_name=settings.name, direction=settings.direction, load_if_exists=True
+        )
+        return storage, study._study_id
+
+    def _repaired(self, action: Any) -> Any:
+        """Do it; if the SQLite file turns out to be damaged, or at odds with the files, set it aside and do it anew."""
+        try:
+            return action()
+        except _AtOddsWithFiles as error:
+            if self.config.study.storage is not None or not self.database.exists():
+                raise SidewinderError(str(error)) from None
+            reason = "does not agree with the results on file"
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, KeyError, ValueError):
+            if self.config.study.storage is not None or _is_sound(self.database):
+                raise
+            reason = "is damaged"
+        aside = self.database.with_suffix(".db.damaged")
+        logger.warning("%s %s; moved to %s and rebuilt from the files", self.database, reason, aside.name)
+        self.database.replace(aside)
+        with suppress(FileNotFoundError):
+            self.database.with_suffix(".db-journal").unlink()
+        try:
+            return action()
+        except _AtOddsWithFiles as error:
+            raise SidewinderError(str(error)) from None
+
+    def _suggest_up_to(self, number: int) -> list[FrozenTrial]:
+        """All trials of the database, after making the suggestions that are missing up to `number`, and with the
+        results attached that trial `number` may see."""
+        storage, study_id = self._open()
+        trials = storage.get_all_trials(study_id)
+
+        def attach(numbers: range) -> None:
+            for k in numbers:
+                if not trials[k].state.is_finished():
+                    trials[k] = self._attach_file(k, storage, study_id)
+
+        copy = _Copy(self.config, trials)
+        for missing in range(len(trials), number + 1):
+            visible = view(missing, self.config.study.window)
+            attach(visible)
+            copy.show(visible)
+            trial_id = storage.create_new_trial(study_id, template_trial=copy.suggest(missing))
+            trials.append(storage.get_trial(trial_id))
+        attach(view(number, self.config.study.window))
+        return trials
+
+    def _attach_file(self, number: int, storage: BaseStorage, study_id: int) -> FrozenTrial:
+        """Attach the result on file to its trial; doing it again after a kill half way is no harm."""
+        trial = storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
+        path = result_path(self.directory, number)
+        result = Result.load(path)
+        if result.params != trial.params:
+            raise _AtOddsWithFiles(
+                f"{path}: params: found {result.params}, accepted: {trial.params}, which this study suggests for trial "
+                f"{number}; the file belongs to another study or sampler version"
+            )
+        if trial.state.is_finished():
+            return trial
+        trial_id = trial._trial_id
+        for evaluation in result.evaluations:
+            storage.set_trial_intermediate_value(trial_id, evaluation.step, evaluation.mean_return)
+        storage.set_trial_system_attr(trial_id, _PRUNER_ATTRS, result.pruner_attrs)
+        storage.set_trial_user_attr(trial_id, "state", result.state)
+        storage.set_trial_user_attr(trial_id, "reason", result.reason)
+        if result.objective is not None:
+            storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [result.objective])
+        else:
+            # As Optuna's own tell: the last report stands in for a pruned trial's value.
+            last = [evaluation.mean_return for evaluation in result.evaluations[-1:]]
+            storage.set_trial_state_values(trial_id, TrialState.PRUNED, last or None)
+        return storage.get_trial(trial_id)
+
+
+def stop_if_too_many_failed(config: StudyConfig, reasons: list[str]) -> None:
+    """Stop the study once more of its budget has failed than `study.max_failure_rate` allows.
+
+    Raises:
+        SidewinderError: It says how many, and why the last one did.
+    """
+    budget, rate = config.study.n_trials, config.study.max_failure_rate
+    if len(reasons) > rate * budget:
+        raise SidewinderError(
+            f"study {config.study.name}: study.max_failure_rate: found {len(reasons)} failed trials of {budget}, "
+            f"accepted: at most {rate:.0%}; the last one: {reasons[-1]}"
+        )
+
+
+class _AtOddsWithFiles(Exception):
+    """The database and a result on file disagree about a trial's parameters."""
+
+
+class _Copy:
+    """The study in memory, with each trial either as its result left it or still running, as a view demands."""
+
+    def __init__(self, config: StudyConfig, trials: list[FrozenTrial]) -> None:
+        """Copy these trials (the list may grow and its results arrive later), all as running."""
+        self.config = config
+        self.trials = trials
+        self.shown: set[int] = set()
+        self.storage = InMemoryStorage()
+        self.study = optuna.create_study(
+            storage=self.storage,
+            study_name=config.study.name,
+            direction=config.study.direction,
+            sampler=optuna.samplers.RandomSampler(),
+            pruner=instantiate(config.pruner),
+        )
+        # In memory, a trial's id is its number.
+        for trial in trials:
+            self.storage.create_new_trial(self.study._study_id, template_trial=_as_suggested(trial))
+        for key, value in (trials[-1].system_attrs.get(_STUDY_ATTRS, {}) if trials else {}).items():
+            self.storage.set_study_system_attr(self.study._study_id, key, value)
+
+    def show(self, visible: Iterable[int]) -> None:
+        """Show these trials' results."""
+        for number in set(visible) - self.shown:
+            trial = self.trials[number]
+            for step, value in trial.intermediate_values.items():
+                self.storage.set_trial_intermediate_value(number, step, value)
+            for key, value in trial.system_attrs.get(_PRUNER_ATTRS, {}).items():
+                self.storage.set_trial_system_attr(number, key, value)
+            self.storage.set_trial_state_values(number, trial.state, trial.values)
+            self.shown.add(number)
+
+    def start(self, trial: FrozenTrial) -> optuna.Trial:
+        """The trial, about to train: with its parameters, and only its pruner's notes to come."""
+        started = _as_suggested(trial)
+        started.system_attrs = {}
+        return optuna.Trial(self.study, self.storage.create_new_trial(self.study._study_id, started))
+
+    def suggest(self, number: int) -> FrozenTrial:
+        """Suggest the next trial, and return it as the database should have it."""
+        self.study.sampler = make_sampler(self.config, number)
+        trial = self.study.ask(self.config.space().distributions)
+        if self.config.study.custom_search_space:
+            extend = get_method(self.config.study.custom_search_space)
+            extend(OmegaConf.create(self.config.model_dump()), trial)
+        frozen = self.storage.get_trial(trial._trial_id)
+        assert frozen.number == number
+        if attrs := self.storage.get_study_system_attrs(self.study._study_id):
+            frozen.system_attrs[_STUDY_ATTRS] = attrs
+        return frozen
+
+
+def pruner_attrs(trial: optuna.Trial) -> dict[str, Any]:
+    """What the pruner noted on a trial that `Study.ask` gave."""
+    return trial.storage.get_trial_system_attrs(trial._trial_id)
+
+
+def make_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSampler:
+    """The study's sampler for one suggestion, seeded from (study seed, number).
+
+    Raises:
+        SidewinderError: An option is unknown.
+    """
+    kind = get_class(config.sampler["_target_"])
+    seed = derive_seed(config.study.seed, "sampler", number)
+    options = dict(config.sampler)
+    if issubclass(kind, optuna.samplers.GridSampler):
+        options["search_space"] = {
+            name: grid_values(distribution) for name, distribution in config.space().distributions.items()
+        }
+    if issubclass(kind, optuna.samplers.QMCSampler):
+        # What QMC leaves to it (categories) must still differ from trial to trial.
+        options.setdefault("independent_sampler", {"_target_": "optuna.samplers.RandomSampler"})
+    options = _seeded(options, seed)
+    if issubclass(kind, _DESIGNS):
+        options["seed"] = derive_seed(config.study.seed, "sampler")
+    sampler: optuna.samplers.BaseSampler = instantiate(options, _convert_="all")
+    return sampler
+
+
+def _seeded(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Options with the seed wherever a class of Optuna's takes one, nested samplers included."""
+    seeded = {name: _seeded(value, seed) if isinstance(value, Mapping) else value for name, value in options.items()}
+    if "_target_" in options and "seed" in inspect.signature(get_class(options["_target_"])).parameters:
+        seeded["seed"] = seed
+    return seeded
+
+
+def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
+    """The trial as its suggestion left it."""
+    attrs = {key: value for key, value in trial.system_attrs.items() if not key.startswith("sidewinder:")}
+    return FrozenTrial(
+        number=trial.number,
+        trial_id=trial.number,
+        state=TrialState.RUNNING,
+        value=None,
+        datetime_start=trial.datetime_start or datetime.now(),
+        datetime_complete=None,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs={},
+        system_attrs=attrs,
+        intermediate_values={},
+    )
+
+
+def _is_sound(database: Path) -> bool:
+    """Whether SQLite finds nothing wrong with the file itself."""
+    if not database.exists():
+        return True
+    try:
+        with sqlite3.connect(f"file:{os.fspath(database.resolve())}?mode=ro", uri=True, timeout=60) as connection:
+            return bool(connection.execute("PRAGMA quick_check").fetchone() == ("ok",))
+    except sqlite3.DatabaseError:
+        return False

@@ -1,0 +1,100 @@
+"""The results of a study as tables: written from the trials' files, read by whatever comes after them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import optuna
+import pandas as pd
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from sidewinder.results import Result, as_json, to_json
+
+# Columns of trials.csv beside the parameters.
+FIXED_COLUMNS = ("number", "state", "objective", "steps", "reason")
+
+
+def trials_table(results: list[Result]) -> pd.DataFrame:
+    """One row a trial, in order of number.
+
+    Columns: `number`, `state`, `objective` (empty unless complete), `steps` (environment steps at the last evaluation),
+    `reason` (of a failure), then one column a parameter, empty where the trial did not have it.
+    """
+    rows = [
+        {
+            "number": result.number,
+            "state": result.state,
+            "objective": result.objective,
+            "steps": result.evaluations[-1].step if result.evaluations else 0,
+            "reason": result.reason,
+            **result.params,
+        }
+        for result in results
+    ]
+    # Whole numbers stay whole where other trials lack the parameter.
+    return pd.DataFrame(rows).convert_dtypes(convert_floating=False)
+
+
+def evaluations_table(results: list[Result]) -> pd.DataFrame:
+    """One row an evaluation. Columns: `number`, `step` (environment steps), `mean_return`, `std_return`."""
+    rows = [{"number": result.number, **evaluation.model_dump()} for result in results for evaluation in result.evaluations]
+    return pd.DataFrame(rows, columns=["number", "step", "mean_return", "std_return"])
+
+
+def distributions_json(results: list[Result]) -> str:
+    """The distribution of each parameter, in Optuna's JSON: what the two tables lack to make the study again."""
+    distributions: dict[str, BaseDistribution] = {}
+    for result in results:
+        distributions |= result.optuna_distributions()
+    return to_json(as_json(distributions))
+
+
+def read_trials(path: Path) -> pd.DataFrame:
+    """Read trials.csv as `trials_table` made it."""
+    # Only the empty field is a missing value: "null" and "None" are choices.
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], float_precision="round_trip")
+
+
+def read_evaluations(path: Path) -> pd.DataFrame:
+    """Read evaluations.csv as `evaluations_table` made it."""
+    return pd.read_csv(path, float_precision="round_trip")
+
+
+def optuna_study(
+    trials: pd.DataFrame, evaluations: pd.DataFrame, distributions: Mapping[str, object], direction: str
+) -> optuna.Study:
+    """The study in memory, for Optuna's visualization and importance.
+
+    Args:
+        trials: As `read_trials` gives it.
+        evaluations: As `evaluations_table` has it.
+        distributions: Content of distributions.json.
+        direction: `maximize` or `minimize`.
+    """
+    spaces = {name: json_to_distribution(json.dumps(raw)) for name, raw in distributions.items()}
+    study = optuna.create_study(direction=direction)
+    by_trial = dict(list(evaluations.groupby("number")))
+    for _, row in trials.iterrows():
+        study.add_trial(_frozen(row, by_trial.get(row["number"]), spaces))
+    return study
+
+
+def _frozen(row: "pd.Series[object]", evaluations: pd.DataFrame | None, spaces: dict[str, BaseDistribution]) -> FrozenTrial:
+    params = {name: _choice(row[name], space) for name, space in spaces.items() if not pd.isna(row[name])}
+    reports = {} if evaluations is None else dict(zip(evaluations["step"], evaluations["mean_return"], strict=True))
+    complete = row["state"] == "complete"
+    return create_trial(
+        state=TrialState.COMPLETE if complete else TrialState.PRUNED,
+        value=float(row["objective"]) if complete else None,  # type: ignore[arg-type]
+        params=params,
+        distributions={name: spaces[name] for name in params},
+        intermediate_values={int(step): float(value) for step, value in reports.items()},
+    )
+
+
+def _choice(cell: object, space: BaseDistribution) -> object:
+    """The parameter that a cell of the table stands for: CSV has forgotten its type."""
+    if isinstance(space, optuna.distributions.CategoricalDistribution):
+        return next(choice for choice in space.choices if str(choice) == str(cell) or choice == cell)
+    return int(cell) if isinstance(space, optuna.distributions.IntDistribution) else float(cell)  # type: ignore[call-overload, arg-type]

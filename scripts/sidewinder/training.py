@@ -1,0 +1,193 @@
+"""One training run: train an agent, evaluate it on the way, stop where it is told to. It knows no study."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import gymnasium as gym
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import VecCheckNan, VecEnv
+
+from sidewinder import SidewinderError, agents
+from sidewinder.config import Environment, RunConfig
+from sidewinder.determinism import derive_seed
+from sidewinder.results import EvaluationResult
+
+logger = logging.getLogger(__name__)
+
+# What SB3, torch and Gymnasium raise where hyperparameters, not the machine, are at fault: NaN in actions or
+# distributions, sizes that do not go together. Anything else ends the process and is no result.
+_FAILURES = (ValueError, AssertionError, ArithmeticError)
+
+
+@dataclass
+class Outcome:
+    """What came of a training run.
+
+    Attributes:
+        state: `complete`, `pruned` or `failed`.
+        reason: Why it failed; else None.
+        evaluations: In order of steps.
+        model: The agent after its last step; None if it could not be built.
+    """
+
+    state: str = "complete"
+    reason: str | None = None
+    evaluations: list[EvaluationResult] = field(default_factory=list)
+    model: BaseAlgorithm | None = None
+
+    def objective(self, which: str, direction: str = "maximize") -> float | None:
+        """The best or the last mean return of a complete run, else None."""
+        if self.state != "complete":
+            return None
+        means = [evaluation.mean_return for evaluation in self.evaluations]
+        if which == "last":
+            return means[-1]
+        return max(means) if direction == "maximize" else min(means)
+
+
+def check(run: RunConfig) -> None:
+    """Build the environment and the agent once, so that mistakes show before anything trains.
+
+    Raises:
+        SidewinderError: One line that names the key.
+    """
+    agents.check(run.agent)
+    try:
+        torch.device(run.training.device)
+    except RuntimeError:
+        raise SidewinderError(f"training.device: found {run.training.device!r}, accepted: cpu, cuda, cuda:0") from None
+    env = _make_env(run.environment, n_envs=1, seed=0)
+    try:
+        agents.build(run.agent, env, seed=0, device="cpu", tensorboard_log=None)
+    except _FAILURES as error:
+        raise SidewinderError(f"agent: {_first_line(error)}") from None
+    finally:
+        env.close()
+
+
+def train(
+    run: RunConfig,
+    *,
+    tensorboard_log: Path | None = None,
+    report: Callable[[int, float], bool] = lambda step, mean_return: False,
+) -> Outcome:
+    """Train and evaluate; the same arguments give the same outcome, bit by bit, on CPU.
+
+    Args:
+        run: What to train. Its `training.seed` is the agent's and its environments'; its `evaluation.seed` gives the
+            evaluation episodes' initial states, the same at each evaluation.
+        tensorboard_log: Directory for TensorBoard's files.
+        report: Called after each evaluation with (environment steps, mean return); True prunes the run.
+    """
+    torch.set_num_threads(run.training.threads)
+    torch.use_deterministic_algorithms(run.training.device == "cpu")
+    outcome = Outcome()
+    seed = run.training.seed
+    evaluation_seed = derive_seed(seed, "evaluation") if run.evaluation.seed is None else run.evaluation.seed
+    episodes = run.evaluation.n_eval_episodes
+    env = _make_env(run.environment, run.environment.n_envs, seed)
+    # An environment an episode: one policy call acts in all of them, and each has its own initial state.
+    evaluation_env = _make_env(run.environment, episodes, evaluation_seed)
+    log = str(tensorboard_log) if tensorboard_log else None
+    try:
+        model = agents.build(run.agent, env, seed=seed, device=run.training.device, tensorboard_log=log)
+        outcome.model = model
+        callback = _Evaluate(run, evaluation_env, evaluation_seed, outcome, report)
+        model.learn(run.training.total_timesteps, callback=callback, tb_log_name="run")
+    except _FAILURES as error:
+        outcome.state, outcome.reason = "failed", f"{type(error).__name__}: {_first_line(error)}"
+        logger.warning("failed: %s", outcome.reason)
+    finally:
+        env.close()
+        evaluation_env.close()
+    return outcome
+
+
+class _Evaluate(BaseCallback):
+    """Evaluates every `eval_freq` environment steps and at the end, reports, and stops a pruned run."""
+
+    def __init__(
+        self,
+        run: RunConfig,
+        env: VecEnv,
+        seed: int,
+        outcome: Outcome,
+        report: Callable[[int, float], bool],
+    ) -> None:
+        super().__init__()
+        self.settings = run.evaluation
+        self.total_timesteps = run.training.total_timesteps
+        self.env = env
+        self.seed = seed
+        self.outcome = outcome
+        self.report = report
+        self.next_step = run.evaluation.eval_freq
+        self.started = time.monotonic()
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps < self.next_step:
+            return True
+        self.next_step += self.settings.eval_freq
+        return self._evaluate()
+
+    def _on_training_end(self) -> None:
+        evaluated = self.outcome.evaluations[-1].step if self.outcome.evaluations else 0
+        if self.outcome.state == "complete" and evaluated < self.total_timesteps:
+            self._evaluate()
+
+    def _evaluate(self) -> bool:
+        self.env.seed(self.seed)
+        mean, std = evaluate_policy(
+            self.model, self.env, self.settings.n_eval_episodes, deterministic=self.settings.deterministic
+        )
+        evaluation = EvaluationResult(step=self.num_timesteps, mean_return=float(mean), std_return=float(std))  # type: ignore[arg-type]
+        self.outcome.evaluations.append(evaluation)
+        self.logger.record("eval/mean_return", evaluation.mean_return)
+        self.logger.record("eval/std_return", evaluation.std_return)
+        self.logger.dump(self.num_timesteps)
+        pruned = self.report(evaluation.step, evaluation.mean_return)
+        self._log_progress(evaluation)
+        if pruned:
+            self.outcome.state = "pruned"
+            logger.info("pruned at step %d", evaluation.step)
+        return not pruned
+
+    def _log_progress(self, evaluation: EvaluationResult) -> None:
+        speed = evaluation.step / (time.monotonic() - self.started)
+        remaining = max(0, self.total_timesteps - evaluation.step) / speed
+        logger.info(
+            "step %d of %d: mean return %.1f (std %.1f), %.0f steps/s, %.0f s to go",
+            evaluation.step,
+            self.total_timesteps,
+            evaluation.mean_return,
+            evaluation.std_return,
+            speed,
+            remaining,
+        )
+
+
+def _make_env(environment: Environment, n_envs: int, seed: int) -> VecEnv:
+    try:
+        env = make_vec_env(environment.env_id, n_envs=n_envs, seed=seed, env_kwargs=environment.env_kwargs)
+    except (gym.error.UnregisteredEnv, gym.error.Error, ModuleNotFoundError) as error:
+        accepted = "an id registered with Gymnasium, or package.module:Id-v0"
+        raise SidewinderError(
+            f"environment.env_id: found {environment.env_id!r} ({_first_line(error)}), accepted: {accepted}"
+        ) from None
+    except TypeError as error:
+        raise SidewinderError(
+            f"environment.env_kwargs: found {environment.env_kwargs} ({_first_line(error)}), "
+            f"accepted: what {environment.env_id} takes"
+        ) from None
+    return VecCheckNan(env, raise_exception=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".: ")

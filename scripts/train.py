@@ -1,0 +1,48 @@
+"""One training run, as a Hydra app: python scripts/train.py agent=ddpg agent.learning_rate=3e-4 training.seed=1
+
+Writes the model, TensorBoard's log and the evaluations to Hydra's output directory. To train a study's winner again:
+python scripts/train.py --config-path $PWD/results/<study> --config-name best
+"""
+
+import logging
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from sidewinder import errors_in_one_line
+from sidewinder.determinism import pin
+
+
+@hydra.main(config_path="../configs", config_name="train", version_base="1.3")
+def main(config: DictConfig) -> float | None:
+    with errors_in_one_line():
+        return train_run(config, Path(HydraConfig.get().runtime.output_dir))
+
+
+def train_run(config: DictConfig, output_dir: Path) -> float | None:
+    """Train, save the model and the evaluations, and return the objective (for Hydra's sweepers)."""
+    pin(config.training.instruction_set, config.training.threads)
+    # Imported late: numpy and torch read the pins when they load.
+    from sidewinder.config import run_config
+    from sidewinder.results import to_json, write_atomically
+    from sidewinder.training import check, train
+
+    run = run_config(config)
+    check(run)
+    outcome = train(run, tensorboard_log=output_dir / "tensorboard")
+    evaluations = [evaluation.model_dump() for evaluation in outcome.evaluations]
+    objective = outcome.objective(run.evaluation.objective)
+    write_atomically(
+        output_dir / "evaluations.json",
+        to_json({"state": outcome.state, "reason": outcome.reason, "objective": objective, "evaluations": evaluations}),
+    )
+    if outcome.model is not None:
+        outcome.model.save(output_dir / "model.zip")
+    logging.info("%s: objective %s; model and logs in %s", outcome.state, objective, output_dir)
+    return objective
+
+
+if __name__ == "__main__":
+    main()
