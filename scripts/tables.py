@@ -30,7 +30,9 @@ def main() -> None:
                 )
         stop_if_too_many_failed(config, [result.reason or "" for result in results if result.state == "failed"])
         if len({tuple(result.packages.items()) for result in results}) > 1:
-            print(f"{study_dir}: trials were made with different package versions: {_versions(results)}", file=sys.stderr)
+            print(
+                f"{study_dir}: trials were made with different package versions: {_versions(results)}", file=sys.stderr
+            )
         write_atomically(output / "evaluations.csv", evaluations_table(results).to_csv(index=False))
         write_atomically(output / "distributions.json", distributions_json(results))
         write_atomically(output / "trials.csv", trials_table(results).to_csv(index=False))

@@ -17,25 +17,27 @@ from sidewinder.determinism import derive_seed, pin_as_configured
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config", type=Path, help="results/<study>/config.yaml; the study is the directory it is in")
-    parser.add_argument("number", type=int, help="number of the trial, from 0")
+    parser.add_argument("result", type=Path, help="what to make: results/<study>/trials/<number>/result.json")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    pin_as_configured(arguments.config)
+    study_dir = arguments.result.absolute().parents[2]
+    number = arguments.result.parent.name
+    if not number.isdecimal() or arguments.result.name != "result.json":
+        parser.error(f"found {arguments.result}, accepted: results/<study>/trials/<number>/result.json")
+    pin_as_configured(study_dir / "config.yaml")
     with errors_in_one_line():
-        run_trial(arguments.config, arguments.number)
+        run_trial(study_dir, int(number))
 
 
-def run_trial(config_path: Path, number: int) -> None:
-    """Train trial `number`, unless its result is there already."""
+def run_trial(study_dir: Path, number: int) -> None:
+    """Train trial `number` of the study in this directory, unless its result is there already."""
     # Imported late: numpy and torch read the pins when they load.
     from sidewinder.config import StudyConfig
     from sidewinder.results import Result, as_json, installed_packages, result_path, to_json, write_atomically
     from sidewinder.study import Study, pruner_attrs
     from sidewinder.training import train
 
-    study_dir = config_path.parent
-    config = StudyConfig.load(config_path)
+    config = StudyConfig.load(study_dir / "config.yaml")
     path = result_path(study_dir, number)
     path.parent.mkdir(parents=True, exist_ok=True)
     # One process trains one trial: after a kill of Snakemake alone, its orphan may still be at it.
@@ -85,7 +87,9 @@ def run_trial(config_path: Path, number: int) -> None:
             packages=installed_packages(),
         )
         result.save(path)
-        logging.info("trial %d %s: objective %s, %d steps in %.0f s", number, result.state, result.objective, steps, seconds)
+        logging.info(
+            "trial %d %s: objective %s, %d steps in %.0f s", number, result.state, result.objective, steps, seconds
+        )
         study.tell(result)
 
 

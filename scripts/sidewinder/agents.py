@@ -3,6 +3,7 @@
 import inspect
 import types
 import typing
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -30,7 +31,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 # RL Baselines3 Zoo's small, medium and big.
 NET_ARCHS = {"s": [64, 64], "m": [256, 256], "l": [400, 300]}
-ACTION_NOISES: dict[str, type[ActionNoise]] = {
+ACTION_NOISES: dict[str, Callable[[np.ndarray, np.ndarray], ActionNoise]] = {
     "normal": NormalActionNoise,
     "ornstein-uhlenbeck": OrnsteinUhlenbeckActionNoise,
 }
@@ -160,5 +161,3 @@ def _converted(key: str, value: Any, hint: Any) -> Any:
 
 def _error(key: str, found: Any, accepted: str) -> SidewinderError:
     return SidewinderError(f"agent.{key}: found {found!r}, accepted: {accepted}")
-
-

@@ -48,7 +48,9 @@ def _check_sampling(config: StudyConfig) -> None:
         except (HydraException, TypeError, ValueError, KeyError) as error:
             found = getattr(config, section)
             cause = error.__cause__ or error
-            raise SidewinderError(f"{section}: found {found} ({str(cause).splitlines()[0]}), accepted: an Optuna {section}") from None
+            raise SidewinderError(
+                f"{section}: found {found} ({str(cause).splitlines()[0]}), accepted: an Optuna {section}"
+            ) from None
     if path := config.study.custom_search_space:
         try:
             get_method(path)

@@ -22,7 +22,7 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sidewinder import SidewinderError, search_space
-from sidewinder.search_space import SearchSpaceError
+from sidewinder.search_space import SearchSpace, SearchSpaceError
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
 _PRIMARY = "tune"
@@ -115,9 +115,11 @@ class StudyConfig(RunConfig):
     def dump(self) -> str:
         """The text of config.yaml: the same for the same config."""
         body = yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
-        return f"# Study {self.study.name}, fully composed. Its trials depend on this file: change the configs instead.\n{body}"
+        return (
+            f"# Study {self.study.name}, fully composed: its trials depend on it. Change the configs instead.\n{body}"
+        )
 
-    def space(self) -> search_space.SearchSpace:
+    def space(self) -> SearchSpace:
         """The search space, parsed."""
         return search_space.parse(self.search_space)
 
@@ -253,7 +255,7 @@ class _Composition:
             raise self._error(key, _expectation(first)) from None
         return config
 
-    def _put_in(self, config: DictConfig, space: search_space.SearchSpace) -> None:
+    def _put_in(self, config: DictConfig, space: SearchSpace) -> None:
         """Apply what the search space fixes and deletes, and check that the keys it searches exist."""
         for key in [*space.distributions, *space.fixed, *space.deleted]:
             if not key.startswith("+") and not _has(config, key):
@@ -292,7 +294,7 @@ class _Composition:
                 file=sys.stderr,
             )
 
-    def _cap_at_grid(self, config: DictConfig, space: search_space.SearchSpace) -> None:
+    def _cap_at_grid(self, config: DictConfig, space: SearchSpace) -> None:
         if not str(config.sampler.get("_target_", "")).endswith(".GridSampler"):
             return
         size = 1
@@ -376,14 +378,14 @@ def _resolve(node: Any, probe: Any, keep_all: bool) -> Any:
     if not isinstance(node, DictConfig | ListConfig):
         return node
     keys = list(node) if isinstance(node, DictConfig) else range(len(node))
-    values = {}
+    values: dict[Any, Any] = {}
+    raw: Any = OmegaConf.to_container(node, resolve=False)
     for key in keys:
-        raw = node._get_node(key)
         if OmegaConf.is_interpolation(node, key):
             try:
-                values[key] = raw._value() if keep_all else _plain(probe[key])
+                values[key] = raw[key] if keep_all else _plain(probe[key])
             except InterpolationToMissingValueError:
-                values[key] = raw._value()
+                values[key] = raw[key]
         elif OmegaConf.is_missing(probe, key):
             values[key] = _plain(node[key])
         else:

@@ -1,4 +1,4 @@
-"""What the Snakefile must know before any job runs: its studies, composed, and that their trials still belong to them."""
+"""What the Snakefile must know before any job runs: its studies, composed, and which trials they have."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -74,4 +74,6 @@ def _check_unchanged(path: Path, config: StudyConfig, result: Path) -> None:
 def _check_writable(results: Path) -> None:
     existing = next(path for path in (results, *results.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise SidewinderError(f"results: found {str(results)!r}, which cannot be written, accepted: a writable directory")
+        raise SidewinderError(
+            f"results: found {str(results)!r}, which cannot be written, accepted: a writable directory"
+        )

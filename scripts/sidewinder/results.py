@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sidewinder import SidewinderError
 
+State = Literal["complete", "pruned", "failed"]
+
 # Packages whose version can change a result.
 _PACKAGES = ("gymnasium", "numpy", "optuna", "stable-baselines3", "torch")
 
@@ -41,7 +43,7 @@ class Result(BaseModel):
 
     number: int
     config: str
-    state: Literal["complete", "pruned", "failed"]
+    state: State
     objective: float | None
     reason: str | None
     params: dict[str, Any]

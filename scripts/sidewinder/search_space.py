@@ -6,13 +6,13 @@ hydra-optuna-sweeper 1.3 makes of it, its quirks included: `range(1,3)` includes
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
-from hydra.core.override_parser.types import Override, OverrideType, RangeSweep, Sweep, Transformer
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
 from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -132,25 +132,23 @@ def _parse_override(key: str, raw: Any) -> Override:
 
 
 def _distribution(key: str, raw: Any, override: Override) -> BaseDistribution:
-    sweep = override.value()
-    if not isinstance(sweep, Sweep):
-        raise SearchSpaceError(key, _as_text(raw), "a glob has no values here")
-    if override.type not in (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD):
+    if override.is_delete():
         raise SearchSpaceError(key, _as_text(raw), "a deleted key cannot be searched")
+    sweep: Any = override.value()
     try:
-        if override.is_interval_sweep():
-            low, high, log = sweep.start, sweep.end, "log" in sweep.tags  # type: ignore[attr-defined]
-            if isinstance(low, int) and isinstance(high, int):
-                return IntDistribution(low, high, log=log)
-            return FloatDistribution(low, high, log=log)
-        if override.is_choice_sweep() or sweep.shuffle:  # type: ignore[attr-defined]
+        if isinstance(sweep, IntervalSweep):
+            low, high, log = sweep.start, sweep.end, "log" in sweep.tags
+            whole = isinstance(low, int) and isinstance(high, int)
+            return (IntDistribution if whole else FloatDistribution)(low, high, log=log)  # type: ignore[arg-type]
+        if isinstance(sweep, ChoiceSweep) or (isinstance(sweep, RangeSweep) and sweep.shuffle):
             # A category has no place in an order, so a shuffle (drawn anew at each reading) changes nothing.
-            sweep.shuffle = False  # type: ignore[attr-defined]
-            return CategoricalDistribution(list(override.sweep_iterator(transformer=Transformer.encode)))
-        assert isinstance(sweep, RangeSweep)
-        low, high, step = sweep.start, sweep.stop, sweep.step
-        if any(isinstance(number, float) for number in (low, high, step)):
-            return FloatDistribution(low, high, step=step)
-        return IntDistribution(low, high, step=step)
+            sweep.shuffle = False
+            choices: Iterator[Any] = override.sweep_iterator(transformer=Transformer.encode)
+            return CategoricalDistribution(list(choices))
+        if isinstance(sweep, RangeSweep):
+            low, high, step = sweep.start, sweep.stop, sweep.step
+            whole = not any(isinstance(number, float) for number in (low, high, step))
+            return (IntDistribution if whole else FloatDistribution)(low, high, step=step)  # type: ignore[arg-type]
     except (ValueError, TypeError, HydraException) as error:
         raise SearchSpaceError(key, _as_text(raw), str(error).splitlines()[0].rstrip(".")) from None
+    raise SearchSpaceError(key, _as_text(raw), "a glob has no values here")

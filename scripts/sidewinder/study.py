@@ -67,7 +67,9 @@ class Study:
             trials = self._repaired(lambda: self._suggest_up_to(number))
         visible = view(number, self.config.study.window)
         seen = [trials[k] for k in visible]
-        stop_if_too_many_failed(self.config, [t.user_attrs["reason"] for t in seen if t.user_attrs["state"] == "failed"])
+        stop_if_too_many_failed(
+            self.config, [t.user_attrs["reason"] for t in seen if t.user_attrs["state"] == "failed"]
+        )
         copy = _Copy(self.config, trials[:number])
         copy.show(visible)
         return copy.start(trials[number])
@@ -104,7 +106,7 @@ class Study:
         """Do it; if the SQLite file turns out to be damaged, or at odds with the files, set it aside and do it anew."""
         try:
             return action()
-        except _AtOddsWithFiles as error:
+        except _AtOddsWithFilesError as error:
             if self.config.study.storage is not None or not self.database.exists():
                 raise SidewinderError(str(error)) from None
             reason = "does not agree with the results on file"
@@ -119,7 +121,7 @@ class Study:
             self.database.with_suffix(".db-journal").unlink()
         try:
             return action()
-        except _AtOddsWithFiles as error:
+        except _AtOddsWithFilesError as error:
             raise SidewinderError(str(error)) from None
 
     def _suggest_up_to(self, number: int) -> list[FrozenTrial]:
@@ -149,7 +151,7 @@ class Study:
         path = result_path(self.directory, number)
         result = Result.load(path)
         if result.params != trial.params:
-            raise _AtOddsWithFiles(
+            raise _AtOddsWithFilesError(
                 f"{path}: params: found {result.params}, accepted: {trial.params}, which this study suggests for trial "
                 f"{number}; the file belongs to another study or sampler version"
             )
@@ -184,7 +186,7 @@ def stop_if_too_many_failed(config: StudyConfig, reasons: list[str]) -> None:
         )
 
 
-class _AtOddsWithFiles(Exception):
+class _AtOddsWithFilesError(Exception):
     """The database and a result on file disagree about a trial's parameters."""
 
 

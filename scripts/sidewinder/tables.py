@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 import optuna
 import pandas as pd
@@ -38,7 +39,9 @@ def trials_table(results: list[Result]) -> pd.DataFrame:
 
 def evaluations_table(results: list[Result]) -> pd.DataFrame:
     """One row an evaluation. Columns: `number`, `step` (environment steps), `mean_return`, `std_return`."""
-    rows = [{"number": result.number, **evaluation.model_dump()} for result in results for evaluation in result.evaluations]
+    rows = [
+        {"number": result.number, **evaluation.model_dump()} for result in results for evaluation in result.evaluations
+    ]
     return pd.DataFrame(rows, columns=["number", "step", "mean_return", "std_return"])
 
 
@@ -62,7 +65,10 @@ def read_evaluations(path: Path) -> pd.DataFrame:
 
 
 def optuna_study(
-    trials: pd.DataFrame, evaluations: pd.DataFrame, distributions: Mapping[str, object], direction: str
+    trials: pd.DataFrame,
+    evaluations: pd.DataFrame,
+    distributions: Mapping[str, object],
+    direction: Literal["maximize", "minimize"],
 ) -> optuna.Study:
     """The study in memory, for Optuna's visualization and importance.
 
@@ -80,21 +86,23 @@ def optuna_study(
     return study
 
 
-def _frozen(row: "pd.Series[object]", evaluations: pd.DataFrame | None, spaces: dict[str, BaseDistribution]) -> FrozenTrial:
+def _frozen(
+    row: "pd.Series[Any]", evaluations: pd.DataFrame | None, spaces: dict[str, BaseDistribution]
+) -> FrozenTrial:
     params = {name: _choice(row[name], space) for name, space in spaces.items() if not pd.isna(row[name])}
     reports = {} if evaluations is None else dict(zip(evaluations["step"], evaluations["mean_return"], strict=True))
     complete = row["state"] == "complete"
     return create_trial(
         state=TrialState.COMPLETE if complete else TrialState.PRUNED,
-        value=float(row["objective"]) if complete else None,  # type: ignore[arg-type]
+        value=float(row["objective"]) if complete else None,
         params=params,
         distributions={name: spaces[name] for name in params},
         intermediate_values={int(step): float(value) for step, value in reports.items()},
     )
 
 
-def _choice(cell: object, space: BaseDistribution) -> object:
+def _choice(cell: Any, space: BaseDistribution) -> Any:
     """The parameter that a cell of the table stands for: CSV has forgotten its type."""
     if isinstance(space, optuna.distributions.CategoricalDistribution):
         return next(choice for choice in space.choices if str(choice) == str(cell) or choice == cell)
-    return int(cell) if isinstance(space, optuna.distributions.IntDistribution) else float(cell)  # type: ignore[call-overload, arg-type]
+    return int(cell) if isinstance(space, optuna.distributions.IntDistribution) else float(cell)

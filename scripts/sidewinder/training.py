@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import VecCheckNan, VecEnv
 from sidewinder import SidewinderError, agents
 from sidewinder.config import Environment, RunConfig
 from sidewinder.determinism import derive_seed
-from sidewinder.results import EvaluationResult
+from sidewinder.results import EvaluationResult, State
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Outcome:
         model: The agent after its last step; None if it could not be built.
     """
 
-    state: str = "complete"
+    state: State = "complete"
     reason: str | None = None
     evaluations: list[EvaluationResult] = field(default_factory=list)
     model: BaseAlgorithm | None = None
@@ -76,7 +76,7 @@ def train(
     run: RunConfig,
     *,
     tensorboard_log: Path | None = None,
-    report: Callable[[int, float], bool] = lambda step, mean_return: False,
+    report: Callable[[int, float], bool] = lambda _step, _mean_return: False,
 ) -> Outcome:
     """Train and evaluate; the same arguments give the same outcome, bit by bit, on CPU.
 

@@ -6,8 +6,8 @@ rule best:
         f"{RESULTS}/{{study}}/best.yaml",
     log:
         f"{RESULTS}/{{study}}/logs/best.log",
+    localrule: True
     conda:
         "../../environment.yml"
-    localrule: True
     shell:
-        "python {SCRIPTS}/best.py {input.config} {input.trials} {output} 2> {log}"
+        f"python {SCRIPTS}/best.py" " {input.config} {input.trials} {output} 2> {log}"
