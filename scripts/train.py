@@ -10,6 +10,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from sidewinder import errors_in_one_line
 from sidewinder.determinism import pin
@@ -23,7 +24,10 @@ def main(config: DictConfig) -> float | None:
 
 def train_run(config: DictConfig, output_dir: Path) -> float | None:
     """Train, save the model and the evaluations, and return the objective (for Hydra's sweepers)."""
-    pin(config.training.instruction_set, config.training.threads)
+    try:
+        pin(config.training.instruction_set, int(config.training.threads))
+    except (AttributeError, KeyError, TypeError, ValueError, OmegaConfBaseException):
+        pin("avx2", 1)  # run_config says what is wrong
     # Imported late: numpy and torch read the pins when they load.
     from sidewinder.config import run_config
     from sidewinder.results import to_json, write_atomically

@@ -91,7 +91,7 @@ def _constructor_arguments(agent: dict[str, Any]) -> dict[str, Any]:
     known = [name for name in parameters if name not in _SET_ELSEWHERE]
     arguments = {}
     for key, value in agent.items():
-        if key in _OWN_KEYS:
+        if key in _OWN_KEYS and (key != "noise_std" or "action_noise" in known):
             continue
         if key not in known:
             raise _error(key, value, f"a key of {agent['algorithm']}: {', '.join(known)}")
@@ -112,8 +112,11 @@ def _policy_arguments(algorithm: type[BaseAlgorithm], agent: dict[str, Any]) -> 
     _accept("policy", agent.get("policy"), algorithm.policy_aliases)
     policy = algorithm.policy_aliases[agent["policy"]]
     known = list(inspect.signature(policy.__init__).parameters)[4:]
+    given = agent.get("policy_kwargs") or {}
+    if not isinstance(given, dict):
+        raise _error("policy_kwargs", given, "a mapping")
     arguments: dict[str, Any] = {}
-    for name, value in (agent.get("policy_kwargs") or {}).items():
+    for name, value in given.items():
         key = f"policy_kwargs.{name}"
         if name not in known:
             raise _error(key, value, f"a key of {agent['policy']}: {', '.join(known)}")
@@ -123,11 +126,23 @@ def _policy_arguments(algorithm: type[BaseAlgorithm], agent: dict[str, Any]) -> 
         if name == "activation_fn":
             _accept(key, value, ACTIVATIONS)
             arguments[name] = ACTIVATIONS[value]
-        elif name == "net_arch" and not isinstance(value, dict):
-            if not isinstance(value, list):
-                _accept(key, value, [*NET_ARCHS, "a list of layer widths"])
-            arguments[name] = [int(width) for width in NET_ARCHS.get(str(value), value)]
+        elif name == "net_arch":
+            arguments[name] = _net_arch(key, value)
     return arguments
+
+
+def _net_arch(key: str, value: Any) -> Any:
+    """A list of layer widths, from a name of it or from itself; or a mapping from networks (`pi`, `qf`) to such."""
+    if isinstance(value, dict):
+        return {network: _net_arch(f"{key}.{network}", widths) for network, widths in value.items()}
+    widths = NET_ARCHS.get(value) if isinstance(value, str) else value
+    if not isinstance(widths, list) or not all(_is_whole(width) and width >= 1 for width in widths):
+        raise _error(key, value, f"{', '.join(NET_ARCHS)}, a list of layer widths")
+    return [int(width) for width in widths]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
 
 
 def _accept(key: str, value: Any, accepted: typing.Iterable[Any]) -> None:
@@ -150,7 +165,9 @@ def _converted(key: str, value: Any, hint: Any) -> Any:
             raise _error(key, value, "a whole number")
         return int(value)
     if isinstance(value, list) and tuple in accepted:
-        return tuple(value)
+        if len(value) != 2 or not _is_whole(value[0]) or value[1] not in ("step", "episode"):
+            raise _error(key, value, "int, [int, step] or [int, episode]")
+        return int(value[0]), value[1]
     fits = type(value) in accepted or (isinstance(value, int) and not isinstance(value, bool) and float in accepted)
     # Classes, callables and objects have a name in the config (noise) or none at all.
     nameable = [kind for kind in accepted if kind in (int, float, str, bool, dict, tuple, types.NoneType)]

@@ -6,6 +6,7 @@ search_space, sampler, pruner). A trial is the training run that is left when it
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -186,33 +187,45 @@ def compose_study(name: str, overrides: Sequence[str] = (), config_dirs: Sequenc
     for directory in config_dirs:
         if not directory.is_dir():
             raise SidewinderError(f"config_dirs: {directory} is not a directory")
-    primary, *more = [*(directory.resolve() for directory in config_dirs), CONFIG_DIR]
-    search_path = [f"hydra.searchpath=[{','.join(f'file://{path}' for path in more)}]"] if more else []
-    with initialize_config_dir(str(primary), version_base="1.3"):
-        composition = _Composition(name, list(overrides), search_path)
-        return composition.study_config()
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        # hydra.searchpath would put them after the shipped ones.
+        loader = GlobalHydra.instance().config_loader()
+        for directory in reversed(config_dirs):
+            loader.get_search_path().prepend("config_dirs", f"file://{directory.resolve()}")
+        loader.repository.initialize_sources(loader.get_search_path())  # type: ignore[attr-defined]
+        return _Composition(name, list(overrides)).study_config()
 
 
 class _Composition:
     """One composition by Hydra, and the way back from a key to the file that set it."""
 
-    def __init__(self, name: str, overrides: list[str], search_path: list[str]) -> None:
+    def __init__(self, name: str, overrides: list[str]) -> None:
         self.name = name
         self.overrides = overrides
-        self.search_path = search_path
+        # Where a `hydra.sweeper` block set what is now in another place.
+        self.moved: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def study_config(self) -> StudyConfig:
         config = self._compose()
+        try:
+            return self._study_config(config)
+        except OmegaConfBaseException as error:
+            key = error.full_key or ""
+            raise self._error(tuple(key.split(".")), _first_line(error), key=key) from None
+
+    def _study_config(self, config: DictConfig) -> StudyConfig:
         sweeper = config.hydra.sweeper
         OmegaConf.set_struct(config, False)
         del config["hydra"]
-        if "OptunaSweeper" in sweeper.get("_target_", "") or sweeper.get("params"):
-            self._take_over_sweeper(config, sweeper)
-        config.study.setdefault("name", self.name)
+        for section in ("study", "search_space", "sampler", "pruner"):
+            if not isinstance(config[section], DictConfig) or OmegaConf.is_missing(config, section):
+                raise self._error((section,), f"found {config[section]!r}, accepted: a mapping")
         try:
+            self._take_over_sweeper(config, sweeper)
             space = search_space.parse(config.search_space)
         except SearchSpaceError as error:
             raise self._error(("search_space", error.key), str(error), key=error.key) from None
+        config.study.setdefault("name", self.name)
         self._put_in(config, space)
         config.search_space = {key: str(config.search_space[key]) for key in space.distributions}
         self._cap_at_grid(config, space)
@@ -221,7 +234,7 @@ class _Composition:
 
     def _compose(self) -> DictConfig:
         try:
-            return compose(_PRIMARY, [*self.overrides, *self.search_path], return_hydra_config=True)
+            return compose(_PRIMARY, self.overrides, return_hydra_config=True)
         except MissingConfigException as error:
             wanted = error.missing_cfg_file or ""
             group, _, option = wanted.rpartition("/")
@@ -229,25 +242,32 @@ class _Composition:
             raise SidewinderError(
                 f"{self._who_chose(group, option)}: {group}: found {option!r}, accepted: {accepted}"
             ) from None
-        except (HydraException, OmegaConfBaseException) as error:
-            reason = _first_line(error)
-            if isinstance(error.__cause__, OmegaConfBaseException):
-                reason = f"{reason} ({_first_line(error.__cause__)})"
-            raise SidewinderError(f"study {self.name}: {reason}") from None
         except yaml.YAMLError as error:
             raise SidewinderError(_one_line(error)) from None
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            reason = _first_line(error)
+            if reason.endswith(":"):
+                reason = f"{reason} {str(error).splitlines()[1]}"
+            if isinstance(cause := error.__cause__, OmegaConfBaseException):
+                reason = f"{reason} ({_first_line(cause)})" if reason else f"{cause.full_key}: {_first_line(cause)}"
+            if "resolving interpolation" in reason:
+                reason += "; accepted in a study's defaults list: a name, such as ddpg"
+            raise SidewinderError(f"{self._who_is_in(reason)}: {reason}") from None
 
     def _validated(self, plain: dict[str, Any]) -> StudyConfig:
         try:
             config = StudyConfig.model_validate(plain)
             if not config.study.custom_search_space and not config.search_space:
-                raise self._error(("search_space",), "found nothing to search, accepted: at least one parameter")
-            # A trial's sections, with any value that the search may put in.
+                accepted = "at least one parameter"
+                raise SidewinderError(
+                    f"{self._study_file()}: search_space: found nothing to search, accepted: {accepted}"
+                )
+            # A trial's sections, unless they wait for the search; 1e5 becomes 100000 where an integer is wanted.
             for section in RunConfig.model_fields:
                 if "${" not in str(plain[section]):
                     model = RunConfig.model_fields[section].annotation
                     if isinstance(model, type) and issubclass(model, BaseModel):
-                        model.model_validate(plain[section])
+                        setattr(config, section, model.model_validate(plain[section]).model_dump())
         except ValidationError as error:
             first = error.errors()[0]
             prefix = () if error.title == "StudyConfig" else (error.title.lower(),)
@@ -257,6 +277,12 @@ class _Composition:
 
     def _put_in(self, config: DictConfig, space: SearchSpace) -> None:
         """Apply what the search space fixes and deletes, and check that the keys it searches exist."""
+        for key in space.distributions:
+            if key.lstrip("+").partition(".")[0] not in RunConfig.model_fields:
+                accepted = ", ".join(RunConfig.model_fields)
+                raise self._error(
+                    ("search_space", key), f"found a key that no trial has, accepted: one of {accepted}", key=key
+                )
         for key in [*space.distributions, *space.fixed, *space.deleted]:
             if not key.startswith("+") and not _has(config, key):
                 parent = key.rpartition(".")[0]
@@ -271,23 +297,39 @@ class _Composition:
 
     def _take_over_sweeper(self, config: DictConfig, sweeper: DictConfig) -> None:
         """Read a `hydra.sweeper` block that was written for hydra-optuna-sweeper."""
-        where = self._source(("hydra", "sweeper", "params"))
-        for name in ("direction", "n_trials", "max_failure_rate", "storage", "custom_search_space"):
-            if sweeper.get(name) is not None:
-                config.study[name] = sweeper[name]
-        if isinstance(config.study.direction, ListConfig) and len(config.study.direction) == 1:
-            config.study.direction = config.study.direction[0]
-        if sweeper.get("study_name") is not None:
-            config.study.name = sweeper.study_name
-        if sweeper.get("sampler"):
-            config.sampler = {k: v for k, v in sweeper.sampler.items() if k not in ("seed", "_partial_")}
-            if sweeper.sampler.get("seed") is not None:
-                config.study.seed = sweeper.sampler.seed
-        if sweeper.get("params") is not None:
-            config.search_space = sweeper.params
-        elif sweeper.get("search_space") is not None:
-            config.search_space = search_space.from_deprecated(sweeper.search_space)
+        for name, value in {str(key): value for key, value in sweeper.items()}.items():
+            if value is None or name in ("_target_", "n_jobs"):
+                continue
+            here = ("hydra", "sweeper", name)
+            if name in ("sampler", "params", "search_space") and not isinstance(value, DictConfig):
+                raise self._error(here, f"found {value!r}, accepted: a mapping")
+            match name:
+                case "direction" | "n_trials" | "max_failure_rate" | "storage" | "custom_search_space":
+                    config.study[name] = value[0] if isinstance(value, ListConfig) and len(value) == 1 else value
+                    self.moved["study", name] = here
+                case "study_name":
+                    config.study.name = value
+                    self.moved["study", "name"] = here
+                case "sampler":
+                    options = {k: v for k, v in value.items() if k not in ("seed", "_partial_")}
+                    # Options without a sampler are those of the study's.
+                    config.sampler = options if "_target_" in options else {**config.sampler, **options}
+                    self.moved["sampler",] = here
+                    if value.get("seed") is not None:
+                        config.study.seed = value.seed
+                        self.moved["study", "seed"] = (*here, "seed")
+                case "params":
+                    config.search_space = value
+                    self.moved["search_space",] = here
+                case "search_space":
+                    if sweeper.get("params") is None:
+                        self.moved["search_space",] = here
+                        config.search_space = search_space.from_deprecated(value)
+                case _:
+                    accepted = "direction, n_trials, max_failure_rate, storage, study_name, sampler, params, "
+                    raise self._error(here, f"found {value!r}, accepted: {accepted}custom_search_space, n_jobs")
         if sweeper.get("n_jobs") is not None:
+            where = self._source(("hydra", "sweeper", "n_jobs"))
             print(
                 f"{where}: hydra.sweeper.n_jobs: found {sweeper.n_jobs}, not used: `snakemake --cores` sets how many "
                 "trials run at a time, study.window how many may be in flight",
@@ -303,11 +345,15 @@ class _Composition:
                 size *= len(search_space.grid_values(distribution))
             except ValueError as error:
                 raise self._error(("search_space", key), f"{error}, accepted for a grid: choice or range") from None
-        if config.study.n_trials > size:
+        if isinstance(config.study.n_trials, int | float) and config.study.n_trials > size:
             print(f"study {self.name}: the grid ends the study after {size} trials", file=sys.stderr)
             config.study.n_trials = size
 
     def _error(self, path: tuple[str, ...], what: str, key: str | None = None) -> SidewinderError:
+        for new, old in self.moved.items():
+            if path[: len(new)] == new:
+                path = (*old, *path[len(new) :])
+                break
         return SidewinderError(f"{self._source(path)}: {key or '.'.join(path)}: {what}")
 
     def _source(self, path: tuple[str, ...]) -> str:
@@ -317,7 +363,7 @@ class _Composition:
             if OverridesParser.create().parse_override(override).key_or_group == dotted:
                 return f"override {override}"
         loader = GlobalHydra.instance().config_loader()
-        defaults = loader.compute_defaults_list(_PRIMARY, [*self.overrides, *self.search_path], RunMode.RUN)
+        defaults = loader.compute_defaults_list(_PRIMARY, self.overrides, RunMode.RUN)
         for default in reversed(defaults.defaults):
             if default.config_path is None or (result := _load(default.config_path)) is None:
                 continue
@@ -332,23 +378,34 @@ class _Composition:
                 return f"override {override}"
         return self._study_file()
 
+    def _who_is_in(self, reason: str) -> str:
+        """The override or file that one of Hydra's messages is about."""
+        for override in self.overrides:
+            if f"'{override}'" in reason or f"'{override.partition('=')[0].lstrip('+~')}'" in reason:
+                return f"override {override}"
+        named = re.search(r"\b[Ii]n '([^']+)'", reason)
+        return (_path(named[1]) if named else None) or self._study_file()
+
     def _study_file(self) -> str:
         chosen = [override.removeprefix("study=") for override in self.overrides if override.startswith("study=")][-1]
-        found = _load(f"study/{chosen}")
-        return found[0] if found else f"study {self.name}"
+        return _path(f"study/{chosen}") or f"study {self.name}"
+
+
+def _path(config_path: str) -> str | None:
+    """Where in Hydra's search path a config file is, for a reader; it need not be well-formed."""
+    for source in GlobalHydra.instance().config_loader().get_sources():
+        if source.scheme() == "file" and source.is_config(config_path):
+            return os.path.relpath(Path(source.path) / f"{config_path.removesuffix('.yaml')}.yaml")
+    return None
 
 
 def _load(config_path: str) -> tuple[str, Any] | None:
     """A config file of Hydra's search path, as (its path for a reader, its content)."""
-    repository = GlobalHydra.instance().config_loader().repository  # type: ignore[attr-defined]
-    try:
-        result = repository.load_config(config_path)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError):
-        result = None
-    if result is None or not result.path.startswith("file://"):
+    path = _path(config_path)
+    if path is None:
         return None
-    path = Path(result.path.removeprefix("file://")) / f"{config_path.removesuffix('.yaml')}.yaml"
-    return os.path.relpath(path), OmegaConf.to_container(result.config, resolve=False)
+    result = GlobalHydra.instance().config_loader().repository.load_config(config_path)  # type: ignore[attr-defined]
+    return path, OmegaConf.to_container(result.config, resolve=False)
 
 
 def _contains(node: Any, path: tuple[str, ...]) -> bool:
@@ -381,13 +438,13 @@ def _resolve(node: Any, probe: Any, keep_all: bool) -> Any:
     values: dict[Any, Any] = {}
     raw: Any = OmegaConf.to_container(node, resolve=False)
     for key in keys:
-        if OmegaConf.is_interpolation(node, key):
+        if OmegaConf.is_missing(probe, key):
+            values[key] = _plain(node[key])
+        elif OmegaConf.is_interpolation(node, key):
             try:
                 values[key] = raw[key] if keep_all else _plain(probe[key])
             except InterpolationToMissingValueError:
                 values[key] = raw[key]
-        elif OmegaConf.is_missing(probe, key):
-            values[key] = _plain(node[key])
         else:
             values[key] = _resolve(node[key], probe[key], keep_all)
     return values if isinstance(node, DictConfig) else list(values.values())
@@ -405,9 +462,11 @@ def _flatten(node: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any
 
 def _expectation(error: Any) -> str:
     """One finding of pydantic as `found ..., accepted: ...`."""
-    found = "nothing" if error["type"] == "missing" else repr(error["input"])
+    found = repr(error["input"])
     if error["type"] == "extra_forbidden":
         return f"found {found}, accepted: no such key"
+    if error["type"] == "missing":
+        return "found nothing, accepted: a value"
     return f"found {found}, accepted: {error['msg'].removeprefix('Input should be ').removeprefix('a ')}"
 
 
@@ -419,4 +478,4 @@ def _one_line(error: Exception) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".")
+    return (str(error).splitlines() or [""])[0].rstrip(".")

@@ -6,13 +6,22 @@ hydra-optuna-sweeper 1.3 makes of it, its quirks included: `range(1,3)` includes
 """
 
 import inspect
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, Transformer
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    IntervalSweep,
+    Override,
+    Quote,
+    QuotedString,
+    RangeSweep,
+    Transformer,
+)
 from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -52,7 +61,12 @@ def parse(params: Mapping[str, Any]) -> SearchSpace:
         SearchSpaceError: A value is malformed, or says something that Optuna has no distribution for.
     """
     space = SearchSpace()
-    for key, raw in params.items():
+    for name, raw in params.items():
+        key = str(name)
+        if isinstance(raw, Mapping | Sequence) and not isinstance(raw, str):
+            _check_plain(key, raw)
+            space.fixed[key] = raw
+            continue
         override = _parse_override(key, raw)
         if override.is_delete():
             space.deleted.append(override.key_or_group)
@@ -68,7 +82,13 @@ def parse(params: Mapping[str, Any]) -> SearchSpace:
 
 def parse_value(key: str, value: Any) -> Any:
     """The config value that an Optuna parameter stands for: `"[64,64]"` is a list, `"null"` is None."""
-    return _parse_override(key, value).value()
+    if not isinstance(value, str):
+        return value
+    try:
+        override = _parse_override(key, value)
+    except SearchSpaceError:
+        return value  # a category in quotes, such as "it's", whose text alone is no grammar
+    return value if override.is_sweep_override() else override.value()
 
 
 def grid_values(distribution: BaseDistribution) -> list[Any]:
@@ -89,22 +109,32 @@ def grid_values(distribution: BaseDistribution) -> list[Any]:
 
 def from_deprecated(search_space: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Say `hydra.sweeper.search_space` (Hydra 1.1, still read by the 1.3 sweeper) in the grammar of `params`."""
-    return {key: _from_deprecated(key, dict(entry)) for key, entry in search_space.items()}
+    return {key: _from_deprecated(key, entry) for key, entry in search_space.items()}
 
 
-def _from_deprecated(key: str, entry: dict[str, Any]) -> str:
+def _from_deprecated(key: str, config: Any) -> str:
+    if not isinstance(config, Mapping):
+        raise SearchSpaceError(key, str(config), "not a mapping with type, low, high or choices")
+    entry = dict(config)
     kind, log, step = entry.get("type"), entry.get("log", False), entry.get("step")
     try:
         if kind == "categorical":
-            return f"choice({','.join(_as_text(choice) for choice in entry['choices'])})"
+            return f"choice({','.join(_quoted(choice) for choice in entry['choices'])})"
         if kind in ("int", "float"):
-            low, high = (int if kind == "int" else float)(entry["low"]), entry["high"]
+            number: Callable[[Any], float] = int if kind == "int" else float
+            low, high = number(entry["low"]), number(entry["high"])
             if step is not None and not log:
-                return f"range({low},{high},{step})"
+                return f"range({low},{high},{number(step)})"
             return f"tag(log, {kind}(interval({low},{high})))" if log else f"{kind}(interval({low},{high}))"
     except KeyError as missing:
         raise SearchSpaceError(key, str(entry), f"{missing} is missing") from None
+    except (TypeError, ValueError) as error:
+        raise SearchSpaceError(key, str(entry), str(error)) from None
     raise SearchSpaceError(key, str(entry), "type must be int, float or categorical")
+
+
+def _quoted(choice: Any) -> str:
+    return QuotedString(choice, Quote.single).with_quotes() if isinstance(choice, str) else _as_text(choice)
 
 
 def _as_text(raw: Any) -> str:
@@ -122,6 +152,14 @@ def _parser() -> OverridesParser:
     return OverridesParser(functions)
 
 
+def _check_plain(key: str, raw: Any) -> None:
+    """Refuse a mapping that was meant as parameters, `agent: {gamma: interval(0, 1)}`."""
+    for name, value in raw.items() if isinstance(raw, Mapping) else ():
+        _check_plain(f"{key}.{name}", value)
+        if isinstance(value, str) and _parse_override(f"{key}.{name}", value).is_sweep_override():
+            raise SearchSpaceError(key, str(raw), f"a parameter is written with its dotted key, {key}.{name}")
+
+
 def _parse_override(key: str, raw: Any) -> Override:
     text = _as_text(raw)
     try:
@@ -135,6 +173,9 @@ def _distribution(key: str, raw: Any, override: Override) -> BaseDistribution:
     if override.is_delete():
         raise SearchSpaceError(key, _as_text(raw), "a deleted key cannot be searched")
     sweep: Any = override.value()
+    numbers = sweep.list if isinstance(sweep, ChoiceSweep) else vars(sweep).values()
+    if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
+        raise SearchSpaceError(key, _as_text(raw), "numbers must be finite")
     try:
         if isinstance(sweep, IntervalSweep):
             low, high, log = sweep.start, sweep.end, "log" in sweep.tags

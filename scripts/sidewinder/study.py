@@ -10,11 +10,11 @@ import inspect
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from filelock import FileLock
@@ -31,6 +31,7 @@ from sidewinder.results import Result, result_path
 from sidewinder.schedule import view
 from sidewinder.search_space import grid_values
 
+_T = TypeVar("_T")
 logger = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -102,16 +103,17 @@ class Study:
         )
         return storage, study._study_id
 
-    def _repaired(self, action: Any) -> Any:
+    def _repaired(self, action: Callable[[], _T]) -> _T:
         """Do it; if the SQLite file turns out to be damaged, or at odds with the files, set it aside and do it anew."""
+        existed = self.config.study.storage is None and self.database.exists()
         try:
             return action()
         except _AtOddsWithFilesError as error:
-            if self.config.study.storage is not None or not self.database.exists():
+            if not existed:
                 raise SidewinderError(str(error)) from None
             reason = "does not agree with the results on file"
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, KeyError, ValueError):
-            if self.config.study.storage is not None or _is_sound(self.database):
+            if not existed or _is_sound(self.database):
                 raise
             reason = "is damaged"
         aside = self.database.with_suffix(".db.damaged")
@@ -299,8 +301,6 @@ def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
 
 def _is_sound(database: Path) -> bool:
     """Whether SQLite finds nothing wrong with the file itself."""
-    if not database.exists():
-        return True
     try:
         with sqlite3.connect(f"file:{os.fspath(database.resolve())}?mode=ro", uri=True, timeout=60) as connection:
             return bool(connection.execute("PRAGMA quick_check").fetchone() == ("ok",))

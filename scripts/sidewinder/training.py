@@ -66,7 +66,7 @@ def check(run: RunConfig) -> None:
     env = _make_env(run.environment, n_envs=1, seed=0)
     try:
         agents.build(run.agent, env, seed=0, device="cpu", tensorboard_log=None)
-    except _FAILURES as error:
+    except (*_FAILURES, AttributeError, LookupError, RuntimeError, TypeError) as error:
         raise SidewinderError(f"agent: {_first_line(error)}") from None
     finally:
         env.close()

@@ -1,0 +1,101 @@
+rule optimization_history:
+    input:
+        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        tables=rules.tables.output,
+    output:
+        pdf=f"{RESULTS}/{{study}}/figures/optimization_history.pdf",
+        png=report(
+            f"{RESULTS}/{{study}}/figures/optimization_history.png",
+            caption="../report/optimization_history.rst",
+            category="{study}",
+        ),
+    log:
+        f"{RESULTS}/{{study}}/logs/optimization_history.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        f"python {SCRIPTS}/optimization_history.py"
+        " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
+
+
+rule learning_curves:
+    input:
+        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        tables=rules.tables.output,
+    output:
+        pdf=f"{RESULTS}/{{study}}/figures/learning_curves.pdf",
+        png=report(
+            f"{RESULTS}/{{study}}/figures/learning_curves.png",
+            caption="../report/learning_curves.rst",
+            category="{study}",
+        ),
+    log:
+        f"{RESULTS}/{{study}}/logs/learning_curves.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        f"python {SCRIPTS}/learning_curves.py" " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
+
+
+rule parallel_coordinates:
+    input:
+        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        tables=rules.tables.output,
+    output:
+        pdf=f"{RESULTS}/{{study}}/figures/parallel_coordinates.pdf",
+        png=report(
+            f"{RESULTS}/{{study}}/figures/parallel_coordinates.png",
+            caption="../report/parallel_coordinates.rst",
+            category="{study}",
+        ),
+    log:
+        f"{RESULTS}/{{study}}/logs/parallel_coordinates.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        f"python {SCRIPTS}/parallel_coordinates.py"
+        " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
+
+
+rule parameter_importance:
+    input:
+        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        tables=rules.tables.output,
+    output:
+        pdf=f"{RESULTS}/{{study}}/figures/parameter_importance.pdf",
+        png=report(
+            f"{RESULTS}/{{study}}/figures/parameter_importance.png",
+            caption="../report/parameter_importance.rst",
+            category="{study}",
+        ),
+    log:
+        f"{RESULTS}/{{study}}/logs/parameter_importance.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        f"python {SCRIPTS}/parameter_importance.py"
+        " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
+
+
+rule contrast:
+    input:
+        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        tables=rules.tables.output,
+    output:
+        pdf=f"{RESULTS}/{{study}}/figures/contrast.pdf",
+        png=report(
+            f"{RESULTS}/{{study}}/figures/contrast.png",
+            caption="../report/contrast.rst",
+            category="{study}",
+        ),
+    log:
+        f"{RESULTS}/{{study}}/logs/contrast.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        f"python {SCRIPTS}/contrast.py" " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"

@@ -1,0 +1,55 @@
+"""Rule parallel_coordinates: draw each complete trial as a line through its parameters, coloured by its objective."""
+
+import textwrap
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FixedFormatter
+
+from sidewinder import figures
+from sidewinder.figures import PAGE, Tables
+
+
+def main() -> None:
+    figures.make(draw, figures.parser(__doc__).parse_args())
+
+
+def draw(tables: Tables) -> Figure:
+    """Axes: the objective, then the parameters in order of name; the best trial's line lies on top."""
+    best_first = tables.ranked()
+    names = sorted({name for number in best_first for name in tables.params[number]})
+    if not names:
+        return figures.empty("no complete trial that has a parameter")
+    axes = figures.parallel_coordinate_axes(tables.study(best_first[::-1]), names, tables.objective)
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    figure.set_size_inches(PAGE, 3.2)
+    axes.set_title("")
+    labels = ["objective", *map(figures.short, names)]
+    axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right", rotation_mode="anchor")
+    # Dark is good.
+    colors = "viridis" if tables.direction == "minimize" else "viridis_r"
+    axes.collections[0].set(cmap=colors, clip_on=False, linewidth=1)
+    for parameter in figure.axes[2:]:
+        _style(parameter)
+    return figure
+
+
+def _style(axes: Axes) -> None:
+    """Show one parameter's axis, with few ticks, and labels that can be read across lines."""
+    axes.spines["left"].set_visible(False)
+    axes.spines["right"].set_visible(True)
+    formatter = axes.yaxis.get_major_formatter()
+    if isinstance(formatter, FixedFormatter):
+        axes.set_yticks(axes.get_yticks(), [textwrap.fill(text, 10, break_long_words=False) for text in formatter.seq])
+    elif axes.get_yscale() == "log":
+        ticks = figures.log_ticks(*axes.get_ylim())
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+    for label in axes.get_yticklabels():
+        label.set_path_effects([withStroke(linewidth=2, foreground="white")])
+
+
+if __name__ == "__main__":
+    main()

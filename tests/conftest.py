@@ -1,0 +1,115 @@
+"""What several tests share: a study with a made-up objective, in real files and a real SQLite database."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidewinder.config import StudyConfig, compose_study
+from sidewinder.results import EvaluationResult, Result, as_json, result_path
+from sidewinder.schedule import awaited
+from sidewinder.study import Study, pruner_attrs
+
+N_STEPS = 4
+
+
+def objective(params: dict[str, Any], step: int) -> float:
+    """A smooth bowl in whatever parameters there are, which a run approaches from below as it trains."""
+    distance = sum((float(value) - 0.3) ** 2 for value in params.values() if isinstance(value, int | float))
+    return -distance - 1.0 / step
+
+
+def run_trial(study: Study, number: int, *, tell: bool = True) -> Callable[[], Result]:
+    """Ask and "train" as scripts/trial.py does; the returned function writes the result, whenever that is."""
+    trial = study.ask(number)
+    evaluations = []
+    state, value = "complete", None
+    for step in range(1, N_STEPS + 1):
+        value = objective(trial.params, step)
+        evaluations.append(EvaluationResult(step=step, mean_return=value, std_return=0.0))
+        trial.report(value, step)
+        if trial.should_prune():
+            state, value = "pruned", None
+            break
+    result = Result(
+        number=number,
+        config=study.config.digest(),
+        state=state,  # type: ignore[arg-type]
+        objective=value,
+        reason=None,
+        params=trial.params,
+        distributions=as_json(trial.distributions),
+        evaluations=evaluations,
+        pruner_attrs=pruner_attrs(trial),
+        seeds={},
+        bit_exact=True,
+        packages={},
+    )
+
+    def finish() -> Result:
+        result.save(result_path(study.directory, number))
+        if tell:
+            study.tell(result)
+        return result
+
+    return finish
+
+
+def run_study(directory: Path, config: StudyConfig, *, cores: int, shuffle: int) -> dict[int, bytes]:
+    """Run a study on so many "cores", with starts and ends in an order drawn from `shuffle`.
+
+    Every job opens the study anew; a third of them die between writing the result and telling the database.
+
+    Returns:
+        The bytes of each trial's result.json.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    order = random.Random(shuffle)
+    running: dict[int, Callable[[], Result]] = {}
+    done: set[int] = set()
+    n_trials, window = config.study.n_trials, config.study.window
+    while len(done) < n_trials:
+        waiting = set(range(n_trials)) - done - running.keys()
+        ready = sorted(number for number in waiting if done.issuperset(awaited(number, window)))
+        order.shuffle(ready)
+        for number in ready[: cores - len(running)]:
+            running[number] = run_trial(Study(directory, config), number, tell=order.random() > 1 / 3)
+        finished = order.choice(sorted(running))
+        running.pop(finished)()
+        done.add(finished)
+    return {number: result_path(directory, number).read_bytes() for number in range(n_trials)}
+
+
+@pytest.fixture
+def study_config() -> Callable[..., StudyConfig]:
+    """Makes a study's config: a plain space of three parameters unless told otherwise."""
+
+    def make(
+        *overrides: str, search_space: dict[str, str] | None = None, sampler: dict[str, Any] | None = None
+    ) -> StudyConfig:
+        config = compose_study("made_up", ["study=pendulum_ddpg", *overrides])
+        space = search_space or {
+            "agent.gamma": "interval(0.0, 1.0)",
+            "agent.tau": "tag(log, interval(0.001, 1.0))",
+            "agent.batch_size": "choice(1, 2, 3)",
+        }
+        updates: dict[str, Any] = {"search_space": space}
+        if sampler is not None:
+            updates["sampler"] = sampler
+        return config.model_copy(update=updates)
+
+    return make
+
+
+@pytest.fixture
+def lose_database() -> Callable[[Path], None]:
+    """Deletes all that a study's directory holds beside its files of results."""
+
+    def lose(directory: Path) -> None:
+        for path in directory.iterdir():
+            if path.name.startswith("study.db"):
+                path.unlink()
+
+    return lose

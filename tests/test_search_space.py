@@ -1,0 +1,276 @@
+"""Each line of the sweeper's grammar gives the distribution that hydra-optuna-sweeper 1.3 makes of it.
+
+The expected distributions were compared with those of the sweeper's own code, Optuna 2's names replaced by their
+successors. They differ in two lines only: the sweeper knows no null in `choice(...)`, and lets infinite ranges pass.
+"""
+
+from typing import Any
+
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from sidewinder.search_space import SearchSpaceError, from_deprecated, grid_values, parse, parse_value
+
+KEY = "agent.gamma"
+
+DISTRIBUTIONS: dict[str, BaseDistribution] = {
+    # choice
+    "choice(relu, tanh)": CategoricalDistribution(["relu", "tanh"]),
+    "choice('a b', \"c\")": CategoricalDistribution(["a b", "c"]),
+    "choice(a b, c)": CategoricalDistribution(["a b", "c"]),
+    r"choice('it\'s', b)": CategoricalDistribution(["it's", "b"]),
+    r"choice(a\,b, c)": CategoricalDistribution(["a,b", "c"]),
+    "choice(1, 2)": CategoricalDistribution([1, 2]),
+    "choice(0.1, 1e-3)": CategoricalDistribution([0.1, 0.001]),
+    "choice('1', 1)": CategoricalDistribution(["1", 1]),
+    "choice(true, False)": CategoricalDistribution([True, False]),
+    "choice('true', true)": CategoricalDistribution(["true", True]),
+    "choice(null, normal)": CategoricalDistribution(["null", "normal"]),
+    "choice([64,64], [32])": CategoricalDistribution(["[64,64]", "[32]"]),
+    "choice({pi:[8]}, {pi:[16]})": CategoricalDistribution(["{pi:[8]}", "{pi:[16]}"]),
+    "choice(7)": CategoricalDistribution([7]),
+    # the simple form
+    "1,2,3": CategoricalDistribution([1, 2, 3]),
+    "relu, tanh": CategoricalDistribution(["relu", "tanh"]),
+    "true,false": CategoricalDistribution([True, False]),
+    "null,1": CategoricalDistribution(["null", 1]),
+    "[1,2],[3]": CategoricalDistribution(["[1,2]", "[3]"]),
+    "'a','b'": CategoricalDistribution(["'a'", "'b'"]),
+    # range: its stop is a value
+    "range(3)": IntDistribution(0, 3),
+    "range(1,3)": IntDistribution(1, 3),
+    "range(1,7,2)": IntDistribution(1, 7, step=2),
+    "range(start=2, stop=10, step=4)": IntDistribution(2, 10, step=4),
+    "range(0, 1, step=0.1)": FloatDistribution(0.0, 1.0, step=0.1),
+    "range(0.0, 1.0, 0.25)": FloatDistribution(0.0, 1.0, step=0.25),
+    "range(0.5, 2.5)": FloatDistribution(0.5, 2.5, step=1.0),
+    "int(range(0, 10, 2.5))": IntDistribution(0, 10, step=2),
+    "float(range(1, 4))": FloatDistribution(1.0, 4.0, step=1.0),
+    "tag(log, range(1, 4))": IntDistribution(1, 4),
+    # interval: a float one unless cast
+    "interval(0, 1)": FloatDistribution(0.0, 1.0),
+    "interval(1e-5, 1)": FloatDistribution(1e-5, 1.0),
+    "interval(start=1, end=2.5)": FloatDistribution(1.0, 2.5),
+    "int(interval(1, 5))": IntDistribution(1, 5),
+    "int(interval(1.7, 5.2))": IntDistribution(1, 5),
+    "float(interval(1, 5))": FloatDistribution(1.0, 5.0),
+    "tag(log, interval(1e-5, 1e-2))": FloatDistribution(1e-5, 1e-2, log=True),
+    "tag(log, interval(1, 100))": FloatDistribution(1.0, 100.0, log=True),
+    "tag(log, int(interval(1, 100)))": IntDistribution(1, 100, log=True),
+    "int(tag(log, interval(1, 100)))": IntDistribution(1, 100, log=True),
+    # other tags, and casts of choices
+    "tag(mine, interval(0, 1))": FloatDistribution(0.0, 1.0),
+    "tag(log, mine, interval(1, 10))": FloatDistribution(1.0, 10.0, log=True),
+    "tag(mine, choice(a, b))": CategoricalDistribution(["a", "b"]),
+    "int(choice(1.5, 2.5))": CategoricalDistribution([1, 2]),
+    "float(1, 2)": CategoricalDistribution([1.0, 2.0]),
+    "str(choice(1, 2))": CategoricalDistribution(["1", "2"]),
+    "bool(choice(1, 0))": CategoricalDistribution([True, False]),
+    # order
+    "sort(choice(3, 1, 2))": CategoricalDistribution([1, 2, 3]),
+    "sort(3, 1, 2)": CategoricalDistribution([1, 2, 3]),
+    "sort(choice(a, b), reverse=true)": CategoricalDistribution(["b", "a"]),
+}
+
+
+def exact(distribution: BaseDistribution) -> tuple[BaseDistribution, list[type]]:
+    """A distribution, and what it takes to tell 1 from 1.0 and True."""
+    choices = distribution.choices if isinstance(distribution, CategoricalDistribution) else ()
+    return distribution, [type(choice) for choice in choices]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("text", "expected"), DISTRIBUTIONS.items())
+def test_grammar(text: str, expected: BaseDistribution) -> None:
+    space = parse({KEY: text})
+    assert list(space.distributions) == [KEY]
+    assert exact(space.distributions[KEY]) == exact(expected)
+    assert not space.fixed
+    assert not space.deleted
+
+
+@pytest.mark.filterwarnings("ignore:The distribution is specified by")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("range(1, 8, 3)", IntDistribution(1, 7, step=3)),
+        ("range(0, 1, 0.3)", FloatDistribution(0.0, 0.9, step=0.3)),
+        ("float(range(1, 8, 3))", FloatDistribution(1.0, 7.0, step=3.0)),
+    ],
+)
+def test_a_range_that_its_step_does_not_divide_ends_earlier(text: str, expected: BaseDistribution) -> None:
+    assert parse({KEY: text}).distributions == {KEY: expected}
+
+
+@pytest.mark.parametrize("text", ["shuffle(choice(1, 2, 3))", "shuffle(range(1, 4))", "shuffle(1, 2, 3)"])
+def test_shuffle_is_a_choice_of_all(text: str) -> None:
+    first, second = (parse({KEY: text}).distributions[KEY] for _ in range(2))
+    assert isinstance(first, CategoricalDistribution)
+    assert set(first.choices) == {1, 2, 3}  # a shuffled range is Python's: without its stop
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        ("relu", "relu"),
+        ("'choice(1, 2)'", "choice(1, 2)"),
+        ("5", 5),
+        ("1e5", 1e5),
+        ("null", None),
+        ("[1, [a, null]]", [1, ["a", None]]),
+        ("{a: 1}", {"a": 1}),
+        (5, 5),
+        (1e-5, 1e-5),
+        (True, True),
+        (None, None),
+        ([1, None, "a, b", True], [1, None, "a, b", True]),
+        ({"a": {"b": None}}, {"a": {"b": None}}),
+    ],
+)
+def test_plain_values_are_fixed(raw: Any, value: Any) -> None:
+    space = parse({KEY: raw})
+    assert repr(space.fixed) == repr({KEY: value})
+    assert not space.distributions
+
+
+def test_keys_keep_their_order_and_their_plus() -> None:
+    space = parse({"b.x": "interval(0, 1)", "+a.new": "choice(1, 2)", "+a.fixed": 5, "a.y": "range(3)"})
+    assert list(space.distributions) == ["b.x", "+a.new", "a.y"]
+    assert space.fixed == {"+a.fixed": 5}
+
+
+@pytest.mark.parametrize("raw", [None, "interval(0, 1)"])
+def test_a_tilde_deletes_the_key_from_the_search_too(raw: str | None) -> None:
+    space = parse({"a.x": "choice(1, 2)", "a.y": 5, "a.z": "choice(1, 2)", "~a.x": raw, "~a.y": raw})
+    assert list(space.distributions) == ["a.z"]
+    assert not space.fixed
+    assert space.deleted == ["a.x", "a.y"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("choice(0.9", "no viable alternative"),
+        ("choice()", "empty choice"),
+        ("choice(1, 2,)", "no viable alternative"),
+        ("interval(0.1)", "missing a required argument"),
+        ("interval(a, b)", "mismatch type argument"),
+        ("interval(5, 1)", "low <= high"),
+        ("interval(1, inf)", "finite"),
+        ("choice(nan, 1)", "finite"),
+        ("tag(log, interval(0, 1))", "low > 0"),
+        ("range(5, 1)", "low <= high"),
+        ("range(10, 1, -3)", "low <= high"),
+        ("range(1, 3, 0)", "step > 0"),
+        ("uniform(0, 1)", "Unknown function 'uniform'"),
+        ("str(range(1, 4))", "int or float"),
+        ("glob(*)", "glob"),
+        ("it's", "token recognition error"),
+        ("two\nlines", "token recognition error"),
+        ({"gamma": "interval(0, 1)"}, "agent.gamma.gamma"),
+    ],
+)
+def test_malformed(raw: Any, reason: str) -> None:
+    with pytest.raises(SearchSpaceError) as caught:
+        parse({"agent.tau": "interval(0, 1)", KEY: raw})
+    message = str(caught.value)
+    assert caught.value.key == KEY
+    assert message.startswith(f"found {str(raw)!r} (")
+    assert reason in message
+    assert ", accepted: choice(a,b,...), range(" in message
+    assert "\n" not in message
+
+
+def test_a_key_that_is_no_text() -> None:
+    with pytest.raises(SearchSpaceError, match=r"found 'choice\(1,2\)'") as caught:
+        parse({1: "choice(1,2)"})  # type: ignore[dict-item]
+    assert caught.value.key == "1"
+
+
+@pytest.mark.parametrize(
+    ("optuna_value", "config_value"),
+    [
+        (1, 1),
+        (0.1, 0.1),
+        (1e-7, 1e-7),
+        (True, True),
+        ("null", None),
+        ("relu", "relu"),
+        ("a b", "a b"),
+        ("[64,64]", [64, 64]),
+        ("[1,episode]", [1, "episode"]),
+        ("{pi:[8]}", {"pi": [8]}),
+        ("it's", "it's"),
+        ("a,b", "a,b"),
+        ("'a'", "a"),
+    ],
+)
+def test_parse_value(optuna_value: Any, config_value: Any) -> None:
+    assert repr(parse_value(KEY, optuna_value)) == repr(config_value)
+    assert repr(parse_value(f"+{KEY}", optuna_value)) == repr(config_value)
+
+
+@pytest.mark.parametrize("text", DISTRIBUTIONS)
+def test_every_choice_is_a_config_value(text: str) -> None:
+    distribution = parse({KEY: text}).distributions[KEY]
+    if isinstance(distribution, CategoricalDistribution):
+        for choice in distribution.choices:
+            assert isinstance(parse_value(KEY, choice), str | int | float | list | dict | None)
+
+
+def test_grid_values() -> None:
+    assert grid_values(CategoricalDistribution([1, "a", None])) == [1, "a", None]
+    assert grid_values(IntDistribution(1, 3)) == [1, 2, 3]
+    assert grid_values(IntDistribution(1, 7, step=3)) == [1, 4, 7]
+    assert grid_values(FloatDistribution(0.0, 1.0, step=0.1)) == pytest.approx([i / 10 for i in range(11)])
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [FloatDistribution(0.0, 1.0), FloatDistribution(0.1, 1.0, log=True), IntDistribution(1, 8, log=True)],
+)
+def test_no_grid_of_a_continuous_distribution(distribution: BaseDistribution) -> None:
+    with pytest.raises(ValueError, match="found"):
+        grid_values(distribution)
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (
+            {"type": "categorical", "choices": ["a", True, 1.5, "x y", "it's, ok", "b,c"]},
+            CategoricalDistribution(["a", True, 1.5, "x y", "it's, ok", "b,c"]),
+        ),
+        ({"type": "int", "low": 1, "high": 10}, IntDistribution(1, 10)),
+        ({"type": "int", "low": 1, "high": 10, "step": 3}, IntDistribution(1, 10, step=3)),
+        ({"type": "int", "low": 1, "high": 10, "log": True}, IntDistribution(1, 10, log=True)),
+        ({"type": "int", "low": 1.5, "high": 5.5, "step": 1.5}, IntDistribution(1, 5)),
+        ({"type": "float", "low": 1, "high": 10}, FloatDistribution(1.0, 10.0)),
+        ({"type": "float", "low": 1e-5, "high": 1, "log": True}, FloatDistribution(1e-5, 1.0, log=True)),
+        ({"type": "float", "low": 0, "high": 1, "step": 0.1}, FloatDistribution(0.0, 1.0, step=0.1)),
+        ({"type": "float", "low": 1, "high": 5, "step": 2}, FloatDistribution(1.0, 5.0, step=2.0)),
+        ({"type": "float", "low": 1, "high": 5, "step": 2, "log": True}, FloatDistribution(1.0, 5.0, log=True)),
+    ],
+)
+def test_deprecated_form(entry: dict[str, Any], expected: BaseDistribution) -> None:
+    distributions = parse(from_deprecated({KEY: entry})).distributions
+    assert {key: exact(distribution) for key, distribution in distributions.items()} == {KEY: exact(expected)}
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ({"type": "float", "low": 0}, "'high' is missing"),
+        ({"type": "categorical"}, "'choices' is missing"),
+        ({"type": "uniform", "low": 0, "high": 1}, "type must be int, float or categorical"),
+        ({"type": "float", "low": "x", "high": 1}, "could not convert string to float: 'x'"),
+        ("interval(0, 1)", "not a mapping"),
+    ],
+)
+def test_malformed_deprecated_form(entry: Any, reason: str) -> None:
+    with pytest.raises(SearchSpaceError) as caught:
+        from_deprecated({KEY: entry})
+    assert caught.value.key == KEY
+    assert f"found {str(entry)!r} ({reason}" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,272 @@
+"""The heart: a study's suggestions depend on its config and its results, and on nothing that execution does."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from conftest import run_study, run_trial
+
+import sidewinder
+from sidewinder import SidewinderError
+from sidewinder.config import StudyConfig
+from sidewinder.results import Result, result_path
+from sidewinder.schedule import awaited, view
+from sidewinder.study import Study
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+MakeConfig = Callable[..., StudyConfig]
+PRUNERS = ("none", "median", "successive_halving", "hyperband")
+# Small start-up phases, so that the samplers learn from results within a few trials.
+SAMPLERS: dict[str, dict[str, Any]] = {
+    "random": {"_target_": "optuna.samplers.RandomSampler"},
+    "tpe": {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 3},
+    "tpe-multivariate": {
+        "_target_": "optuna.samplers.TPESampler",
+        "n_startup_trials": 3,
+        "multivariate": True,
+        "constant_liar": True,
+        "group": True,
+    },
+    "gp": {"_target_": "optuna.samplers.GPSampler", "n_startup_trials": 3},
+    "cmaes": {"_target_": "optuna.samplers.CmaEsSampler", "warn_independent_sampling": False},
+    "qmc": {"_target_": "optuna.samplers.QMCSampler", "scramble": True, "warn_independent_sampling": False},
+    "nsgaii": {"_target_": "optuna.samplers.NSGAIISampler", "population_size": 4},
+    "grid": {"_target_": "optuna.samplers.GridSampler"},
+    "brute-force": {"_target_": "optuna.samplers.BruteForceSampler"},
+    "nested": {
+        "_target_": "optuna.samplers.CmaEsSampler",
+        "independent_sampler": {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 3},
+        "warn_independent_sampling": False,
+    },
+}
+DISCRETE = {
+    "agent.gamma": "choice(0.1, 0.3, 0.9)",
+    "agent.tau": "range(0.0, 1.0, 0.5)",
+    "agent.batch_size": "choice(1,2)",
+}
+# A process that asks for one trial: study directory, number.
+_ASK = [
+    sys.executable,
+    "-c",
+    f"""
+import json, sys
+sys.path.insert(0, {str(Path(sidewinder.__file__).parents[1])!r})
+from pathlib import Path
+from sidewinder.config import StudyConfig
+from sidewinder.study import Study
+directory, number = Path(sys.argv[1]), int(sys.argv[2])
+trial = Study(directory, StudyConfig.load(directory / "config.yaml")).ask(number)
+print(json.dumps({{"number": number, "params": trial.params}}))
+""",
+]
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 8])
+def test_awaited_results_imply_the_whole_view(window: int) -> None:
+    for number in range(40):
+        assert list(view(number, window)) == [earlier for earlier in range(40) if earlier <= number - window]
+        reached: set[int] = set()
+        front = set(awaited(number, window))
+        assert len(front) <= window
+        while front:
+            reached |= front
+            front = {earlier for known in front for earlier in awaited(known, window)} - reached
+        assert reached == set(view(number, window))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_suggestions_do_not_depend_on_execution(sampler: str, study_config: MakeConfig, tmp_path: Path) -> None:
+    space = DISCRETE if sampler in ("grid", "brute-force") else None
+    config = study_config(
+        "study.n_trials=13", "study.window=3", "pruner=median", sampler=SAMPLERS[sampler], search_space=space
+    )
+    alone = run_study(tmp_path / "alone", config, cores=1, shuffle=0)
+    for cores, shuffle in ((2, 1), (3, 2)):
+        assert run_study(tmp_path / f"{cores}", config, cores=cores, shuffle=shuffle) == alone
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_pruning_does_not_depend_on_execution(pruner: str, study_config: MakeConfig, tmp_path: Path) -> None:
+    options = {"successive_halving": ["pruner.min_resource=1", "pruner.reduction_factor=2"]}
+    options["hyperband"] = ["pruner.min_resource=1", "pruner.max_resource=4", "pruner.reduction_factor=2"]
+    config = study_config("study.n_trials=20", "study.window=3", f"pruner={pruner}", *options.get(pruner, []))
+    alone = run_study(tmp_path / "alone", config, cores=1, shuffle=0)
+    states = {json.loads(result)["state"] for result in alone.values()}
+    assert states == ({"complete"} if pruner == "none" else {"complete", "pruned"})
+    assert run_study(tmp_path / "3", config, cores=3, shuffle=5) == alone
+
+
+def test_plain_optuna_does_depend_on_execution(study_config: MakeConfig, tmp_path: Path) -> None:
+    """The check above can fail: with a window as wide as the study, and so no results seen, TPE suggests otherwise."""
+    narrow = study_config("study.n_trials=16", "study.window=1", sampler=SAMPLERS["tpe"])
+    wide = study_config("study.n_trials=16", "study.window=16", sampler=SAMPLERS["tpe"])
+    params = [
+        [json.loads(result)["params"] for result in run_study(tmp_path / name, config, cores=1, shuffle=0).values()]
+        for name, config in (("narrow", narrow), ("wide", wide))
+    ]
+    assert params[0][:3] == params[1][:3]
+    assert params[0][4:] != params[1][4:]
+
+
+def test_a_window_of_one_is_plain_sequential_optuna(study_config: MakeConfig, tmp_path: Path) -> None:
+    """Grid and QMC have one seed a study, so that their designs are Optuna's own: no point twice, none left out."""
+    config = study_config("study.n_trials=18", "study.window=4", sampler=SAMPLERS["grid"], search_space=DISCRETE)
+    results = run_study(tmp_path / "grid", config, cores=3, shuffle=1)
+    points = {json.dumps(json.loads(result)["params"]) for result in results.values()}
+    assert len(points) == 3 * 3 * 2
+
+    space = {"agent.gamma": "interval(0.0, 1.0)", "agent.tau": "interval(0.0, 1.0)"}
+    config = study_config("study.n_trials=17", "study.window=1", sampler=SAMPLERS["qmc"], search_space=space)
+    ours = [json.loads(r)["params"] for r in run_study(tmp_path / "qmc", config, cores=1, shuffle=1).values()]
+    quarters = {(int(p["agent.gamma"] * 4), int(p["agent.tau"] * 4)) for p in ours[1:]}
+    # 16 points of a Sobol sequence fall into 16 different cells (the first trial, before any result, is random).
+    assert len(quarters) == 16
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsgaii", "qmc"])
+def test_a_lost_database_changes_nothing(
+    sampler: str, study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
+) -> None:
+    config = study_config("study.n_trials=14", "study.window=3", "pruner=median", sampler=SAMPLERS[sampler])
+    undisturbed = run_study(tmp_path / "undisturbed", config, cores=1, shuffle=0)
+    directory = tmp_path / "disturbed"
+    directory.mkdir()
+    for number in range(14):
+        run_trial(Study(directory, config), number)()
+        if number in (4, 9):
+            lose_database(directory)
+    assert {number: result_path(directory, number).read_bytes() for number in range(14)} == undisturbed
+
+
+def test_a_damaged_database_is_rebuilt_and_kept_aside(study_config: MakeConfig, tmp_path: Path) -> None:
+    config = study_config("study.n_trials=6", "study.window=2", sampler=SAMPLERS["tpe"])
+    undisturbed = run_study(tmp_path / "undisturbed", config, cores=1, shuffle=0)
+    for name, damage in (("truncated", 20_000), ("garbage", 0)):
+        directory = tmp_path / name
+        run_study(
+            directory, study_config("study.n_trials=4", "study.window=2", sampler=SAMPLERS["tpe"]), cores=1, shuffle=0
+        )
+        database = directory / "study.db"
+        intact = database.read_bytes()
+        database.write_bytes(intact[:damage] + b"not a database" * 100)
+        for number in (4, 5):
+            run_trial(Study(directory, config), number)()
+        assert {number: result_path(directory, number).read_bytes() for number in range(6)} == undisturbed
+        assert (directory / "study.db.damaged").read_bytes().endswith(b"not a database")
+        study = optuna.load_study(study_name="made_up", storage=f"sqlite:///{database}")
+        assert [trial.state.is_finished() for trial in study.trials] == [True] * 6
+
+
+def test_a_result_of_another_study_is_refused(
+    study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
+) -> None:
+    config = study_config("study.n_trials=4", "study.window=1", sampler=SAMPLERS["tpe"])
+    run_study(tmp_path, config, cores=1, shuffle=0)
+    path = result_path(tmp_path, 1)
+    result = Result.load(path)
+    result.params["agent.gamma"] /= 2
+    result.save(path)
+    lose_database(tmp_path)
+    with pytest.raises(SidewinderError, match=r"trials/1/result.json: params: found .* accepted: .*") as error:
+        Study(tmp_path, config).ask(4)
+    assert "\n" not in str(error.value)
+
+
+def test_the_database_is_what_optuna_dashboard_reads(study_config: MakeConfig, tmp_path: Path) -> None:
+    config = study_config("study.n_trials=12", "study.window=3", "pruner=median", sampler=SAMPLERS["tpe"])
+    results = [json.loads(raw) for raw in run_study(tmp_path, config, cores=2, shuffle=3).values()]
+    Study(tmp_path, config).ask(12 + 2)  # sees, and so attaches, all 12
+    trials = optuna.load_study(study_name="made_up", storage=f"sqlite:///{tmp_path}/study.db").trials[:12]
+    assert [trial.params for trial in trials] == [result["params"] for result in results]
+    assert [trial.state.name == "COMPLETE" for trial in trials] == [result["state"] == "complete" for result in results]
+    for trial, result in zip(trials, results, strict=True):
+        assert list(trial.intermediate_values.values()) == [e["mean_return"] for e in result["evaluations"]]
+        if result["state"] == "complete":
+            assert trial.value == result["objective"]
+
+
+def test_too_many_failures_stop_the_study(study_config: MakeConfig, tmp_path: Path) -> None:
+    config = study_config(
+        "study.n_trials=10", "study.window=1", "study.max_failure_rate=0.2", sampler=SAMPLERS["random"]
+    )
+    for number in range(3):
+        result = run_trial(Study(tmp_path, config), number, tell=False)()
+        failed = result.model_copy(update={"state": "failed", "objective": None, "reason": f"nan in trial {number}"})
+        failed.save(result_path(tmp_path, number))
+        Study(tmp_path, config).tell(failed)
+    with pytest.raises(SidewinderError, match=r"max_failure_rate: found 3 failed trials of 10.*nan in trial 2"):
+        Study(tmp_path, config).ask(3)
+    # What failed has no objective, and is the worst that there is for the sampler.
+    trials = optuna.load_study(study_name="made_up", storage=f"sqlite:///{tmp_path}/study.db").trials
+    assert [trial.state.name for trial in trials[:3]] == ["PRUNED"] * 3
+
+
+def test_a_kill_while_asking_leaves_nothing_half_done(study_config: MakeConfig, tmp_path: Path) -> None:
+    """SIGKILL at random moments of 12 asks; whoever asks again gets what an undisturbed study gives."""
+    config = study_config("study.n_trials=6", "study.window=6", sampler=SAMPLERS["qmc"])
+    directory = tmp_path / "killed"
+    directory.mkdir()
+    (directory / "config.yaml").write_text(config.dump())
+    undisturbed = Study(_directory(tmp_path / "undisturbed"), config)
+    database, codes = directory / "study.db", set()
+    moments = random.Random(0)
+    for number in range(6):
+        for _ in range(3):
+            before = database.stat().st_mtime_ns if database.exists() else 0
+            process = subprocess.Popen([*_ASK, directory, str(number)], stdout=subprocess.DEVNULL)
+            # From its first write on, it is at work on the database.
+            while process.poll() is None and not (database.exists() and database.stat().st_mtime_ns > before):
+                time.sleep(0.001)
+            time.sleep(moments.uniform(0, 0.1))
+            process.kill()
+            codes.add(process.wait())
+    assert codes == {0, -signal.SIGKILL}
+    for number in range(6):
+        assert Study(directory, config).ask(number).params == undisturbed.ask(number).params
+
+
+def test_32_processes_ask_at_once(study_config: MakeConfig, tmp_path: Path) -> None:
+    config = study_config("study.n_trials=32", "study.window=32", sampler=SAMPLERS["tpe"])
+    (tmp_path / "config.yaml").write_text(config.dump())
+    numbers = list(range(32))
+    random.Random(1).shuffle(numbers)
+    processes = [
+        subprocess.Popen([*_ASK, tmp_path, str(number)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for number in numbers
+    ]
+    answers: dict[int, dict[str, Any]] = {}
+    for process in processes:
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == 0, err
+        assert "locked" not in err
+        answer = json.loads(out)
+        answers[answer["number"]] = answer["params"]
+    assert sorted(answers) == list(range(32))
+    trials = optuna.load_study(study_name="made_up", storage=f"sqlite:///{tmp_path}/study.db").trials
+    assert [trial.params for trial in trials] == [answers[number] for number in range(32)]
+    alone = Study(_directory(tmp_path / "alone"), config)
+    assert alone.ask(31).params == answers[31]
+    assert len({json.dumps(params) for params in answers.values()}) == 32
+
+
+def _directory(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def test_result_survives_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    with pytest.raises(SidewinderError, match="no such file"):
+        Result.load(path)
+    path.write_text('{"number": 1')
+    with pytest.raises(SidewinderError, match=r"result.json: the whole file: .*") as error:
+        Result.load(path)
+    assert "\n" not in str(error.value)

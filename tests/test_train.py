@@ -1,0 +1,156 @@
+"""scripts/train.py as a user runs it, in a directory of the user's."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from stable_baselines3 import DDPG
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "train.py"
+TINY = [
+    "training.total_timesteps=200",
+    "evaluation.eval_freq=100",
+    "evaluation.n_eval_episodes=2",
+    "agent.policy_kwargs.net_arch=[8]",
+    "agent.batch_size=16",
+]
+
+
+def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the script in a directory, which is also on the module path."""
+    return subprocess.run(
+        [sys.executable, SCRIPT, *TINY, *arguments],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(directory)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def output_of(directory: Path, *arguments: str) -> Path:
+    """Runs the script, which must succeed without a word on stderr, and returns its output directory."""
+    result = run(directory, *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    (output,) = (path for path in directory.glob("outputs/*/*") if path.is_dir())
+    return output
+
+
+def evaluations(output: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((output / "evaluations.json").read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return output_of(tmp_path_factory.mktemp("train"), "training.seed=1")
+
+
+def test_evaluations(output: Path) -> None:
+    content = evaluations(output)
+    assert (content["state"], content["reason"]) == ("complete", None)
+    assert [evaluation["step"] for evaluation in content["evaluations"]] == [100, 200]
+    assert content["objective"] == max(evaluation["mean_return"] for evaluation in content["evaluations"])
+    # An episode of Pendulum-v1 has 200 steps, each with a reward between -16.3 and 0.
+    for evaluation in content["evaluations"]:
+        assert -3260 < evaluation["mean_return"] < 0 < evaluation["std_return"]
+
+
+def test_the_model_loads_and_acts(output: Path) -> None:
+    model = DDPG.load(output / "model.zip")
+    assert model.num_timesteps == 200
+    assert model.seed == 1
+    action, _ = model.predict(np.array([1.0, 0.0, 0.0], dtype=np.float32), deterministic=True)
+    assert action.shape == (1,)
+    assert -2 <= action[0] <= 2
+
+
+def test_tensorboard_has_the_evaluations(output: Path) -> None:
+    (events,) = output.glob("tensorboard/run_1/events.out.tfevents.*")
+    accumulator = EventAccumulator(str(events))
+    accumulator.Reload()
+    points = accumulator.Scalars("eval/mean_return")
+    expected = {entry["step"]: pytest.approx(entry["mean_return"]) for entry in evaluations(output)["evaluations"]}
+    assert {point.step: point.value for point in points} == expected
+
+
+def test_the_same_seed_gives_the_same_evaluations(output: Path, tmp_path: Path) -> None:
+    again = output_of(tmp_path, "training.seed=1")
+    assert (again / "evaluations.json").read_bytes() == (output / "evaluations.json").read_bytes()
+
+
+def test_another_seed_gives_other_evaluations(output: Path, tmp_path: Path) -> None:
+    # The same initial states in the evaluation, so that only the training differs.
+    other = evaluations(output_of(tmp_path, "training.seed=2", "evaluation.seed=5"))
+    (tmp_path / "first").mkdir()
+    first = evaluations(output_of(tmp_path / "first", "training.seed=1", "evaluation.seed=5"))
+    assert other["evaluations"] != first["evaluations"]
+    assert first["evaluations"] != evaluations(output)["evaluations"]
+
+
+def test_an_unchanged_agent_is_evaluated_the_same_each_time(tmp_path: Path) -> None:
+    first, second = evaluations(output_of(tmp_path, "agent.learning_starts=1000"))["evaluations"]
+    assert first["mean_return"] == second["mean_return"]
+    assert first["std_return"] == second["std_return"]
+
+
+def test_a_diverging_run_has_failed_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package" / "envs.py").write_text(
+        """
+import gymnasium
+import numpy
+from gymnasium.envs.classic_control import PendulumEnv
+
+
+class Diverging(PendulumEnv):
+    steps = 0
+
+    def step(self, action):
+        self.steps += 1
+        observation, *others = super().step(action)
+        return observation * (numpy.nan if self.steps > 150 else 1), *others
+
+
+gymnasium.register("Diverging-v0", Diverging, max_episode_steps=20)
+"""
+    )
+    output = output_of(tmp_path, "environment.env_id=my_package.envs:Diverging-v0")
+    content = evaluations(output)
+    assert (content["state"], content["objective"]) == ("failed", None)
+    assert content["reason"].startswith("ValueError: ")
+    assert "nan" in content["reason"]
+    assert [evaluation["step"] for evaluation in content["evaluations"]] == [100]
+    assert (output / "model.zip").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["training.instruction_set=avx9"], "error: training.instruction_set: found 'avx9', accepted: 'avx2', "),
+        (["training.threads=x"], "error: training.threads: found 'x', accepted: valid integer"),
+        (["training.total_timesteps=-1"], "error: training.total_timesteps: found -1, accepted: greater than"),
+        (["+agent.gama=0.9"], "error: agent.gama: found 0.9, accepted: a key of ddpg: policy, learning_rate"),
+        (["environment=cartpole"], "error: agent: "),
+    ],
+)
+def test_bad_values_exit_with_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
+    result = run(tmp_path, *arguments)
+    assert result.returncode == 1
+    assert result.stderr.startswith(message)
+    assert len(result.stderr.splitlines()) == 1
+    assert not list(tmp_path.rglob("model.zip"))
+
+
+def test_help(tmp_path: Path) -> None:
+    result = run(tmp_path, "--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "total_timesteps: 200" in result.stdout
+    assert "agent: ddpg, ppo, sac, td3" in result.stdout

@@ -1,0 +1,297 @@
+"""The whole workflow as a user runs it: the same bytes whatever happens on the way, and errors in one line."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from filelock import FileLock
+
+from sidewinder.schedule import awaited
+
+REPOSITORY = Path(__file__).parents[1]
+N_TRIALS, WINDOW = 12, 4
+TINY = [
+    "study=pendulum_ddpg",
+    f"study.n_trials={N_TRIALS}",
+    f"study.window={WINDOW}",
+    "sampler.n_startup_trials=3",
+    "pruner=median",
+    "pruner.n_startup_trials=2",
+    "agent.learning_starts=50",
+    "training.total_timesteps=300",
+    "evaluation.eval_freq=100",
+    "evaluation.n_eval_episodes=1",
+]
+BEST = "results/tiny/best.yaml"
+
+
+def snakemake(directory: Path, *arguments: str, repository: Path = REPOSITORY) -> list[str]:
+    """The command line of a run in `directory`."""
+    snakefile = str(repository / "workflow" / "Snakefile")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--directory", str(directory)]
+    return [*command, "--configfile", str(directory / "config.yaml"), "--cores", "2", *arguments]
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+
+
+def run_to_the_end(directory: Path, *arguments: str, repository: Path = REPOSITORY) -> str:
+    done = run(snakemake(directory, *arguments, repository=repository))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def new_study(directory: Path, *overrides: str) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"tiny": [*TINY, *overrides]}}))
+    return directory
+
+
+def results(directory: Path) -> dict[str, bytes]:
+    """What must be the same, byte by byte."""
+    study = directory / "results" / "tiny"
+    paths = [*study.glob("trials/*/result.json"), study / "trials.csv", study / "evaluations.csv", study / "best.yaml"]
+    return {str(path.relative_to(study)): path.read_bytes() for path in paths}
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The study run on one core, once for all processes of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    directory = (base if worker_id == "master" else base.parent) / "undisturbed"
+    with FileLock(f"{directory}.lock"):
+        if not (directory / BEST).exists():
+            run_to_the_end(new_study(directory), "--cores", "1", BEST)
+    return directory
+
+
+def test_the_study_prunes_and_learns(undisturbed: Path) -> None:
+    """The comparisons below compare something."""
+    found = results(undisturbed)
+    assert len(found) == N_TRIALS + 3
+    assert b",pruned," in found["trials.csv"]
+    assert b",complete," in found["trials.csv"]
+
+
+@pytest.mark.parametrize("cores", [2, 8])
+def test_any_number_of_cores(cores: int, undisturbed: Path, tmp_path: Path) -> None:
+    run_to_the_end(new_study(tmp_path), "--cores", str(cores), BEST)
+    assert results(tmp_path) == results(undisturbed)
+
+
+def test_any_order_of_jobs(undisturbed: Path, tmp_path: Path) -> None:
+    """Trials by hand, in a random order that keeps to the window; Snakemake does the rest."""
+    run_to_the_end(new_study(tmp_path), "results/tiny/config.yaml")
+    order, done = random.Random(3), set[int]()
+    started = []
+    while len(done) < N_TRIALS:
+        ready = [n for n in set(range(N_TRIALS)) - done if done.issuperset(awaited(n, WINDOW))]
+        number = order.choice(sorted(ready))
+        path = tmp_path / f"results/tiny/trials/{number}/result.json"
+        assert run([sys.executable, str(REPOSITORY / "scripts" / "trial.py"), str(path)]).returncode == 0
+        done.add(number)
+        started.append(number)
+    assert started != sorted(started)
+    run_to_the_end(tmp_path, BEST)
+    assert results(tmp_path) == results(undisturbed)
+
+
+def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
+    """SIGKILL to everything, to Snakemake alone (its trials live on), and to one trial; then the same command again."""
+    command = snakemake(new_study(tmp_path), BEST)
+    with started(command) as process:
+        wait_for_results(tmp_path, 2)
+        os.killpg(process.pid, signal.SIGKILL)
+    with started(command) as process:
+        wait_for_results(tmp_path, 5)
+        process.kill()
+        process.wait()
+        # Its orphans train on while the next run starts.
+        with started(command) as again:
+            wait_for_results(tmp_path, 7)
+            trial = next(
+                p for p in psutil.Process(again.pid).children(recursive=True) if "trial.py" in str(p.cmdline())
+            )
+            trial.kill()
+            again.wait()
+            assert again.returncode != 0
+    assert len(results_so_far(tmp_path)) < N_TRIALS
+    run_to_the_end(tmp_path, BEST)
+    assert results(tmp_path) == results(undisturbed)
+
+
+def test_a_database_lost_half_way(undisturbed: Path, tmp_path: Path) -> None:
+    command = snakemake(new_study(tmp_path), BEST)
+    with started(command) as process:
+        wait_for_results(tmp_path, N_TRIALS // 2)
+        os.killpg(process.pid, signal.SIGKILL)
+    for path in (tmp_path / "results/tiny").glob("study.db*"):
+        path.unlink()
+    run_to_the_end(tmp_path, BEST)
+    assert results(tmp_path) == results(undisturbed)
+
+
+def test_a_raised_budget_continues(undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    new_study(tmp_path, f"study.n_trials={N_TRIALS + 1}")
+    output = run_to_the_end(tmp_path, BEST)
+    assert output.count("rule trial:") == 1
+    before, after = results(undisturbed), results(tmp_path)
+    assert [name for name in before if before[name] != after[name] and name.startswith("trials/")] == []
+    assert after["trials.csv"].startswith(before["trials.csv"])
+    assert f"n_trials: {N_TRIALS + 1}" in (tmp_path / "results/tiny/config.yaml").read_text()
+
+
+def test_finished_trials_stay(undisturbed: Path, tmp_path: Path) -> None:
+    """Neither scripts nor rules, time stamps, logs nor the database make a finished trial run again."""
+    repository = tmp_path / "repository"
+    for name in ("workflow", "scripts", "configs"):
+        shutil.copytree(REPOSITORY / name, repository / name)
+    shutil.copy(REPOSITORY / "environment.yml", repository)
+    directory = tmp_path / "run"
+    shutil.copytree(undisturbed, directory)
+    for path in (repository / "workflow/rules/trials.smk", repository / "scripts/trial.py"):
+        path.write_text(path.read_text() + "\n# changed\n")
+    rules = repository / "workflow/rules/trials.smk"
+    rules.write_text(rules.read_text().replace("2000 * attempt", "3000 * attempt").replace("2> {log}", "2>> {log}"))
+    study = directory / "results" / "tiny"
+    shutil.rmtree(study / "logs")
+    (study / "study.db").unlink()
+    for path in (study / "config.yaml", study / "trials/0/result.json"):
+        path.touch()
+    output = run_to_the_end(directory, BEST, repository=repository)
+    assert "rule trial:" not in output
+    assert results(directory) == results(undisturbed)
+    # Even when a result is lost, only that trial is trained again.
+    (study / "trials/1/result.json").unlink()
+    (study / "trials.csv").unlink()
+    assert run_to_the_end(directory, BEST, repository=repository).count("rule trial:") == 1
+    assert results(directory) == results(undisturbed)
+
+
+def test_a_changed_config_is_refused(undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    new_study(tmp_path, "agent.tau=0.5")
+    refused = run(snakemake(tmp_path, BEST))
+    line = only_error_line(refused)
+    assert "results/tiny/config.yaml: agent.tau: 0.005 -> 0.5" in line
+    assert "a new study name" in line
+    assert "rm -r results/tiny" in line
+    assert results(tmp_path) == results(undisturbed)
+
+
+def test_one_study_does_not_touch_another(undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    other = [*TINY, "study.n_trials=1", "training.total_timesteps=100"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"studies": {"tiny": TINY, "other": other}}))
+    output = run_to_the_end(tmp_path, BEST, "results/other/best.yaml")
+    assert output.count("rule trial:") == 1
+    assert results(tmp_path) == results(undisturbed)
+
+
+def test_figures_and_the_winner_again(undisturbed: Path, tmp_path: Path) -> None:
+    """The default target makes the figures; train.py reruns best.yaml to the same objective."""
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    run_to_the_end(tmp_path)
+    figures = tmp_path / "results/tiny/figures"
+    assert {path.name for path in figures.iterdir()} == {
+        f"{name}.{suffix}"
+        for name in (
+            "optimization_history",
+            "learning_curves",
+            "parallel_coordinates",
+            "parameter_importance",
+            "contrast",
+        )
+        for suffix in ("pdf", "png")
+    }
+    study = tmp_path / "results" / "tiny"
+    winner = yaml.safe_load((study / "best.yaml").read_text())["winner"]
+    train = str(REPOSITORY / "scripts" / "train.py")
+    again = [
+        sys.executable,
+        train,
+        "--config-path",
+        str(study),
+        "--config-name",
+        "best",
+        f"hydra.run.dir={tmp_path}/again",
+    ]
+    done = run(again)
+    assert done.returncode == 0, done.stderr
+    evaluations = yaml.safe_load((tmp_path / "again/evaluations.json").read_text())
+    assert evaluations["objective"] == winner["objective"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["agent=ddqn"], ["override agent=ddqn: agent: found 'ddqn', accepted: ", "ddpg, "]),
+        (["agent.algorithm=ddqn"], ["agent.algorithm: found 'ddqn', accepted: a2c, ddpg"]),
+        (["+agent.learning_rte=1"], ["agent.learning_rte: found 1, accepted: a key of ddpg: ", "learning_rate"]),
+        (["search_space={agent.gamma: 'interval(1'}"], ["agent.gamma: found 'interval(1'", "accepted: choice(a,b"]),
+        (["environment.env_id=Pendulm-v1"], ["environment.env_id: found 'Pendulm-v1'", "accepted: an id registered"]),
+        (["study.n_trials=-3"], ["override study.n_trials=-3: study.n_trials: found -3, accepted: greater than"]),
+        (["sampler._target_=optuna.samplers.NoSampler"], ["sampler: found", "accepted: "]),
+    ],
+)
+def test_bad_input(overrides: list[str], expected: list[str], tmp_path: Path) -> None:
+    failed = run(snakemake(new_study(tmp_path, *overrides)))
+    line = only_error_line(failed)
+    for part in expected:
+        assert part in line
+    written = [path for path in tmp_path.glob("results/**/*") if path.is_file() and "logs" not in path.parts]
+    assert written == []
+
+
+def test_unwritable_results(tmp_path: Path) -> None:
+    (tmp_path / "a_file").touch()
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"studies": {"tiny": TINY}, "results": "a_file/results"}))
+    line = only_error_line(run(snakemake(tmp_path)))
+    assert "results: found 'a_file/results', which cannot be written, accepted: a writable directory" in line
+
+
+def only_error_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode != 0
+    output = (done.stdout + done.stderr).splitlines()
+    lines = [line for line in output if line.startswith("error:")]
+    assert len(lines) == 1, "\n".join(output)
+    assert not [line for line in output if line.startswith("Traceback")]
+    return lines[0]
+
+
+@contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def results_so_far(directory: Path) -> list[Path]:
+    return list(directory.glob("results/tiny/trials/*/result.json"))
+
+
+def wait_for_results(directory: Path, count: int, seconds: float = 120) -> None:
+    wait_until(lambda: len(results_so_far(directory)) >= count, seconds)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
