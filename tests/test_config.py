@@ -65,7 +65,7 @@ def test_shipped_study() -> None:
     assert config.environment == {"env_id": "Pendulum-v1", "n_envs": 1, "env_kwargs": {}}
     assert config.training["total_timesteps"] == 20000
     assert config.search_space == section("agent/search_spaces/ddpg.yaml")
-    assert config.sampler == section("sampler/tpe.yaml")
+    assert config.sampler == section("sampler/tpe.yaml") | {"n_startup_trials": 5}
     assert config.pruner == section("pruner/none.yaml")
 
 
