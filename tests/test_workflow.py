@@ -175,7 +175,8 @@ def test_finished_trials_stay(undisturbed: Path, tmp_path: Path) -> None:
     assert results(directory) == results(undisturbed)
     # Even when a result is lost, only that trial is trained again.
     (study / "trials/1/result.json").unlink()
-    (study / "trials.csv").unlink()
+    for path in (study / "trials.csv", study / "best.yaml"):
+        path.unlink()
     assert run_to_the_end(directory, BEST, repository=repository).count("rule trial:") == 1
     assert results(directory) == results(undisturbed)
 

@@ -1,6 +1,6 @@
 """All that can be wrong with a composed study before anything trains."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hydra.errors import HydraException
@@ -42,20 +42,15 @@ def _samples(distribution: BaseDistribution) -> Iterable[Any]:
 
 
 def _check_sampling(config: StudyConfig) -> None:
-    for section, make in (("sampler", lambda: make_sampler(config, 0)), ("pruner", lambda: instantiate(config.pruner))):
-        try:
-            make()
-        except (HydraException, TypeError, ValueError, KeyError) as error:
-            found = getattr(config, section)
-            cause = error.__cause__ or error
-            raise SidewinderError(
-                f"{section}: found {found} ({str(cause).splitlines()[0]}), accepted: an Optuna {section}"
-            ) from None
+    _make("sampler", config.sampler, lambda: make_sampler(config, 0), "a sampler of Optuna's and its options")
+    _make("pruner", config.pruner, lambda: instantiate(config.pruner), "a pruner of Optuna's and its options")
     if path := config.study.custom_search_space:
-        try:
-            get_method(path)
-        except (HydraException, ImportError, ValueError) as error:
-            raise SidewinderError(
-                f"study.custom_search_space: found {path!r} ({str(error).splitlines()[0]}), "
-                "accepted: package.module.function"
-            ) from None
+        _make("study.custom_search_space", path, lambda: get_method(path), "package.module.function")
+
+
+def _make(key: str, found: object, make: Callable[[], object], accepted: str) -> None:
+    try:
+        make()
+    except (HydraException, ImportError, TypeError, ValueError, KeyError) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise SidewinderError(f"{key}: found {found} ({reason}), accepted: {accepted}") from None
