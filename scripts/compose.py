@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.config import compose_study
+from sidewinder.composition import compose_study
 
 
 def main() -> None:

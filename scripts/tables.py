@@ -1,7 +1,6 @@
 """Rule tables: gather the results of a study's trials into trials.csv, evaluations.csv and distributions.json."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from sidewinder import SidewinderError, errors_in_one_line
@@ -30,9 +29,8 @@ def main() -> None:
                 )
         stop_if_too_many_failed(config, [result.reason or "" for result in results if result.state == "failed"])
         if len({tuple(result.packages.items()) for result in results}) > 1:
-            print(
-                f"{study_dir}: trials were made with different package versions: {_versions(results)}", file=sys.stderr
-            )
+            # To the terminal: Snakemake keeps stderr for the log.
+            print(f"{study_dir}: trials were made with different package versions: {_versions(results)}")
         write_atomically(output / "evaluations.csv", evaluations_table(results).to_csv(index=False))
         write_atomically(output / "distributions.json", distributions_json(results))
         write_atomically(output / "trials.csv", trials_table(results).to_csv(index=False))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sidewinder.config import StudyConfig, compose_study
+from sidewinder.composition import compose_study
+from sidewinder.config import StudyConfig
 from sidewinder.results import EvaluationResult, Result, as_json, result_path
 from sidewinder.schedule import awaited
 from sidewinder.study import Study, pruner_attrs

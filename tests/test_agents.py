@@ -16,7 +16,8 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from torch import nn
 
 from sidewinder import SidewinderError, agents, training
-from sidewinder.config import CONFIG_DIR, RunConfig
+from sidewinder.composition import CONFIG_DIR
+from sidewinder.config import RunConfig
 
 CLASSES: dict[str, type[BaseAlgorithm]] = {"ddpg": DDPG, "ppo": PPO, "sac": SAC, "td3": TD3}
 SHIPPED = sorted(path.stem for path in (CONFIG_DIR / "agent").glob("*.yaml"))

@@ -10,7 +10,8 @@ import yaml
 
 from sidewinder import SidewinderError
 from sidewinder.checks import check
-from sidewinder.config import CONFIG_DIR, StudyConfig, compose_study
+from sidewinder.composition import CONFIG_DIR, compose_study
+from sidewinder.config import StudyConfig
 
 HEADER = "# @package _global_\n"
 Write = Callable[..., Path]

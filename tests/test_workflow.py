@@ -1,5 +1,6 @@
 """The whole workflow as a user runs it: the same bytes whatever happens on the way, and errors in one line."""
 
+import json
 import os
 import random
 import shutil
@@ -233,6 +234,75 @@ def test_figures_and_the_winner_again(undisturbed: Path, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     evaluations = yaml.safe_load((tmp_path / "again/evaluations.json").read_text())
     assert evaluations["objective"] == winner["objective"]
+
+
+def test_mixed_package_versions_are_said(undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    study = tmp_path / "results" / "tiny"
+    result = study / "trials/3/result.json"
+    result.write_text(result.read_text().replace('"optuna": "', '"optuna": "4.'))
+    (study / "trials.csv").unlink()
+    output = run_to_the_end(tmp_path, "results/tiny/trials.csv")
+    assert "trials were made with different package versions: optuna 5" in output
+
+
+def test_divergence_is_a_result(tmp_path: Path) -> None:
+    """A user's environment that gives NaN in one of a grid's two points: recorded, and the sweep goes on or stops."""
+    (tmp_path / "diverging.py").write_text(DIVERGING)
+    overrides = ["study=diverging", *(o for o in TINY if not o.startswith(("study=", "sampler.")))]
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study/diverging.yaml").write_text(DIVERGING_STUDY)
+    studies = {name: [*overrides, f"study.max_failure_rate={rate}"] for name, rate in (("goes_on", 0.5), ("stops", 0))}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"studies": studies, "config_dirs": [str(tmp_path)]}))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = snakemake(tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
+    assert "the grid ends the study after 2 trials" in done.stderr
+    states = {}
+    for number in (0, 1):
+        result = json.loads((tmp_path / f"results/goes_on/trials/{number}/result.json").read_text())
+        states[result["params"]["+environment.env_kwargs.diverge"]] = (
+            result["state"],
+            result["reason"],
+            result["objective"],
+        )
+    assert states[True] == ("failed", "ValueError: found nan in observations", None)
+    assert states[False][0] == "complete"
+    assert "winner" in (tmp_path / "results/goes_on/best.yaml").read_text()
+    assert "study.max_failure_rate: found 1 failed trials of 2, accepted: at most 0%" in only_error_line(done)
+    assert not (tmp_path / "results/stops/best.yaml").exists()
+
+
+DIVERGING_STUDY = """
+# @package _global_
+defaults:
+  - override /agent: ddpg
+  - override /agent/search_spaces@search_space: null
+  - override /sampler: grid
+environment:
+  env_id: diverging:Diverging-v0
+search_space:
+  +environment.env_kwargs.diverge: choice(true, false)
+"""
+DIVERGING = """
+import gymnasium
+import numpy
+from gymnasium.envs.classic_control import PendulumEnv
+
+
+class Diverging(PendulumEnv):
+    def __init__(self, diverge=False):
+        super().__init__()
+        self.diverge, self.steps = diverge, 0
+
+    def step(self, action):
+        self.steps += 1
+        observation, *others = super().step(action)
+        return observation * (numpy.nan if self.diverge and self.steps > 150 else 1), *others
+
+
+gymnasium.register("Diverging-v0", Diverging, max_episode_steps=200)
+"""
 
 
 @pytest.mark.parametrize(

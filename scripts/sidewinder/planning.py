@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidewinder import SidewinderError
-from sidewinder.config import StudyConfig, compose_study
+from sidewinder.composition import compose_study
+from sidewinder.config import StudyConfig
 from sidewinder.results import Result
 from sidewinder.schedule import awaited, view
 

@@ -15,7 +15,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecCheckNan, VecEnv
 
 from sidewinder import SidewinderError, agents
-from sidewinder.config import Environment, RunConfig
+from sidewinder.config import Environment, RunConfig, first_line
 from sidewinder.determinism import derive_seed
 from sidewinder.results import EvaluationResult, State
 
@@ -67,7 +67,7 @@ def check(run: RunConfig) -> None:
     try:
         agents.build(run.agent, env, seed=0, device="cpu", tensorboard_log=None)
     except (*_FAILURES, AttributeError, LookupError, RuntimeError, TypeError) as error:
-        raise SidewinderError(f"agent: {_first_line(error)}") from None
+        raise SidewinderError(f"agent: {first_line(error)}") from None
     finally:
         env.close()
 
@@ -102,7 +102,7 @@ def train(
         callback = _Evaluate(run, evaluation_env, evaluation_seed, outcome, report)
         model.learn(run.training.total_timesteps, callback=callback, tb_log_name="run")
     except _FAILURES as error:
-        outcome.state, outcome.reason = "failed", f"{type(error).__name__}: {_first_line(error)}"
+        outcome.state, outcome.reason = "failed", f"{type(error).__name__}: {first_line(error)}"
         logger.warning("failed: %s", outcome.reason)
     finally:
         env.close()
@@ -179,15 +179,11 @@ def _make_env(environment: Environment, n_envs: int, seed: int) -> VecEnv:
     except (gym.error.UnregisteredEnv, gym.error.Error, ModuleNotFoundError) as error:
         accepted = "an id registered with Gymnasium, or package.module:Id-v0"
         raise SidewinderError(
-            f"environment.env_id: found {environment.env_id!r} ({_first_line(error)}), accepted: {accepted}"
+            f"environment.env_id: found {environment.env_id!r} ({first_line(error)}), accepted: {accepted}"
         ) from None
     except TypeError as error:
         raise SidewinderError(
-            f"environment.env_kwargs: found {environment.env_kwargs} ({_first_line(error)}), "
+            f"environment.env_kwargs: found {environment.env_kwargs} ({first_line(error)}), "
             f"accepted: what {environment.env_id} takes"
         ) from None
     return VecCheckNan(env, raise_exception=True)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".: ")
