@@ -5,7 +5,7 @@ import textwrap
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FixedFormatter
+from matplotlib.ticker import FixedLocator
 
 from sidewinder import figures
 from sidewinder.figures import PAGE, Tables
@@ -40,9 +40,9 @@ def _style(axes: Axes) -> None:
     """Show one parameter's axis, with few ticks, and labels that can be read across lines."""
     axes.spines["left"].set_visible(False)
     axes.spines["right"].set_visible(True)
-    formatter = axes.yaxis.get_major_formatter()
-    if isinstance(formatter, FixedFormatter):
-        axes.set_yticks(axes.get_yticks(), [textwrap.fill(text, 10, break_long_words=False) for text in formatter.seq])
+    if isinstance(axes.yaxis.get_major_locator(), FixedLocator):
+        names = [label.get_text() for label in axes.get_yticklabels()]
+        axes.set_yticks(axes.get_yticks(), [textwrap.fill(name, 10, break_long_words=False) for name in names])
     elif axes.get_yscale() == "log":
         ticks = figures.log_ticks(*axes.get_ylim())
         axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])

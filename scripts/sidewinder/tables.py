@@ -33,8 +33,8 @@ def trials_table(results: list[Result]) -> pd.DataFrame:
         }
         for result in results
     ]
-    # Whole numbers stay whole where other trials lack the parameter.
-    return pd.DataFrame(rows).convert_dtypes(convert_floating=False)
+    # As objects: whole numbers stay whole where other trials lack the parameter.
+    return pd.DataFrame(rows, dtype=object)
 
 
 def evaluations_table(results: list[Result]) -> pd.DataFrame:
@@ -56,12 +56,12 @@ def distributions_json(results: list[Result]) -> str:
 def read_trials(path: Path) -> pd.DataFrame:
     """Read trials.csv as `trials_table` made it."""
     # Only the empty field is a missing value: "null" and "None" are choices.
-    return pd.read_csv(path, keep_default_na=False, na_values=[""], float_precision="round_trip")
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
 
 def read_evaluations(path: Path) -> pd.DataFrame:
     """Read evaluations.csv as `evaluations_table` made it."""
-    return pd.read_csv(path, float_precision="round_trip")
+    return pd.read_csv(path)
 
 
 def optuna_study(
