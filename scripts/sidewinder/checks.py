@@ -42,8 +42,8 @@ def _samples(distribution: BaseDistribution) -> Iterable[Any]:
 
 
 def _check_sampling(config: StudyConfig) -> None:
-    _make("sampler", config.sampler, lambda: make_sampler(config, 0), "a sampler of Optuna's and its options")
-    _make("pruner", config.pruner, lambda: instantiate(config.pruner), "a pruner of Optuna's and its options")
+    _make("sampler", config.sampler, lambda: make_sampler(config, 0), "an Optuna sampler and its options")
+    _make("pruner", config.pruner, lambda: instantiate(config.pruner), "an Optuna pruner and its options")
     if path := config.study.custom_search_space:
         _make("study.custom_search_space", path, lambda: get_method(path), "package.module.function")
 
@@ -53,4 +53,4 @@ def _make(key: str, found: object, make: Callable[[], object], accepted: str) ->
         make()
     except (HydraException, ImportError, TypeError, ValueError, KeyError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]
-        raise SidewinderError(f"{key}: found {found} ({reason}), accepted: {accepted}") from None
+        raise SidewinderError(f"{key}: found {found!r} ({reason}), accepted: {accepted}") from None
