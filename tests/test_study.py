@@ -140,8 +140,12 @@ def test_a_lost_database_changes_nothing(
     directory = tmp_path / "disturbed"
     directory.mkdir()
     for number in range(14):
-        run_trial(Study(directory, config), number)()
-        if number in (4, 9):
+        finish = run_trial(Study(directory, config), number)
+        # Once while a trial trains, once between trials.
+        if number == 4:
+            lose_database(directory)
+        finish()
+        if number == 9:
             lose_database(directory)
     assert {number: result_path(directory, number).read_bytes() for number in range(14)} == undisturbed
 

@@ -78,13 +78,14 @@ class Study:
     def tell(self, result: Result) -> None:
         """Attach a result to its trial in the database; the file must be written already.
 
-        The database is only an index, so that it cannot be written now is a warning: the next `ask` catches up.
+        The database is only an index, so that it cannot be written now, or was lost since the trial was asked for, is a
+        warning: the next `ask` catches up.
         """
         try:
             with self._lock():
                 self._repaired(lambda: self._attach_file(result.number, *self._open()))
-        except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError) as error:
-            logger.warning("the study's database lags behind: %s", str(error).splitlines()[0])
+        except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, KeyError, SidewinderError) as error:
+            logger.warning("the study's database lags behind: %s", (str(error).splitlines() or [""])[0])
 
     def _lock(self) -> FileLock:
         # The kernel frees it when its holder dies, however it dies.
