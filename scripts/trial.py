@@ -83,7 +83,7 @@ def run_trial(study_dir: Path, number: int) -> None:
             evaluations=outcome.evaluations,
             pruner_attrs=pruner_attrs(trial),
             seeds={"training": run.training.seed, "evaluation": run.evaluation.seed},
-            bit_exact=run.training.device == "cpu" and run.training.instruction_set != "native",
+            bit_exact=run.bit_exact,
             packages=installed_packages(),
         )
         result.save(path)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
+from tiny_study import BEST, new_study, run_to_the_end
 
 from sidewinder.composition import compose_study
 from sidewinder.config import StudyConfig
@@ -81,6 +83,17 @@ def run_study(directory: Path, config: StudyConfig, *, cores: int, shuffle: int)
         running.pop(finished)()
         done.add(finished)
     return {number: result_path(directory, number).read_bytes() for number in range(n_trials)}
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The study run on one core, once for all processes of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    directory = (base if worker_id == "master" else base.parent) / "undisturbed"
+    with FileLock(f"{directory}.lock"):
+        if not (directory / BEST).exists():
+            run_to_the_end(new_study(directory), "--cores", "1", BEST)
+    return directory
 
 
 @pytest.fixture

@@ -15,72 +15,29 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from filelock import FileLock
+from tiny_study import (
+    BEST,
+    N_TRIALS,
+    REPOSITORY,
+    SWEEP,
+    TINY,
+    WINDOW,
+    confirmation_runs,
+    new_study,
+    results,
+    run,
+    run_to_the_end,
+    snakemake,
+    sweep,
+)
 
 from sidewinder.schedule import awaited
-
-REPOSITORY = Path(__file__).parents[1]
-N_TRIALS, WINDOW = 12, 4
-TINY = [
-    "study=pendulum_ddpg",
-    f"study.n_trials={N_TRIALS}",
-    f"study.window={WINDOW}",
-    "sampler.n_startup_trials=3",
-    "pruner=median",
-    "pruner.n_startup_trials=2",
-    "agent.learning_starts=50",
-    "training.total_timesteps=300",
-    "evaluation.eval_freq=100",
-    "evaluation.n_eval_episodes=1",
-]
-BEST = "results/tiny/best.yaml"
-
-
-def snakemake(directory: Path, *arguments: str, repository: Path = REPOSITORY) -> list[str]:
-    """The command line of a run in `directory`."""
-    snakefile = str(repository / "workflow" / "Snakefile")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--directory", str(directory)]
-    return [*command, "--configfile", str(directory / "config.yaml"), "--cores", "2", *arguments]
-
-
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
-
-
-def run_to_the_end(directory: Path, *arguments: str, repository: Path = REPOSITORY) -> str:
-    done = run(snakemake(directory, *arguments, repository=repository))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def new_study(directory: Path, *overrides: str) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"tiny": [*TINY, *overrides]}}))
-    return directory
-
-
-def results(directory: Path) -> dict[str, bytes]:
-    """What must be the same, byte by byte."""
-    study = directory / "results" / "tiny"
-    paths = [*study.glob("trials/*/result.json"), study / "trials.csv", study / "evaluations.csv", study / "best.yaml"]
-    return {str(path.relative_to(study)): path.read_bytes() for path in paths}
-
-
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The study run on one core, once for all processes of pytest-xdist."""
-    base = tmp_path_factory.getbasetemp()
-    directory = (base if worker_id == "master" else base.parent) / "undisturbed"
-    with FileLock(f"{directory}.lock"):
-        if not (directory / BEST).exists():
-            run_to_the_end(new_study(directory), "--cores", "1", BEST)
-    return directory
 
 
 def test_the_study_prunes_and_learns(undisturbed: Path) -> None:
     """The comparisons below compare something."""
     found = results(undisturbed)
-    assert len(found) == N_TRIALS + 3
+    assert len(sweep(undisturbed)) == N_TRIALS + 2
     assert b",pruned," in found["trials.csv"]
     assert b",complete," in found["trials.csv"]
 
@@ -104,8 +61,8 @@ def test_any_order_of_jobs(undisturbed: Path, tmp_path: Path) -> None:
         done.add(number)
         started.append(number)
     assert started != sorted(started)
-    run_to_the_end(tmp_path, BEST)
-    assert results(tmp_path) == results(undisturbed)
+    run_to_the_end(tmp_path, SWEEP)
+    assert sweep(tmp_path) == sweep(undisturbed)
 
 
 def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
@@ -128,27 +85,36 @@ def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
             again.wait()
             assert again.returncode != 0
     assert len(results_so_far(tmp_path)) < N_TRIALS
+    with started(command) as process:
+        wait_until(lambda: any((tmp_path / "results/tiny/confirmation/runs").glob("*.json")))
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not (tmp_path / BEST).exists()
     run_to_the_end(tmp_path, BEST)
     assert results(tmp_path) == results(undisturbed)
 
 
 def test_a_database_lost_half_way(undisturbed: Path, tmp_path: Path) -> None:
-    command = snakemake(new_study(tmp_path), BEST)
+    command = snakemake(new_study(tmp_path), SWEEP)
     with started(command) as process:
         wait_for_results(tmp_path, N_TRIALS // 2)
         os.killpg(process.pid, signal.SIGKILL)
     for path in (tmp_path / "results/tiny").glob("study.db*"):
         path.unlink()
-    run_to_the_end(tmp_path, BEST)
-    assert results(tmp_path) == results(undisturbed)
+    run_to_the_end(tmp_path, SWEEP)
+    assert sweep(tmp_path) == sweep(undisturbed)
 
 
 def test_a_raised_budget_continues(undisturbed: Path, tmp_path: Path) -> None:
     shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
     new_study(tmp_path, f"study.n_trials={N_TRIALS + 1}")
+    runs = confirmation_runs(tmp_path)
     output = run_to_the_end(tmp_path, BEST)
     assert output.count("rule trial:") == 1
     before, after = results(undisturbed), results(tmp_path)
+    ranking = [json.loads(after[f"confirmation/validation/top-{rank}/0.json"])["trial"] for rank in (1, 2)]
+    # What was confirmed before is not trained again.
+    assert {path: time for path, time in confirmation_runs(tmp_path).items() if path in runs} == runs
+    assert (N_TRIALS in ranking) == (len(confirmation_runs(tmp_path)) > len(runs))
     assert [name for name in before if before[name] != after[name] and name.startswith("trials/")] == []
     assert after["trials.csv"].startswith(before["trials.csv"])
     assert f"n_trials: {N_TRIALS + 1}" in (tmp_path / "results/tiny/config.yaml").read_text()
@@ -175,11 +141,13 @@ def test_finished_trials_stay(undisturbed: Path, tmp_path: Path) -> None:
     assert "rule trial:" not in output
     assert results(directory) == results(undisturbed)
     # Even when a result is lost, only that trial is trained again.
+    runs = confirmation_runs(directory)
     (study / "trials/1/result.json").unlink()
     for path in (study / "trials.csv", study / "best.yaml"):
         path.unlink()
     assert run_to_the_end(directory, BEST, repository=repository).count("rule trial:") == 1
     assert results(directory) == results(undisturbed)
+    assert confirmation_runs(directory) == runs
 
 
 def test_a_changed_config_is_refused(undisturbed: Path, tmp_path: Path) -> None:
@@ -215,6 +183,8 @@ def test_figures_and_the_winner_again(undisturbed: Path, tmp_path: Path) -> None
             "parallel_coordinates",
             "parameter_importance",
             "contrast",
+            "test_returns",
+            "selection_gap",
         )
         for suffix in ("pdf", "png")
     }
@@ -361,7 +331,7 @@ def wait_for_results(directory: Path, count: int, seconds: float = 120) -> None:
     wait_until(lambda: len(results_so_far(directory)) >= count, seconds)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -74,7 +74,7 @@ class _Composition:
         sweeper = config.hydra.sweeper
         OmegaConf.set_struct(config, False)
         del config["hydra"]
-        for section in ("study", "search_space", "sampler", "pruner"):
+        for section in ("study", "search_space", "sampler", "pruner", "confirmation"):
             if not isinstance(config[section], DictConfig) or OmegaConf.is_missing(config, section):
                 raise self._error((section,), f"found {config[section]!r}, accepted: a mapping")
         try:
@@ -87,7 +87,8 @@ class _Composition:
         config.search_space = {key: str(config.search_space[key]) for key in space.distributions}
         self._cap_at_grid(config, space)
         probe = _without(config, space.distributions)
-        return self._validated(_resolve(config, probe, keep_all=bool(config.study.custom_search_space)))
+        plain = _resolve(config, probe, keep_all=bool(config.study.custom_search_space))
+        return self._validated({**plain, "baselines": _baselines(plain)})
 
     def _compose(self) -> DictConfig:
         try:
@@ -248,6 +249,25 @@ class _Composition:
         return _path(f"study/{chosen}") or f"study {self.name}"
 
 
+def _baselines(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings to compare a tuned one with: the algorithm's defaults, and RL Zoo's for this environment if it has
+    published any. Their interpolations are kept, to be resolved where a run has them."""
+    agent, environment = plain.get("agent"), plain.get("environment")
+    if not isinstance(agent, dict) or not isinstance(environment, dict):
+        return {}
+    # The shipped file: a user's own of that name need not be at SB3's defaults.
+    path = CONFIG_DIR / "agent" / f"{agent.get('algorithm')}.yaml"
+    if not path.exists():
+        return {}
+    defaults = OmegaConf.load(path)
+    baselines: dict[str, dict[str, Any]] = {"defaults": {"agent": _raw(defaults)}}
+    env_id = str(environment.get("env_id")).rpartition(":")[2]
+    if zoo := _load(f"zoo/{agent['algorithm']}/{env_id}"):
+        merged = OmegaConf.merge(defaults, zoo[1]["agent"])
+        baselines["zoo"] = {"agent": _raw(merged), "environment": zoo[1].get("environment", {})}
+    return baselines
+
+
 def _path(config_path: str) -> str | None:
     """Where in Hydra's search path a config file is, for a reader; it need not be well-formed."""
     for source in GlobalHydra.instance().config_loader().get_sources():
@@ -262,7 +282,7 @@ def _load(config_path: str) -> tuple[str, Any] | None:
     if path is None:
         return None
     result = GlobalHydra.instance().config_loader().repository.load_config(config_path)  # type: ignore[attr-defined]
-    return path, OmegaConf.to_container(result.config, resolve=False)
+    return path, _raw(result.config)
 
 
 def _contains(node: Any, path: tuple[str, ...]) -> bool:
@@ -293,7 +313,7 @@ def _resolve(node: Any, probe: Any, keep_all: bool) -> Any:
         return node
     keys = list(node) if isinstance(node, DictConfig) else range(len(node))
     values: dict[Any, Any] = {}
-    raw: Any = OmegaConf.to_container(node, resolve=False)
+    raw = _raw(node)
     for key in keys:
         if OmegaConf.is_missing(probe, key):
             values[key] = _plain(node[key])
@@ -305,6 +325,10 @@ def _resolve(node: Any, probe: Any, keep_all: bool) -> Any:
         else:
             values[key] = _resolve(node[key], probe[key], keep_all)
     return values if isinstance(node, DictConfig) else list(values.values())
+
+
+def _raw(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=False)
 
 
 def _plain(value: Any) -> Any:

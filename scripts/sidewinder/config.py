@@ -6,6 +6,7 @@ search_space, sampler, pruner). A trial is the training run that is left when it
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -58,6 +59,23 @@ class RunConfig(_Section):
     training: Training
     evaluation: Evaluation
 
+    @property
+    def bit_exact(self) -> bool:
+        """Whether the training is the same, bit by bit, on other machines."""
+        return self.training.device == "cpu" and self.training.instruction_set != "native"
+
+    def digest(self, *more: object) -> str:
+        """A hash of the whole run, and whatever else matters, 16 hexadecimal digits."""
+        return _digest((self.model_dump(), *more))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Episodes that choose nothing, for an agent's honest return: how many, and the seed of their initial states."""
+
+    n_episodes: int
+    seed: int
+
 
 class StudySettings(_Section):
     """How a study asks and stops; see docs/configuration.md."""
@@ -72,15 +90,26 @@ class StudySettings(_Section):
     custom_search_space: str | None
 
 
+class Confirmation(_Section):
+    """How the sweep's best trials are trained again, on seeds that it never saw; see docs/confirmation.md."""
+
+    top_k: Annotated[int, Field(ge=1)]
+    n_validation_seeds: Annotated[int, Field(ge=1)]
+    # An interval needs two.
+    n_test_seeds: Annotated[int, Field(ge=2)]
+    n_eval_episodes: Annotated[int, Field(ge=1)]
+
+
 # Changing these changes no finished trial.
-_FREE = ("n_trials", "max_failure_rate", "storage")
+_FREE = (("study", "n_trials"), ("study", "max_failure_rate"), ("study", "storage"), ("confirmation",), ("baselines",))
 
 
 class StudyConfig(RunConfig):
     """A training run and how to vary it.
 
     Interpolations that depend on a searched parameter are kept as they are in `agent`, `environment`, `training` and
-    `evaluation`, and are resolved for each trial by `for_trial`.
+    `evaluation`, and are resolved for each trial by `for_trial`. `baselines` are settings that nobody tuned here, by
+    name (`defaults`, `zoo`): what they have in place of the study's `agent`, and over its `environment`.
     """
 
     # Interpolated values are checked when a trial resolves them.
@@ -91,6 +120,8 @@ class StudyConfig(RunConfig):
     search_space: dict[str, Any]
     sampler: dict[str, Any]
     pruner: dict[str, Any]
+    confirmation: Confirmation
+    baselines: dict[str, dict[str, dict[str, Any]]] = {}
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -125,9 +156,25 @@ class StudyConfig(RunConfig):
             OmegaConf.update(config, key.lstrip("+"), search_space.parse_value(key, value), force_add=True)
         return run_config(config)
 
-    def digest(self) -> str:
+    def for_baseline(self, name: str) -> RunConfig:
+        """The training run of a baseline: as long, and evaluated, as the study's trials are.
+
+        Raises:
+            SidewinderError: A value does not fit the config.
+        """
+        baseline = self.baselines[name]
+        config = OmegaConf.create({section: getattr(self, section) for section in RunConfig.model_fields})
+        config.agent = baseline["agent"]
+        config.environment = OmegaConf.merge(config.environment, baseline.get("environment", {}))
+        return run_config(config)
+
+    def candidates(self) -> list[str]:
+        """Names of the trials that are confirmed, by rank in the sweep: `top-1` is its best."""
+        return [f"top-{rank}" for rank in range(1, min(self.confirmation.top_k, self.study.n_trials) + 1)]
+
+    def digest(self, *more: object) -> str:  # noqa: ARG002
         """A hash of all that makes this study another than others, 16 hexadecimal digits."""
-        return hashlib.sha256(repr(sorted(self._identity().items())).encode()).hexdigest()[:16]
+        return _digest(sorted(self._identity().items()))
 
     def differences(self, other: Self) -> list[str]:
         """What makes `other` another study than this one, as `key: old -> new`; settings that affect no finished
@@ -141,8 +188,11 @@ class StudyConfig(RunConfig):
 
     def _identity(self) -> dict[str, str]:
         leaves = _flatten(self.model_dump())
-        free = {("study", name) for name in _FREE}
-        return {".".join(path): repr(leaf) for path, leaf in leaves.items() if path not in free}
+        return {
+            ".".join(path): repr(leaf)
+            for path, leaf in leaves.items()
+            if not any(path[: len(free)] == free for free in _FREE)
+        }
 
 
 def run_config(config: DictConfig) -> RunConfig:
@@ -158,6 +208,10 @@ def run_config(config: DictConfig) -> RunConfig:
         raise SidewinderError(one_line(error)) from None
     except OmegaConfBaseException as error:
         raise SidewinderError(f"{error.full_key}: {first_line(error)}") from None
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
 
 def _flatten(node: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:

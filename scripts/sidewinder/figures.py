@@ -24,7 +24,7 @@ from optuna.visualization.matplotlib import plot_parallel_coordinate
 from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.config import StudyConfig
 from sidewinder.results import write_atomically
-from sidewinder.tables import optuna_study, read_evaluations, read_trials
+from sidewinder.tables import optuna_study, ranked, read_evaluations, read_trials
 
 # Inches: one and two columns of a journal.
 COLUMN, PAGE = 3.5, 7.0
@@ -71,6 +71,7 @@ class Tables:
         trials: As `sidewinder.tables.read_trials` gives it.
         evaluations: As `sidewinder.tables.read_evaluations` gives it.
         distributions: Content of distributions.json.
+        confirmation: As `sidewinder.confirmation.table` has it; without rows before the study is confirmed.
     """
 
     direction: Literal["maximize", "minimize"]
@@ -78,6 +79,7 @@ class Tables:
     trials: pd.DataFrame
     evaluations: pd.DataFrame
     distributions: dict[str, Any]
+    confirmation: pd.DataFrame
 
     @classmethod
     def read(cls, config_path: Path, directory: Path) -> Self:
@@ -87,6 +89,7 @@ class Tables:
             SidewinderError: One of them is missing, or the config is malformed.
         """
         config = StudyConfig.load(config_path)
+        confirmation = directory / "confirmation.csv"
         try:
             return cls(
                 direction=config.study.direction,
@@ -94,6 +97,7 @@ class Tables:
                 trials=read_trials(directory / "trials.csv"),
                 evaluations=read_evaluations(directory / "evaluations.csv"),
                 distributions=json.loads((directory / "distributions.json").read_text()),
+                confirmation=pd.read_csv(confirmation) if confirmation.exists() else pd.DataFrame(),
             )
         except FileNotFoundError as error:
             raise SidewinderError(f"{error.filename}: no such file; scripts/tables.py makes it") from None
@@ -115,9 +119,7 @@ class Tables:
 
     def ranked(self) -> list[int]:
         """The complete trials, the best first; of equally good trials the one with the lower number first."""
-        complete = self.trials[self.trials["state"] == "complete"]
-        ranked = complete.sort_values(["objective", "number"], ascending=[self.direction == "minimize", True])
-        return [int(number) for number in ranked["number"]]
+        return ranked(self.trials, self.direction)
 
     def curve(self, number: int) -> pd.DataFrame:
         """Rows of one trial's evaluations, in order of steps; none if it failed before its first."""

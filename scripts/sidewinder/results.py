@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sidewinder import SidewinderError
 
 State = Literal["complete", "pruned", "failed"]
+Phase = Literal["validation", "test"]
 
 # Packages whose version can change a result.
 _PACKAGES = ("gymnasium", "numpy", "optuna", "stable-baselines3", "torch")
@@ -77,6 +78,43 @@ class Result(BaseModel):
     def optuna_distributions(self) -> dict[str, BaseDistribution]:
         """The distributions as Optuna's objects."""
         return {name: json_to_distribution(json.dumps(raw)) for name, raw in self.distributions.items()}
+
+
+class ConfirmationRun(BaseModel):
+    """One training run of the confirmation, and the returns of episodes that chose nothing.
+
+    Attributes:
+        returns: Undiscounted, one a held-out episode; empty if the run failed.
+        evaluations: While it trained: they chose the moment, as `evaluation.objective` says, that `returns` are of.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: State
+    reason: str | None
+    returns: list[float]
+    evaluations: list[EvaluationResult]
+    seeds: dict[str, int]
+    bit_exact: bool
+    packages: dict[str, str]
+
+
+class ConfirmationResult(BaseModel):
+    """Whose run it is.
+
+    Attributes:
+        candidate: `top-1` (the sweep's best) and so on, `winner` of the validation, or a baseline: `defaults`, `zoo`.
+        trial: The candidate's number in the sweep; None for a baseline.
+        index: Which of the phase's seeds, from 0. Runs of one index share training seed and initial states.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    phase: Phase
+    candidate: str
+    trial: int | None
+    index: int
+    run: ConfirmationRun
 
 
 def as_json(distributions: dict[str, BaseDistribution]) -> dict[str, Any]:

@@ -64,6 +64,13 @@ def read_evaluations(path: Path) -> pd.DataFrame:
     return pd.read_csv(path)
 
 
+def ranked(trials: pd.DataFrame, direction: str) -> list[int]:
+    """The complete trials, the best first; of equally good trials the one with the lower number first."""
+    complete = trials[trials["state"] == "complete"]
+    best_first = complete.sort_values(["objective", "number"], ascending=[direction == "minimize", True])
+    return [int(number) for number in best_first["number"]]
+
+
 def optuna_study(
     trials: pd.DataFrame,
     evaluations: pd.DataFrame,

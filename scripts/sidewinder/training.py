@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import gymnasium as gym
+import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -15,7 +16,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecCheckNan, VecEnv
 
 from sidewinder import SidewinderError, agents
-from sidewinder.config import Environment, RunConfig, first_line
+from sidewinder.config import Environment, HeldOut, RunConfig, first_line
 from sidewinder.determinism import derive_seed
 from sidewinder.results import EvaluationResult, State
 
@@ -34,12 +35,15 @@ class Outcome:
         state: `complete`, `pruned` or `failed`.
         reason: Why it failed; else None.
         evaluations: In order of steps.
+        held_out_returns: Of the held-out episodes, if there are any, with the agent as it was when `evaluations` were
+            at their best, or with the last one, as `evaluation.objective` says.
         model: The agent after its last step; None if it could not be built.
     """
 
     state: State = "complete"
     reason: str | None = None
     evaluations: list[EvaluationResult] = field(default_factory=list)
+    held_out_returns: list[float] = field(default_factory=list)
     model: BaseAlgorithm | None = None
 
     def objective(self, which: str, direction: str = "maximize") -> float | None:
@@ -77,6 +81,8 @@ def train(
     *,
     tensorboard_log: Path | None = None,
     report: Callable[[int, float], bool] = lambda _step, _mean_return: False,
+    held_out: HeldOut | None = None,
+    direction: str = "maximize",
 ) -> Outcome:
     """Train and evaluate; the same arguments give the same outcome, bit by bit, on CPU.
 
@@ -85,6 +91,8 @@ def train(
             evaluation episodes' initial states, the same at each evaluation.
         tensorboard_log: Directory for TensorBoard's files.
         report: Called after each evaluation with (environment steps, mean return); True prunes the run.
+        held_out: Episodes beside the evaluations'.
+        direction: What makes an evaluation the best, for `held_out`: `maximize` or `minimize`.
     """
     torch.set_num_threads(run.training.threads)
     torch.use_deterministic_algorithms(run.training.device == "cpu")
@@ -95,11 +103,14 @@ def train(
     env = _make_env(run.environment, run.environment.n_envs, seed)
     # An environment an episode: one policy call acts in all of them, and each has its own initial state.
     evaluation_env = _make_env(run.environment, episodes, evaluation_seed)
+    held_out_env = _make_env(run.environment, held_out.n_episodes, held_out.seed) if held_out else None
     log = str(tensorboard_log) if tensorboard_log else None
     try:
         model = agents.build(run.agent, env, seed=seed, device=run.training.device, tensorboard_log=log)
         outcome.model = model
         callback = _Evaluate(run, evaluation_env, evaluation_seed, outcome, report)
+        if held_out and held_out_env:
+            callback.hold_out(held_out_env, held_out, direction)
         model.learn(run.training.total_timesteps, callback=callback, tb_log_name="run")
     except _FAILURES as error:
         outcome.state, outcome.reason = "failed", f"{type(error).__name__}: {first_line(error)}"
@@ -107,6 +118,8 @@ def train(
     finally:
         env.close()
         evaluation_env.close()
+        if held_out_env:
+            held_out_env.close()
     return outcome
 
 
@@ -129,7 +142,18 @@ class _Evaluate(BaseCallback):
         self.outcome = outcome
         self.report = report
         self.next_step = run.evaluation.eval_freq
+        self.run_held_out: Callable[[], None] = lambda: None
+        self.sign = 1
         self.started = time.monotonic()
+
+    def hold_out(self, env: VecEnv, episodes: HeldOut, direction: str) -> None:
+        """Also run these episodes, with the agent of the evaluation that counts."""
+        self.sign = -1 if direction == "minimize" else 1
+
+        def run_held_out() -> None:
+            self.outcome.held_out_returns = self._returns(env, episodes.seed, episodes.n_episodes)
+
+        self.run_held_out = run_held_out
 
     def _on_step(self) -> bool:
         if self.num_timesteps < self.next_step:
@@ -141,14 +165,18 @@ class _Evaluate(BaseCallback):
         evaluated = self.outcome.evaluations[-1].step if self.outcome.evaluations else 0
         if self.outcome.state == "complete" and evaluated < self.total_timesteps:
             self._evaluate()
+        if self.settings.objective == "last":
+            self.run_held_out()
 
     def _evaluate(self) -> bool:
-        self.env.seed(self.seed)
-        mean, std = evaluate_policy(
-            self.model, self.env, self.settings.n_eval_episodes, deterministic=self.settings.deterministic
+        returns = self._returns(self.env, self.seed, self.settings.n_eval_episodes)
+        evaluation = EvaluationResult(
+            step=self.num_timesteps, mean_return=float(np.mean(returns)), std_return=float(np.std(returns))
         )
-        evaluation = EvaluationResult(step=self.num_timesteps, mean_return=float(mean), std_return=float(std))  # type: ignore[arg-type]
+        earlier = [self.sign * other.mean_return for other in self.outcome.evaluations]
         self.outcome.evaluations.append(evaluation)
+        if self.settings.objective == "best" and self.sign * evaluation.mean_return > max(earlier, default=-np.inf):
+            self.run_held_out()
         self.logger.record("eval/mean_return", evaluation.mean_return)
         self.logger.record("eval/std_return", evaluation.std_return)
         self.logger.dump(self.num_timesteps)
@@ -158,6 +186,17 @@ class _Evaluate(BaseCallback):
             self.outcome.state = "pruned"
             logger.info("pruned at step %d", evaluation.step)
         return not pruned
+
+    def _returns(self, env: VecEnv, seed: int, n_episodes: int) -> list[float]:
+        env.seed(seed)
+        returns, _ = evaluate_policy(
+            self.model,
+            env,
+            n_episodes,
+            deterministic=self.settings.deterministic,
+            return_episode_rewards=True,
+        )
+        return [float(episode) for episode in returns]  # type: ignore[union-attr]
 
     def _log_progress(self, evaluation: EvaluationResult) -> None:
         speed = evaluation.step / (time.monotonic() - self.started)

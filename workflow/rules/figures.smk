@@ -99,3 +99,45 @@ rule contrast:
         "../../environment.yml"
     shell:
         f"python {SCRIPTS}/contrast.py" " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
+
+
+rule test_returns:
+    input:
+        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        tables=rules.tables.output,
+        confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+    output:
+        pdf=f"{RESULTS}/{{study}}/figures/test_returns.pdf",
+        png=report(
+            f"{RESULTS}/{{study}}/figures/test_returns.png",
+            caption="../report/test_returns.rst",
+            category="{study}",
+        ),
+    log:
+        f"{RESULTS}/{{study}}/logs/test_returns.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        f"python {SCRIPTS}/test_returns.py" " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
+
+
+rule selection_gap:
+    input:
+        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        tables=rules.tables.output,
+        confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+    output:
+        pdf=f"{RESULTS}/{{study}}/figures/selection_gap.pdf",
+        png=report(
+            f"{RESULTS}/{{study}}/figures/selection_gap.png",
+            caption="../report/selection_gap.rst",
+            category="{study}",
+        ),
+    log:
+        f"{RESULTS}/{{study}}/logs/selection_gap.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        f"python {SCRIPTS}/selection_gap.py" " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"

@@ -21,3 +21,29 @@ def all_results(wildcards):
     """The results of a study's whole budget."""
     n_trials = STUDIES[wildcards.study].config.study.n_trials
     return [result_of(wildcards.study, number) for number in range(n_trials)]
+
+
+def all_candidates(wildcards):
+    """The files of the trials that may win."""
+    names = STUDIES[wildcards.study].config.candidates()
+    return [f"{RESULTS}/{wildcards.study}/confirmation/candidates/{name}.yaml" for name in names]
+
+
+def all_validation(wildcards):
+    """A result for each trial that may win and each validation seed."""
+    config = STUDIES[wildcards.study].config
+    return confirmations(wildcards.study, "validation", config.candidates(), config.confirmation.n_validation_seeds)
+
+
+def all_tests(wildcards):
+    """A result for the winner, and each baseline, and each test seed."""
+    config = STUDIES[wildcards.study].config
+    return confirmations(wildcards.study, "test", ["winner", *config.baselines], config.confirmation.n_test_seeds)
+
+
+def confirmations(study, phase, candidates, n_seeds):
+    return [
+        f"{RESULTS}/{study}/confirmation/{phase}/{candidate}/{index}.json"
+        for candidate in candidates
+        for index in range(n_seeds)
+    ]

@@ -1,0 +1,28 @@
+"""Rule winner: choose among the sweep's best trials the one whose validation seeds did best."""
+
+import argparse
+from pathlib import Path
+
+from sidewinder import errors_in_one_line
+from sidewinder.config import StudyConfig
+from sidewinder.confirmation import Candidate, read_results, table, winner
+from sidewinder.results import write_atomically
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
+    parser.add_argument("--candidates", type=Path, nargs="+", required=True, help="their files, <name>.yaml")
+    parser.add_argument("--validation", type=Path, nargs="+", required=True, help="results of their validation")
+    parser.add_argument("--output", type=Path, required=True, help="winner.yaml to write")
+    arguments = parser.parse_args()
+    with errors_in_one_line():
+        config = StudyConfig.load(arguments.config)
+        name = winner(table(read_results(arguments.validation)), config.study.direction)
+        candidates = [Candidate.load(path) for path in arguments.candidates]
+        chosen = next(candidate for candidate in candidates if candidate and candidate.name == name)
+        write_atomically(arguments.output, chosen.model_copy(update={"name": "winner"}).dump())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The tiny study that tests of the workflow run: how to start it, and what must be the same whatever happens to it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+N_TRIALS, WINDOW = 12, 4
+TINY = [
+    "study=pendulum_ddpg",
+    f"study.n_trials={N_TRIALS}",
+    f"study.window={WINDOW}",
+    "sampler.n_startup_trials=3",
+    "pruner=median",
+    "pruner.n_startup_trials=2",
+    "agent.learning_starts=50",
+    "training.total_timesteps=300",
+    "evaluation.eval_freq=100",
+    "evaluation.n_eval_episodes=1",
+    "confirmation.top_k=2",
+    "confirmation.n_validation_seeds=1",
+    "confirmation.n_test_seeds=2",
+    "confirmation.n_eval_episodes=2",
+]
+SWEEP = "results/tiny/trials.csv"
+BEST = "results/tiny/best.yaml"
+
+
+def snakemake(directory: Path, *arguments: str, repository: Path = REPOSITORY) -> list[str]:
+    """The command line of a run in `directory`."""
+    snakefile = str(repository / "workflow" / "Snakefile")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--directory", str(directory)]
+    return [*command, "--configfile", str(directory / "config.yaml"), "--cores", "2", *arguments]
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+
+
+def run_to_the_end(directory: Path, *arguments: str, repository: Path = REPOSITORY) -> str:
+    done = run(snakemake(directory, *arguments, repository=repository))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def new_study(directory: Path, *overrides: str) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"tiny": [*TINY, *overrides]}}))
+    return directory
+
+
+def results(directory: Path) -> dict[str, bytes]:
+    """What must be the same, byte by byte, as far as it is made."""
+    study = directory / "results" / "tiny"
+    paths = [*study.glob("*.csv"), *study.glob("best.*")]
+    paths += [*study.glob("trials/*/result.json"), *study.glob("confirmation/**/*.json")]
+    return {str(path.relative_to(study)): path.read_bytes() for path in paths}
+
+
+def sweep(directory: Path) -> dict[str, bytes]:
+    """Of the results, those of the trials alone."""
+    names = ("trials", "evaluations.csv")
+    return {name: content for name, content in results(directory).items() if name.startswith(names)}
+
+
+def confirmation_runs(directory: Path) -> dict[Path, int]:
+    """The confirmation's training runs on file, and when each was written."""
+    base = directory / "results/tiny/confirmation/runs"
+    return {path.relative_to(base): path.stat().st_mtime_ns for path in base.glob("*.json")}
