@@ -145,7 +145,7 @@ def test_finished_trials_stay(undisturbed: Path, tmp_path: Path) -> None:
     (study / "trials/1/result.json").unlink()
     for path in (study / "trials.csv", study / "best.yaml"):
         path.unlink()
-    assert run_to_the_end(directory, BEST, repository=repository).count("rule trial:") == 1
+    assert run_to_the_end(directory, SWEEP, BEST, repository=repository).count("rule trial:") == 1
     assert results(directory) == results(undisturbed)
     assert confirmation_runs(directory) == runs
 

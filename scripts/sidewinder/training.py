@@ -165,8 +165,6 @@ class _Evaluate(BaseCallback):
         evaluated = self.outcome.evaluations[-1].step if self.outcome.evaluations else 0
         if self.outcome.state == "complete" and evaluated < self.total_timesteps:
             self._evaluate()
-        if self.settings.objective == "last":
-            self.run_held_out()
 
     def _evaluate(self) -> bool:
         returns = self._returns(self.env, self.seed, self.settings.n_eval_episodes)
@@ -175,7 +173,12 @@ class _Evaluate(BaseCallback):
         )
         earlier = [self.sign * other.mean_return for other in self.outcome.evaluations]
         self.outcome.evaluations.append(evaluation)
-        if self.settings.objective == "best" and self.sign * evaluation.mean_return > max(earlier, default=-np.inf):
+        if self.settings.objective == "best":
+            counts = self.sign * evaluation.mean_return > max(earlier, default=-np.inf)
+        else:
+            # At once, for the agent may yet be updated before training ends.
+            counts = self.num_timesteps >= self.total_timesteps or self.next_step > self.total_timesteps
+        if counts:
             self.run_held_out()
         self.logger.record("eval/mean_return", evaluation.mean_return)
         self.logger.record("eval/std_return", evaluation.std_return)
