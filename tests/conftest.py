@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from filelock import FileLock
 from tiny_study import BEST, new_study, run_to_the_end
 
-from sidewinder.composition import compose_study
+from sidewinder.composition import CONFIG_DIR, compose_study
 from sidewinder.config import StudyConfig
 from sidewinder.results import EvaluationResult, Result, as_json, result_path
 from sidewinder.schedule import awaited
@@ -18,10 +19,58 @@ from sidewinder.study import Study, pruner_attrs
 N_STEPS = 4
 
 
+def shipped(group: str) -> dict[str, dict[str, Any]]:
+    """The content of configs/<group>/*.yaml, by name."""
+    return {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONFIG_DIR / group).glob("*.yaml"))}
+
+
+# What lets a sampler learn, and a pruner prune, within a few trials of four steps.
+SMALL: dict[str, dict[str, Any]] = {
+    "tpe": {"n_startup_trials": 3},
+    "gp": {"n_startup_trials": 7},
+    "nsgaii": {"population_size": 4},
+    "nsgaiii": {"population_size": 4},
+    "median": {"n_startup_trials": 3},
+    "percentile": {"n_startup_trials": 3},
+    "successive_halving": {"min_resource": 1, "reduction_factor": 2},
+    "hyperband": {"max_resource": 4, "reduction_factor": 2},
+    "patient": {"patience": 0},
+    "threshold": {"lower": -2.0},
+    "wilcoxon": {"p_threshold": 0.3},
+}
+SAMPLERS = {name: options | SMALL.get(name, {}) for name, options in shipped("sampler").items()}
+SAMPLERS |= {
+    "tpe independent": SAMPLERS["tpe"] | {"multivariate": False, "constant_liar": False},
+    "tpe group": SAMPLERS["tpe"] | {"group": True},
+    "cmaes nested": SAMPLERS["cmaes"] | {"independent_sampler": SAMPLERS["tpe"]},
+    "cmaes separable": SAMPLERS["cmaes"] | {"use_separable_cma": True},
+    "cmaes with margin": SAMPLERS["cmaes"] | {"with_margin": True, "popsize": 4},
+    "cmaes adaptive": SAMPLERS["cmaes"] | {"lr_adapt": True, "consider_pruned_trials": True, "popsize": 4},
+    "qmc scrambled": SAMPLERS["qmc"] | {"scramble": True, "qmc_type": "halton"},
+    "nsgaii crossed": SAMPLERS["nsgaii"]
+    | {
+        "crossover": {"_target_": "optuna.samplers.nsgaii.SBXCrossover"},
+        "mutation": {"_target_": "optuna.samplers.nsgaii.PolynomialMutation"},
+    },
+}
+PRUNERS = {name: options | SMALL.get(name, {}) for name, options in shipped("pruner").items()}
+PRUNERS |= {
+    "patient alone": PRUNERS["patient"] | {"wrapped_pruner": None, "min_delta": 0.1},
+    "patient nested": PRUNERS["patient"] | {"wrapped_pruner": PRUNERS["hyperband"]},
+    "hyperband auto": PRUNERS["hyperband"] | {"max_resource": "auto"},
+    "successive_halving auto": PRUNERS["successive_halving"] | {"min_resource": "auto"},
+}
+DISCRETE = {
+    "agent.gamma": "choice(0.1, 0.3, 0.9)",
+    "agent.tau": "range(0.0, 1.0, 0.5)",
+    "agent.batch_size": "choice(1,2)",
+}
+
+
 def objective(params: dict[str, Any], step: int) -> float:
-    """A smooth bowl in whatever parameters there are, which a run approaches from below as it trains."""
+    """A smooth bowl in whatever parameters there are; a run approaches it from below, with a setback at step 3."""
     distance = sum((float(value) - 0.3) ** 2 for value in params.values() if isinstance(value, int | float))
-    return -distance - 1.0 / step
+    return -distance * (1.5 if step == 3 else 1.0) - 1.0 / step
 
 
 def run_trial(study: Study, number: int, *, tell: bool = True) -> Callable[[], Result]:
@@ -101,7 +150,10 @@ def study_config() -> Callable[..., StudyConfig]:
     """Makes a study's config: a plain space of three parameters unless told otherwise."""
 
     def make(
-        *overrides: str, search_space: dict[str, str] | None = None, sampler: dict[str, Any] | None = None
+        *overrides: str,
+        search_space: dict[str, Any] | None = None,
+        sampler: dict[str, Any] | None = None,
+        pruner: dict[str, Any] | None = None,
     ) -> StudyConfig:
         config = compose_study("made_up", ["study=pendulum_ddpg", *overrides])
         space = search_space or {
@@ -112,6 +164,8 @@ def study_config() -> Callable[..., StudyConfig]:
         updates: dict[str, Any] = {"search_space": space}
         if sampler is not None:
             updates["sampler"] = sampler
+        if pruner is not None:
+            updates["pruner"] = pruner
         return config.model_copy(update=updates)
 
     return make

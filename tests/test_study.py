@@ -12,7 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
-from conftest import run_study, run_trial
+from conftest import DISCRETE, SAMPLERS, run_study, run_trial
 
 import sidewinder
 from sidewinder import SidewinderError
@@ -23,35 +23,6 @@ from sidewinder.study import Study
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 MakeConfig = Callable[..., StudyConfig]
-PRUNERS = ("none", "median", "successive_halving", "hyperband")
-# Small start-up phases, so that the samplers learn from results within a few trials.
-SAMPLERS: dict[str, dict[str, Any]] = {
-    "random": {"_target_": "optuna.samplers.RandomSampler"},
-    "tpe": {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 3},
-    "tpe-multivariate": {
-        "_target_": "optuna.samplers.TPESampler",
-        "n_startup_trials": 3,
-        "multivariate": True,
-        "constant_liar": True,
-        "group": True,
-    },
-    "gp": {"_target_": "optuna.samplers.GPSampler", "n_startup_trials": 3},
-    "cmaes": {"_target_": "optuna.samplers.CmaEsSampler", "warn_independent_sampling": False},
-    "qmc": {"_target_": "optuna.samplers.QMCSampler", "scramble": True, "warn_independent_sampling": False},
-    "nsgaii": {"_target_": "optuna.samplers.NSGAIISampler", "population_size": 4},
-    "grid": {"_target_": "optuna.samplers.GridSampler"},
-    "brute-force": {"_target_": "optuna.samplers.BruteForceSampler"},
-    "nested": {
-        "_target_": "optuna.samplers.CmaEsSampler",
-        "independent_sampler": {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 3},
-        "warn_independent_sampling": False,
-    },
-}
-DISCRETE = {
-    "agent.gamma": "choice(0.1, 0.3, 0.9)",
-    "agent.tau": "range(0.0, 1.0, 0.5)",
-    "agent.batch_size": "choice(1,2)",
-}
 # A process that asks for one trial: study directory, number.
 _ASK = [
     sys.executable,
@@ -80,28 +51,6 @@ def test_awaited_results_imply_the_whole_view(window: int) -> None:
             reached |= front
             front = {earlier for known in front for earlier in awaited(known, window)} - reached
         assert reached == set(view(number, window))
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_suggestions_do_not_depend_on_execution(sampler: str, study_config: MakeConfig, tmp_path: Path) -> None:
-    space = DISCRETE if sampler in ("grid", "brute-force") else None
-    config = study_config(
-        "study.n_trials=13", "study.window=3", "pruner=median", sampler=SAMPLERS[sampler], search_space=space
-    )
-    alone = run_study(tmp_path / "alone", config, cores=1, shuffle=0)
-    for cores, shuffle in ((2, 1), (3, 2)):
-        assert run_study(tmp_path / f"{cores}", config, cores=cores, shuffle=shuffle) == alone
-
-
-@pytest.mark.parametrize("pruner", PRUNERS)
-def test_pruning_does_not_depend_on_execution(pruner: str, study_config: MakeConfig, tmp_path: Path) -> None:
-    options = {"successive_halving": ["pruner.min_resource=1", "pruner.reduction_factor=2"]}
-    options["hyperband"] = ["pruner.min_resource=1", "pruner.max_resource=4", "pruner.reduction_factor=2"]
-    config = study_config("study.n_trials=20", "study.window=3", f"pruner={pruner}", *options.get(pruner, []))
-    alone = run_study(tmp_path / "alone", config, cores=1, shuffle=0)
-    states = {json.loads(result)["state"] for result in alone.values()}
-    assert states == ({"complete"} if pruner == "none" else {"complete", "pruned"})
-    assert run_study(tmp_path / "3", config, cores=3, shuffle=5) == alone
 
 
 def test_plain_optuna_does_depend_on_execution(study_config: MakeConfig, tmp_path: Path) -> None:

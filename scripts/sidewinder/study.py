@@ -265,8 +265,10 @@ def make_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSample
             name: grid_values(distribution) for name, distribution in config.space().distributions.items()
         }
     if issubclass(kind, optuna.samplers.QMCSampler):
-        # What QMC leaves to it (categories) must still differ from trial to trial.
-        options.setdefault("independent_sampler", {"_target_": "optuna.samplers.RandomSampler"})
+        # What QMC leaves to it (the first trials) must still differ from trial to trial.
+        options["independent_sampler"] = options.get("independent_sampler") or {
+            "_target_": "optuna.samplers.RandomSampler"
+        }
     options = _seeded(options, seed)
     if issubclass(kind, _DESIGNS):
         options["seed"] = derive_seed(config.study.seed, "sampler")
