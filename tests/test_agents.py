@@ -8,18 +8,37 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
-from stable_baselines3 import DDPG, PPO, SAC, TD3
+from sb3_contrib import ARS, QRDQN, TQC, TRPO, CrossQ, MaskablePPO, RecurrentPPO
+from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
+from stable_baselines3.her import HerReplayBuffer
 from torch import nn
 
 from sidewinder import SidewinderError, agents, training
 from sidewinder.composition import CONFIG_DIR
 from sidewinder.config import RunConfig
 
-CLASSES: dict[str, type[BaseAlgorithm]] = {"ddpg": DDPG, "ppo": PPO, "sac": SAC, "td3": TD3}
+CLASSES: dict[str, type[BaseAlgorithm]] = {
+    "a2c": A2C,
+    "ars": ARS,
+    "crossq": CrossQ,
+    "ddpg": DDPG,
+    "dqn": DQN,
+    "maskable_ppo": MaskablePPO,
+    "ppo": PPO,
+    "qrdqn": QRDQN,
+    "recurrent_ppo": RecurrentPPO,
+    "sac": SAC,
+    "td3": TD3,
+    "tqc": TQC,
+    "trpo": TRPO,
+}
+MASKED, GOALS, DISCRETE_GOALS = (f"small_environments:{name}-v0" for name in ("Masked", "Goals", "DiscreteGoals"))
+# Where those act that cannot in Pendulum.
+ENVIRONMENTS = {"ars": "CartPole-v1", "dqn": "CartPole-v1", "maskable_ppo": MASKED, "qrdqn": "CartPole-v1"}
 SHIPPED = sorted(path.stem for path in (CONFIG_DIR / "agent").glob("*.yaml"))
 
 # Constructor arguments that the shipped files leave out.
@@ -34,15 +53,13 @@ LEFT_OUT = {
     "_init_setup_model",
     "stats_window_size",
     # classes, which a config cannot name, and what belongs to them
-    "replay_buffer_class",
-    "replay_buffer_kwargs",
     "rollout_buffer_class",
     "rollout_buffer_kwargs",
     # saves memory, and breaks the handling of time limits
     "optimize_memory_usage",
 }
 # Keys that SB3's constructors do not know.
-OWN = {"algorithm", "lr_schedule", "noise_std"}
+OWN = {"algorithm", "lr_schedule", "clip_range_schedule", "noise_std"}
 
 
 def shipped(name: str) -> dict[str, Any]:
@@ -97,19 +114,28 @@ def test_every_shipped_agent_is_covered() -> None:
 def test_shipped_file_has_every_argument_with_its_default(name: str) -> None:
     section = shipped(name)
     parameters = inspect.signature(CLASSES[name].__init__).parameters
-    assert section.keys() - OWN == parameters.keys() - LEFT_OUT - {"self"}
+    # CrossQ has no policy for the observations of environments with goals.
+    no_goals = {"replay_buffer_class", "replay_buffer_kwargs"} if name == "crossq" else set()
+    assert section.keys() - OWN == parameters.keys() - LEFT_OUT - {"self"} - no_goals
     assert section["algorithm"] == name
-    assert section["policy"] == "MlpPolicy"
+    assert section["policy"] == ("MlpLstmPolicy" if name == "recurrent_ppo" else "MlpPolicy")
     assert section["lr_schedule"] == "constant"
+    assert section.get("clip_range_schedule") == ("constant" if "clip_range" in parameters else None)
+    assert section.get("noise_std") == (0.1 if "action_noise" in parameters else None)
     assert set(section["policy_kwargs"].values()) == {None}
-    others = section.keys() - OWN - {"policy", "policy_kwargs"}
+    if "replay_buffer_kwargs" in section:
+        buffer = inspect.signature(HerReplayBuffer).parameters
+        given = section["replay_buffer_kwargs"]
+        assert given == {key: buffer[key].default for key in given}
+    others = section.keys() - OWN - {"policy", "policy_kwargs", "replay_buffer_kwargs"}
     assert {key: section[key] for key in others} == {key: parameters[key].default for key in others}
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_file_builds_sb3s_own_model(name: str) -> None:
     algorithm: Any = CLASSES[name]
-    ours, theirs = build(shipped(name)), algorithm("MlpPolicy", make_vec_env("Pendulum-v1"), seed=0, device="cpu")
+    section, env_id = shipped(name), ENVIRONMENTS.get(name, "Pendulum-v1")
+    ours, theirs = build(section, env_id), algorithm(section["policy"], make_vec_env(env_id), seed=0, device="cpu")
     assert type(ours) is CLASSES[name]
     assert str(ours.policy) == str(theirs.policy)
     for mine, other in zip(ours.policy.parameters(), theirs.policy.parameters(), strict=True):
@@ -165,10 +191,27 @@ def test_no_action_noise() -> None:
 @pytest.mark.parametrize(("name", "half_way"), [("constant", 0.002), ("linear", 0.001)])
 @pytest.mark.parametrize("algorithm", SHIPPED)
 def test_learning_rate_schedule(algorithm: str, name: str, half_way: float) -> None:
-    model = build(agent(algorithm, learning_rate=0.002, lr_schedule=name))
+    section = agent(algorithm, learning_rate=0.002, lr_schedule=name)
+    model = build(section, ENVIRONMENTS.get(algorithm, "Pendulum-v1"))
     assert model.lr_schedule(1.0) == pytest.approx(0.002)
     assert model.lr_schedule(0.5) == pytest.approx(half_way)
     assert model.lr_schedule(0.0) == pytest.approx(0.002 if name == "constant" else 0.0)
+
+
+@pytest.mark.parametrize(("name", "half_way"), [("constant", 0.2), ("linear", 0.1)])
+@pytest.mark.parametrize("algorithm", ["maskable_ppo", "ppo", "recurrent_ppo"])
+def test_clip_range_schedule(algorithm: str, name: str, half_way: float) -> None:
+    model = build(agent(algorithm, clip_range_schedule=name), ENVIRONMENTS.get(algorithm, "Pendulum-v1"))
+    assert model.clip_range(0.5) == pytest.approx(half_way)
+
+
+def test_null_of_another_policy_of_the_algorithm() -> None:
+    model = build(shipped("ars") | {"policy": "LinearPolicy"}, "CartPole-v1")
+    assert layers(model.policy.action_net) == [2]
+    message = error_of(agent("ars", policy="LinearPolicy"))
+    assert (
+        message == "agent.policy_kwargs.net_arch: found [8], accepted: a key of LinearPolicy: with_bias, squash_output"
+    )
 
 
 # Values
@@ -241,7 +284,32 @@ def test_the_seed_decides_the_networks() -> None:
         (
             "ddpg",
             {"algorithm": "dgpd"},
-            "agent.algorithm: found 'dgpd', accepted: a2c, ddpg, dqn, ppo, sac, td3",
+            "agent.algorithm: found 'dgpd', accepted: a2c, ars, crossq, ddpg, dqn, maskable_ppo, ppo, qrdqn, "
+            "recurrent_ppo, sac, td3, tqc, trpo",
+        ),
+        ("ppo", {"clip_range_schedule": "l"}, "agent.clip_range_schedule: found 'l', accepted: constant, linear"),
+        ("sac", {"replay_buffer_class": "Her"}, "agent.replay_buffer_class: found 'Her', accepted: null, her"),
+        ("sac", {"replay_buffer_kwargs": 4}, "agent.replay_buffer_kwargs: found 4, accepted: a mapping"),
+        (
+            "sac",
+            {"replay_buffer_kwargs": {"n_goals": 4}},
+            "agent.replay_buffer_kwargs.n_goals: found 4, accepted: a key of HER: n_sampled_goal, "
+            "goal_selection_strategy, copy_info_dict, handle_timeout_termination",
+        ),
+        (
+            "sac",
+            {"replay_buffer_kwargs": {"n_sampled_goal": 0.5}},
+            "agent.replay_buffer_kwargs.n_sampled_goal: found 0.5, accepted: a whole number",
+        ),
+        (
+            "sac",
+            {"replay_buffer_kwargs": {"goal_selection_strategy": "past"}},
+            "agent.replay_buffer_kwargs.goal_selection_strategy: found 'past', accepted: future, episode, final",
+        ),
+        (
+            "sac",
+            {"replay_buffer_class": "her", "n_steps": 3},
+            "agent.n_steps: found 3, accepted: 1 with replay_buffer_class her",
         ),
         ("ddpg", {"policy": "Mlp"}, "agent.policy: found 'Mlp', accepted: MlpPolicy, CnnPolicy, MultiInputPolicy"),
     ],
@@ -257,6 +325,7 @@ def test_bad_values(algorithm: str, changes: dict[str, Any], message: str) -> No
         ("ddpg", "seed", "tau"),
         ("ppo", "action_noise", "clip_range"),
         ("ppo", "noise_std", "clip_range"),
+        ("a2c", "clip_range_schedule", "n_steps"),
     ],
 )
 def test_unknown_keys(algorithm: str, key: str, accepted: str) -> None:
@@ -340,3 +409,89 @@ def test_env_kwargs_reach_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
     training.check(run_config(agent(), env_id="my_package.envs:Mine-v0", env_kwargs={"wind": 1}))
     with pytest.raises(SidewinderError, match=r"found {'wind': 5} \(too much wind: 5"):
         training.check(run_config(agent(), env_id="my_package.envs:Mine-v0", env_kwargs={"wind": 5}))
+
+
+def test_masks_are_asked_for() -> None:
+    with pytest.raises(
+        SidewinderError, match=r"^agent\.algorithm: found 'maskable_ppo', accepted: .* action_masks, or"
+    ):
+        training.check(run_config(agent("maskable_ppo"), env_id="CartPole-v1"))
+
+
+def test_her_asks_for_goals_and_a_whole_episode() -> None:
+    training.check(run_config(goal_agent("sac"), env_id=GOALS))
+    with pytest.raises(SidewinderError, match=r"^agent\.replay_buffer_class: found 'her', accepted: null, or .*_goal"):
+        training.check(run_config(goal_agent("sac", policy="MlpPolicy"), env_id="Pendulum-v1"))
+    message = r"^agent: learning_starts: found 3, accepted with her: at least an episode's 4 steps"
+    with pytest.raises(SidewinderError, match=message):
+        training.check(run_config(goal_agent("sac", learning_starts=3), env_id=GOALS))
+    training.check(run_config(goal_agent("sac", learning_starts=3, train_freq=[1, "episode"]), env_id=GOALS))
+
+
+# Training
+
+
+def goal_agent(name: str, **changes: Any) -> dict[str, Any]:
+    return agent(name, **{"policy": "MultiInputPolicy", "replay_buffer_class": "her", **changes})
+
+
+def small(name: str) -> dict[str, Any]:
+    """An agent that updates its networks within 128 steps."""
+    sizes = {
+        "learning_starts": 50,
+        "batch_size": 16,
+        "n_steps": 1 if "buffer_size" in shipped(name) else 64,
+        "n_epochs": 2,
+        "n_delta": 1,
+        "target_update_interval": 10,
+    }
+    section = agent(name)
+    section["policy_kwargs"] |= {
+        key: 8 for key in ("lstm_hidden_size", "n_quantiles") if key in section["policy_kwargs"]
+    }
+    return section | {key: value for key, value in sizes.items() if key in section}
+
+
+def short_run(section: dict[str, Any], env_id: str) -> RunConfig:
+    run = run_config(section, env_id=env_id)
+    run.training.total_timesteps = 128
+    run.evaluation.eval_freq = 64
+    return run
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_training_repeats_itself(name: str) -> None:
+    run = short_run(small(name), ENVIRONMENTS.get(name, "Pendulum-v1"))
+    first, second = training.train(run), training.train(run)
+    assert first.state == "complete", first.reason
+    assert len(first.evaluations) >= 2
+    assert first.evaluations == second.evaluations
+    assert first.model is not None
+    assert second.model is not None
+    untrained = build(small(name), run.environment.env_id).policy.state_dict()
+    again = second.model.policy.state_dict()
+    learned = first.model.policy.state_dict()
+    assert all(torch.equal(learned[key], again[key]) for key in learned)
+    assert any(not torch.equal(learned[key], untrained[key]) for key in learned)
+
+
+@pytest.mark.parametrize(("name", "env_id"), [("ddpg", GOALS), ("dqn", DISCRETE_GOALS), ("tqc", GOALS)])
+def test_training_with_hindsight(name: str, env_id: str) -> None:
+    section = small(name) | goal_agent(name) | {"learning_starts": 50, "batch_size": 16}
+    section["replay_buffer_kwargs"] = {"n_sampled_goal": 3, "goal_selection_strategy": "final"}
+    outcome = training.train(short_run(section, env_id))
+    assert outcome.state == "complete", outcome.reason
+    model: Any = outcome.model
+    assert isinstance(model.replay_buffer, HerReplayBuffer)
+    assert model.replay_buffer.her_ratio == pytest.approx(0.75)
+    assert outcome.evaluations == training.train(short_run(section, env_id)).evaluations
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_pruning_ends_every_algorithm(name: str) -> None:
+    run = short_run(small(name), ENVIRONMENTS.get(name, "Pendulum-v1"))
+    outcome = training.train(run, report=lambda _step, _mean_return: True)
+    assert outcome.state == "pruned"
+    assert [evaluation.step for evaluation in outcome.evaluations] == [64]
+    assert outcome.model is not None
+    assert outcome.model.num_timesteps == 64

@@ -62,7 +62,7 @@ def test_shipped_study() -> None:
     assert config.study.n_trials == 20
     assert config.study.storage is None
     assert config.agent["algorithm"] == "ddpg"
-    assert config.agent["policy_kwargs"] == {"net_arch": "s", "activation_fn": None}
+    assert config.agent["policy_kwargs"] == {"net_arch": "s", "activation_fn": None, "n_critics": None}
     assert config.environment == {"env_id": "Pendulum-v1", "n_envs": 1, "env_kwargs": {}}
     assert config.training["total_timesteps"] == 20000
     assert config.search_space == section("agent/search_spaces/ddpg.yaml")
@@ -85,7 +85,9 @@ def test_every_shipped_study_is_sound(name: str) -> None:
 
 @pytest.mark.parametrize("name", shipped("agent"))
 def test_every_shipped_agent_is_sound_with_its_search_space(name: str) -> None:
-    config = compose_study("x", ["study=pendulum_ddpg", f"agent={name}"])
+    discrete = {"dqn": "CartPole-v1", "qrdqn": "CartPole-v1", "maskable_ppo": "small_environments:Masked-v0"}
+    env_id = discrete.get(name, "Pendulum-v1")
+    config = compose_study("x", ["study=pendulum_ddpg", f"agent={name}", f"environment.env_id={env_id}"])
     assert config.search_space == section(f"agent/search_spaces/{name}.yaml")
     check(config)
 
@@ -309,7 +311,7 @@ hydra:
       agent.tau: 0.02
       agent.train_freq: [2, episode]
       ~agent.noise_std:
-      +agent.replay_buffer_kwargs: {}
+      +agent.optimize_memory_usage: false
       +environment.env_kwargs.g: choice(9.8, 10)
 """
     )
@@ -317,7 +319,7 @@ hydra:
     assert config.agent["tau"] == 0.02
     assert config.agent["train_freq"] == [2, "episode"]
     assert "noise_std" not in config.agent
-    assert config.agent["replay_buffer_kwargs"] == {}
+    assert config.agent["optimize_memory_usage"] is False
     check(config)
     run = config.for_trial({"agent.gamma": 0.95, "+environment.env_kwargs.g": 9.8})
     assert run.agent["gamma"] == 0.95
@@ -386,7 +388,7 @@ def test_whole_floats_become_integers(compose: Compose) -> None:
 FILE = r"\S*my configs/study/mine\.yaml: "
 MISTAKES = {
     # a study's file
-    "agent": ("defaults:\n  - override /agent: nope\n", FILE + "agent: found 'nope', accepted: .*ddpg, ppo, sac, td3"),
+    "agent": ("defaults:\n  - override /agent: nope\n", FILE + "agent: found 'nope', accepted: .*crossq, ddpg, dqn, "),
     "environment": (
         "defaults:\n  - override /environment: nope\n",
         FILE + "environment: found 'nope', accepted: .*cartpole, pendulum",
@@ -496,7 +498,7 @@ def test_mistakes_in_a_studys_file(mistake: str, compose: Compose) -> None:
     ("override", "expected"),
     [
         ("study=nope", "study: found 'nope', accepted: .*mine, pendulum_ddpg"),
-        ("agent=nope", "agent: found 'nope', accepted: ddpg, ppo"),
+        ("agent=nope", "agent: found 'nope', accepted: .*ddpg, dqn"),
         ("pruner=nope", "pruner: found 'nope', accepted: .*hyperband, median"),
         ("study.n_trials=-1", r"study\.n_trials: found -1, accepted: greater than"),
         ("study.n_trials=many", r"study\.n_trials: found 'many', accepted: valid integer"),

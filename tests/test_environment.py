@@ -22,6 +22,7 @@ RUNTIME = {
     "pydantic",
     "pyyaml",
     "rich",
+    "sb3-contrib",
     "scikit-learn",
     "scipy",
     "seaborn",

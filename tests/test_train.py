@@ -153,4 +153,4 @@ def test_help(tmp_path: Path) -> None:
     result = run(tmp_path, "--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert "total_timesteps: 200" in result.stdout
-    assert "agent: ddpg, ppo, sac, td3" in result.stdout
+    assert "agent: a2c, ars, crossq, ddpg, " in result.stdout

@@ -16,7 +16,7 @@ State = Literal["complete", "pruned", "failed"]
 Phase = Literal["validation", "test"]
 
 # Packages whose version can change a result.
-_PACKAGES = ("gymnasium", "numpy", "optuna", "stable-baselines3", "torch")
+_PACKAGES = ("gymnasium", "numpy", "optuna", "sb3-contrib", "stable-baselines3", "torch")
 
 
 class EvaluationResult(BaseModel):

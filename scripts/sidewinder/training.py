@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecCheckNan, VecEnv
 
 from sidewinder import SidewinderError, agents
@@ -111,7 +111,8 @@ def train(
         callback = _Evaluate(run, evaluation_env, evaluation_seed, outcome, report)
         if held_out and held_out_env:
             callback.hold_out(held_out_env, held_out, direction)
-        model.learn(run.training.total_timesteps, callback=callback, tb_log_name="run")
+        with suppress(_PrunedError):
+            model.learn(run.training.total_timesteps, callback=callback, tb_log_name="run")
     except _FAILURES as error:
         outcome.state, outcome.reason = "failed", f"{type(error).__name__}: {first_line(error)}"
         logger.warning("failed: %s", outcome.reason)
@@ -121,6 +122,10 @@ def train(
         if held_out_env:
             held_out_env.close()
     return outcome
+
+
+class _PrunedError(Exception):
+    """Ends the training of every algorithm; a callback that returns False does not end ARS's."""
 
 
 class _Evaluate(BaseCallback):
@@ -159,14 +164,17 @@ class _Evaluate(BaseCallback):
         if self.num_timesteps < self.next_step:
             return True
         self.next_step += self.settings.eval_freq
-        return self._evaluate()
+        self._evaluate()
+        if self.outcome.state == "pruned":
+            raise _PrunedError
+        return True
 
     def _on_training_end(self) -> None:
         evaluated = self.outcome.evaluations[-1].step if self.outcome.evaluations else 0
         if self.outcome.state == "complete" and evaluated < self.total_timesteps:
             self._evaluate()
 
-    def _evaluate(self) -> bool:
+    def _evaluate(self) -> None:
         returns = self._returns(self.env, self.seed, self.settings.n_eval_episodes)
         evaluation = EvaluationResult(
             step=self.num_timesteps, mean_return=float(np.mean(returns)), std_return=float(np.std(returns))
@@ -188,18 +196,10 @@ class _Evaluate(BaseCallback):
         if pruned:
             self.outcome.state = "pruned"
             logger.info("pruned at step %d", evaluation.step)
-        return not pruned
 
     def _returns(self, env: VecEnv, seed: int, n_episodes: int) -> list[float]:
         env.seed(seed)
-        returns, _ = evaluate_policy(
-            self.model,
-            env,
-            n_episodes,
-            deterministic=self.settings.deterministic,
-            return_episode_rewards=True,
-        )
-        return [float(episode) for episode in returns]  # type: ignore[union-attr]
+        return agents.evaluate(self.model, env, n_episodes, deterministic=self.settings.deterministic)
 
     def _log_progress(self, evaluation: EvaluationResult) -> None:
         speed = evaluation.step / (time.monotonic() - self.started)
