@@ -471,6 +471,11 @@ MISTAKES = {
         "defaults:\n  - override /sampler: grid\nhydra:\n  sweeper:\n    params:\n      agent.gamma: interval(0, 1)\n",
         FILE + r"hydra\.sweeper\.params\.agent\.gamma: found FloatDistribution.*, accepted for a grid: choice or range",
     ),
+    "brute force of a continuous parameter": (
+        "defaults:\n  - override /sampler: brute_force\n",
+        r"\S*configs/agent/search_spaces/ddpg\.yaml: search_space\.agent\.learning_rate: "
+        r"found FloatDistribution.*, accepted for brute force: choice or range",
+    ),
     "grid with text for n_trials": (
         "defaults:\n  - override /sampler: grid\nstudy:\n  n_trials: many\nhydra:\n  sweeper:\n    params:\n"
         "      agent.gamma: choice(0.9, 0.99)\n",

@@ -5,11 +5,14 @@ import json
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from conftest import DISCRETE, PRUNERS, SAMPLERS, run_study, shipped
 from hydra.utils import get_class
 
+from sidewinder.composition import compose_study
 from sidewinder.config import StudyConfig
 
 pytestmark = [
@@ -32,6 +35,14 @@ NOT_IN_CONFIG = {
 }
 # Options without a default, and what a file may say of them.
 REQUIRED = {"percentile": 25.0, "patience": 1, "wrapped_pruner": {"_target_": "optuna.pruners.MedianPruner"}}
+
+
+def composed(directory: Path, settings: dict[str, Any], *overrides: str) -> StudyConfig:
+    """A study of DDPG on Pendulum-v1 with these settings, and no search space but its own."""
+    head: dict[str, Any] = {"defaults": [{"override /agent/search_spaces@search_space": None}]}
+    (directory / "study").mkdir(exist_ok=True)
+    (directory / "study/mine.yaml").write_text("# @package _global_\n" + yaml.safe_dump(head | settings))
+    return compose_study("mine", overrides, [directory])
 
 
 @pytest.mark.parametrize("group", ["sampler", "pruner"])
@@ -65,3 +76,16 @@ def test_nothing_depends_on_execution(sampler: str, pruner: str, study_config: M
 
 def test_each_pruner_is_among_them() -> None:
     assert len(PRUNERS) <= len(SAMPLERS)
+
+
+@pytest.mark.parametrize(("sampler", "search"), [("grid", "the grid"), ("brute_force", "brute force")])
+def test_a_search_of_every_point_ends_with_the_last(
+    sampler: str, search: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    settings = {"search_space": DISCRETE}
+    config = composed(tmp_path, settings, f"sampler={sampler}", "study.n_trials=50", "study.window=4")
+    assert capsys.readouterr().err == f"study mine: {search} ends the study after 18 trials\n"
+    results = run_study(tmp_path / "run", config, cores=3, shuffle=1)
+    assert len({json.dumps(json.loads(result)["params"]) for result in results.values()}) == len(results) == 18
+    composed(tmp_path, settings, f"sampler={sampler}", "study.n_trials=18")
+    assert capsys.readouterr().err == ""

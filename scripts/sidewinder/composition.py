@@ -195,16 +195,22 @@ class _Composition:
             )
 
     def _cap_at_grid(self, config: DictConfig, space: SearchSpace) -> None:
-        if not str(config.sampler.get("_target_", "")).endswith(".GridSampler"):
+        """End a search of every point with its last one, and say so."""
+        kinds = {"GridSampler": "the grid", "BruteForceSampler": "brute force"}
+        search = kinds.get(str(config.sampler.get("_target_", "")).rpartition(".")[2])
+        if search is None:
             return
         size = 1
         for key, distribution in space.distributions.items():
             try:
                 size *= len(search_space.grid_values(distribution))
             except ValueError as error:
-                raise self._error(("search_space", key), f"{error}, accepted for a grid: choice or range") from None
+                accepted = f"accepted for {search.replace('the', 'a')}: choice or range"
+                raise self._error(("search_space", key), f"{error}, {accepted}") from None
+        if config.study.custom_search_space:
+            return  # which may have more to search
         if isinstance(config.study.n_trials, int | float) and config.study.n_trials > size:
-            print(f"study {self.name}: the grid ends the study after {size} trials", file=sys.stderr)
+            print(f"study {self.name}: {search} ends the study after {size} trials", file=sys.stderr)
             config.study.n_trials = size
 
     def _error(self, path: tuple[str, ...], what: str, key: str | None = None) -> SidewinderError:
