@@ -1,18 +1,23 @@
-"""Rule trial: ask the study for one trial's parameters, train with them, and write its result.json."""
+"""Rule trial: ask the study for one trial's parameters, train with them, and write its result.json.
+
+Where replicates are jobs of their own (`replicate.py`), it gathers their results instead of training.
+"""
 
 import argparse
+import json
 import logging
-import os
-import platform
-import shutil
-import time
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from sidewinder import errors_in_one_line
-from sidewinder.determinism import derive_seed, pin_as_configured
+from sidewinder.determinism import pin_as_configured
+
+if TYPE_CHECKING:
+    from sidewinder.config import StudyConfig
+    from sidewinder.results import Result
+    from sidewinder.study import Study
 
 
 def main() -> None:
@@ -30,12 +35,11 @@ def main() -> None:
 
 
 def run_trial(study_dir: Path, number: int) -> None:
-    """Train trial `number` of the study in this directory, unless its result is there already."""
+    """Make the result of trial `number` of the study in this directory, unless it is there already."""
     # Imported late: numpy and torch read the pins when they load.
     from sidewinder.config import StudyConfig
-    from sidewinder.results import Result, as_json, installed_packages, result_path, to_json, write_atomically
-    from sidewinder.study import Study, pruner_attrs
-    from sidewinder.training import train
+    from sidewinder.results import result_path, to_json, write_atomically
+    from sidewinder.study import Study
 
     config = StudyConfig.load(study_dir / "config.yaml")
     path = result_path(study_dir, number)
@@ -46,51 +50,53 @@ def run_trial(study_dir: Path, number: int) -> None:
             logging.info("trial %d has its result already", number)
             return
         study = Study(study_dir, config)
-        trial = study.ask(number)
-        logging.info("trial %d of study %s: %s", number, config.study.name, trial.params)
-        run = config.for_trial(trial.params)
-        run.training.seed = derive_seed(config.study.seed, "training", number, 0)
-        if run.evaluation.seed is None:
-            # The same initial states for all trials: one is not better for easier episodes.
-            run.evaluation.seed = derive_seed(config.study.seed, "evaluation")
+        if config.replicate_jobs():
+            result, timings = gathered(study_dir, config, number)
+        else:
+            result, timings = trained(study, number)
+        write_atomically(path.with_name("timing.json"), to_json(timings))
+        result.save(path)
+        logging.info("trial %d %s: objective %s", number, result.state, result.objective)
+        study.tell(result)
+
+
+def gathered(study_dir: Path, config: "StudyConfig", number: int) -> tuple["Result", list[dict[str, Any]]]:
+    """The result and the timings of a trial whose replicates were jobs."""
+    from sidewinder.replicates import gather
+    from sidewinder.results import Result, replicate_path
+
+    paths = [replicate_path(study_dir, number, replicate) for replicate in range(config.study.replicates)]
+    timings = [json.loads(path.with_name("timing.json").read_text())[0] for path in paths]
+    return gather(config, [Result.load(path) for path in paths]), timings
+
+
+def trained(study: "Study", number: int) -> tuple["Result", list[dict[str, Any]]]:
+    """Train the trial: once, or its replicates in sequence until one fails or the pruner has seen enough."""
+    from sidewinder.replicates import gather, train_replicate
+
+    trial, settings = study.ask(number), study.config.study
+    logging.info("trial %d of study %s: %s", number, settings.name, trial.params)
+    log = study.directory / "trials" / str(number) / "tensorboard"
+    if settings.replicates == 1:
 
         def report(step: int, mean_return: float) -> bool:
             trial.report(mean_return, step)
             return trial.should_prune()
 
-        tensorboard_log = path.parent / "tensorboard"
-        shutil.rmtree(tensorboard_log, ignore_errors=True)
-        started, clock = datetime.now(UTC), time.monotonic()
-        outcome = train(run, tensorboard_log=tensorboard_log, report=report)
-        seconds = time.monotonic() - clock
-        steps = outcome.model.num_timesteps if outcome.model else 0
-        timing = {
-            "started": started.isoformat(),
-            "seconds": seconds,
-            "environment_steps": steps,
-            "host": platform.node(),
-            "process": os.getpid(),
-        }
-        write_atomically(path.with_name("timing.json"), to_json(timing))
-        result = Result(
-            number=number,
-            config=config.digest(),
-            state=outcome.state,
-            objective=outcome.objective(run.evaluation.objective, config.study.direction),
-            reason=outcome.reason,
-            params=trial.params,
-            distributions=as_json(trial.distributions),
-            evaluations=outcome.evaluations,
-            pruner_attrs=pruner_attrs(trial),
-            seeds={"training": run.training.seed, "evaluation": run.evaluation.seed},
-            bit_exact=run.bit_exact,
-            packages=installed_packages(),
-        )
-        result.save(path)
-        logging.info(
-            "trial %d %s: objective %s, %d steps in %.0f s", number, result.state, result.objective, steps, seconds
-        )
-        study.tell(result)
+        result, timing = train_replicate(study.config, trial, 0, log, report)
+        return result, [timing]
+    results: list[Result] = []
+    timings = []
+    for replicate in range(settings.replicates):
+        if pruned := bool(results) and trial.should_prune():
+            break
+        result, timing = train_replicate(study.config, trial, replicate, log / str(replicate))
+        results.append(result)
+        timings.append(timing)
+        if result.objective is None:
+            break
+        trial.report(result.objective, replicate)
+    return gather(study.config, results, pruned=pruned), timings
 
 
 if __name__ == "__main__":

@@ -88,6 +88,9 @@ class StudySettings(_Section):
     max_failure_rate: Annotated[float, Field(ge=0, le=1)]
     storage: str | None
     custom_search_space: str | None
+    replicates: Annotated[int, Field(ge=1)]
+    replicates_in: Literal["jobs", "sequence"]
+    aggregate: Literal["mean", "median", "iqm"] | Annotated[float, Field(gt=0, lt=1)]
 
 
 class Confirmation(_Section):
@@ -167,6 +170,11 @@ class StudyConfig(RunConfig):
         config.agent = baseline["agent"]
         config.environment = OmegaConf.merge(config.environment, baseline.get("environment", {}))
         return run_config(config)
+
+    def replicate_jobs(self) -> int:
+        """How many replicates of a trial are jobs of their own; 0 if the trial trains itself."""
+        several = self.study.replicates > 1 and self.study.replicates_in == "jobs"
+        return self.study.replicates if several else 0
 
     def candidates(self) -> list[str]:
         """Names of the trials that are confirmed, by rank in the sweep: `top-1` is its best."""

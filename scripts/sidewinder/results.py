@@ -27,6 +27,18 @@ class EvaluationResult(BaseModel):
     std_return: float
 
 
+class Replicate(BaseModel):
+    """One training of a trial that has several."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: State
+    objective: float | None
+    reason: str | None
+    evaluations: list[EvaluationResult]
+    seeds: dict[str, int]
+
+
 class Result(BaseModel):
     """result.json: all that later trials, tables and figures may use of a trial, and nothing of where or when it ran.
 
@@ -36,7 +48,10 @@ class Result(BaseModel):
         objective: Of the study; None unless complete.
         params: Optuna parameters by dotted config key, as `sidewinder.search_space` spells them.
         distributions: Of each parameter, in Optuna's JSON.
+        evaluations: Means over replicates, and their standard deviation, if there are several.
         pruner_attrs: What the study's pruner noted on this trial, e.g. the rungs it reached.
+        seeds: Of the training, of several the first's.
+        replicates: What each training gave, if the trial has several.
         bit_exact: False if the training may differ in bits elsewhere (a GPU, the native instruction set).
     """
 
@@ -54,6 +69,7 @@ class Result(BaseModel):
     seeds: dict[str, int]
     bit_exact: bool
     packages: dict[str, str]
+    replicates: list[Replicate] = []
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -117,6 +133,14 @@ class ConfirmationResult(BaseModel):
     run: ConfirmationRun
 
 
+def objective(evaluations: list[EvaluationResult], which: str, direction: str) -> float:
+    """What a training is worth: the `best` or the `last` of its evaluations' mean returns."""
+    means = [evaluation.mean_return for evaluation in evaluations]
+    if which == "last":
+        return means[-1]
+    return max(means) if direction == "maximize" else min(means)
+
+
 def as_json(distributions: dict[str, BaseDistribution]) -> dict[str, Any]:
     """Optuna distributions as `Result.distributions` keeps them."""
     return {name: json.loads(distribution_to_json(distribution)) for name, distribution in distributions.items()}
@@ -130,6 +154,11 @@ def installed_packages() -> dict[str, str]:
 def result_path(study_dir: Path, number: int) -> Path:
     """Where trial `number` of the study in `study_dir` keeps its result."""
     return study_dir / "trials" / str(number) / "result.json"
+
+
+def replicate_path(study_dir: Path, number: int, replicate: int) -> Path:
+    """Where a replicate of trial `number` that is a job of its own keeps its result."""
+    return study_dir / "trials" / str(number) / "replicates" / str(replicate) / "result.json"
 
 
 def to_json(value: Any) -> str:

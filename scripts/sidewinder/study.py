@@ -161,8 +161,9 @@ class Study:
         if trial.state.is_finished():
             return trial
         trial_id = trial._trial_id
-        for evaluation in result.evaluations:
-            storage.set_trial_intermediate_value(trial_id, evaluation.step, evaluation.mean_return)
+        reports = self._reports(result)
+        for step, value in reports.items():
+            storage.set_trial_intermediate_value(trial_id, step, value)
         storage.set_trial_system_attr(trial_id, _PRUNER_ATTRS, result.pruner_attrs)
         storage.set_trial_user_attr(trial_id, "state", result.state)
         storage.set_trial_user_attr(trial_id, "reason", result.reason)
@@ -170,9 +171,15 @@ class Study:
             storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [result.objective])
         else:
             # As Optuna's own tell: the last report stands in for a pruned trial's value.
-            last = [evaluation.mean_return for evaluation in result.evaluations[-1:]]
-            storage.set_trial_state_values(trial_id, TrialState.PRUNED, last or None)
+            storage.set_trial_state_values(trial_id, TrialState.PRUNED, list(reports.values())[-1:] or None)
         return storage.get_trial(trial_id)
+
+    def _reports(self, result: Result) -> dict[int, float]:
+        """What the trial reported to its pruner: its objective after each replicate of a sequence, else its returns."""
+        if result.replicates and self.config.study.replicates_in == "sequence":
+            objectives = {index: replicate.objective for index, replicate in enumerate(result.replicates)}
+            return {index: value for index, value in objectives.items() if value is not None}
+        return {evaluation.step: evaluation.mean_return for evaluation in result.evaluations}
 
 
 def stop_if_too_many_failed(config: StudyConfig, reasons: list[str]) -> None:

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import VecCheckNan, VecEnv
 from sidewinder import SidewinderError, agents
 from sidewinder.config import Environment, HeldOut, RunConfig, first_line
 from sidewinder.determinism import derive_seed
-from sidewinder.results import EvaluationResult, State
+from sidewinder.results import EvaluationResult, State, objective
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +48,7 @@ class Outcome:
 
     def objective(self, which: str, direction: str = "maximize") -> float | None:
         """The best or the last mean return of a complete run, else None."""
-        if self.state != "complete":
-            return None
-        means = [evaluation.mean_return for evaluation in self.evaluations]
-        if which == "last":
-            return means[-1]
-        return max(means) if direction == "maximize" else min(means)
+        return objective(self.evaluations, which, direction) if self.state == "complete" else None
 
 
 def check(run: RunConfig) -> None:

@@ -17,6 +17,16 @@ def awaited_by_trial(wildcards):
     }
 
 
+def replicates_of_trial(wildcards):
+    """The results of an unfinished trial's replicates, where they are jobs of their own."""
+    study, number = STUDIES[wildcards.study], int(wildcards.number)
+    replicates = 0 if number in study.finished else study.config.replicate_jobs()
+    return [
+        f"{RESULTS}/{wildcards.study}/trials/{number}/replicates/{replicate}/result.json"
+        for replicate in range(replicates)
+    ]
+
+
 def all_results(wildcards):
     """The results of a study's whole budget."""
     n_trials = STUDIES[wildcards.study].config.study.n_trials
