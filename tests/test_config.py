@@ -630,3 +630,40 @@ def test_another_search_space_makes_another_study(compose: Compose) -> None:
     new = compose("", **{"agent/search_spaces/ddpg": "agent.tau: interval(0.1, 0.3)\n"})
     assert old.differences(new) == ["search_space.agent.tau: 'interval(0.1, 0.2)' -> 'interval(0.1, 0.3)'"]
     assert old.digest() != new.digest()
+
+
+# What interpolations compute
+
+
+def test_a_search_space_may_compute(compose: Compose) -> None:
+    config = compose(
+        "training:\n  total_timesteps: 1000\n"
+        "search_space:\n"
+        "  agent.helpers.one_minus_gamma: tag(log, interval(0.001, 0.1))\n"
+        "  agent.helpers.batch_size_pow: range(3, 5)\n"
+        "  agent.helpers.warm_up: interval(0.0, 0.5)\n"
+        "  agent.train_freq: choice(2, 8)\n"
+        "  agent.gamma: ${one_minus:${agent.helpers.one_minus_gamma}}\n"
+        "  agent.batch_size: ${power_of_two:${agent.helpers.batch_size_pow}}\n"
+        "  agent.learning_starts: ${share:${agent.helpers.warm_up},${training.total_timesteps}}\n"
+        "  agent.gradient_steps: ${quotient:${agent.train_freq},4}\n"
+    )
+    check(config)
+    assert "agent.helpers.warm_up" in config.search_space
+    assert "agent.gamma" not in config.search_space
+    run = config.for_trial(
+        {
+            "agent.helpers.one_minus_gamma": 0.02,
+            "agent.helpers.batch_size_pow": 5,
+            "agent.helpers.warm_up": 0.25,
+            "agent.train_freq": 8,
+        }
+    )
+    computed = {key: run.agent[key] for key in ("gamma", "batch_size", "learning_starts", "gradient_steps")}
+    assert computed == {"gamma": 0.98, "batch_size": 32, "learning_starts": 250, "gradient_steps": 2}
+    assert StudyConfig.model_validate(yaml.safe_load(config.dump())).for_trial({}).agent["gamma"] == 0.999
+
+
+def test_what_cannot_be_computed_is_said(compose: Compose) -> None:
+    with pytest.raises(SidewinderError, match=r"agent\.batch_size: ValueError .*power_of_two: found 2\.5, accepted: "):
+        check(compose("agent:\n  batch_size: ${power_of_two:2.5}\n"))

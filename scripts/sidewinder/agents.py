@@ -58,7 +58,7 @@ SCHEDULES = ("constant", "linear")
 GOAL_STRATEGIES = ("future", "episode", "final")
 
 # Of the agent's keys, those that SB3's constructors do not know.
-_OWN_KEYS = ("algorithm", "lr_schedule", "clip_range_schedule", "noise_std")
+_OWN_KEYS = ("algorithm", "lr_schedule", "clip_range_schedule", "noise_std", "helpers")
 # Those that schedules are of.
 _SCHEDULED = {"lr_schedule": "learning_rate", "clip_range_schedule": "clip_range"}
 # Of the constructors' keys, those whose values have names or are mappings in the config, checked on their own.
@@ -90,6 +90,7 @@ def build(agent: dict[str, Any], env: VecEnv, *, seed: int, device: str, tensorb
         agent: The section, resolved; keys are the constructor's plus `algorithm`, `lr_schedule` and
             `clip_range_schedule` (`constant` or `linear`, to zero) and `noise_std` (standard deviation of
             `action_noise`, in units of the action). `replay_buffer_class: her` replays with other goals.
+            `helpers` may hold anything: it is there for other keys' interpolations to read.
         env: What it trains on.
         seed: For its networks, exploration, replay buffer, and `env`.
         device: As torch spells it.

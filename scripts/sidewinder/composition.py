@@ -26,6 +26,8 @@ from sidewinder.search_space import SearchSpace, SearchSpaceError
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
 _PRIMARY = "tune"
+# Keys that may be searched without being there: only interpolations read them.
+HELPERS = "agent.helpers."
 
 
 def compose_study(name: str, overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> StudyConfig:
@@ -79,7 +81,11 @@ class _Composition:
                 raise self._error((section,), f"found {config[section]!r}, accepted: a mapping")
         try:
             self._take_over_sweeper(config, sweeper)
-            space = search_space.parse(config.search_space)
+            deferred = _deferred(config.search_space)
+            space = search_space.parse(
+                {key: config.search_space[key] for key in config.search_space if key not in deferred}
+            )
+            space.fixed.update(deferred)
         except SearchSpaceError as error:
             raise self._error(("search_space", error.key), str(error), key=error.key) from None
         config.study.setdefault("name", self.name)
@@ -141,8 +147,14 @@ class _Composition:
                 raise self._error(
                     ("search_space", key), f"found a key that no trial has, accepted: one of {accepted}", key=key
                 )
+        for key, distribution in space.distributions.items():
+            if key.startswith(HELPERS) and not _has(config, key):
+                # What reads it must have something to read where a trial does not say.
+                OmegaConf.update(
+                    config, key, search_space.parse_value(key, search_space.first_value(distribution)), force_add=True
+                )
         for key in [*space.distributions, *space.fixed, *space.deleted]:
-            if not key.startswith("+") and not _has(config, key):
+            if not key.startswith(("+", HELPERS)) and not _has(config, key):
                 parent = key.rpartition(".")[0]
                 siblings = OmegaConf.select(config, parent) if parent else config
                 accepted = ", ".join(map(str, siblings)) if isinstance(siblings, DictConfig) else "a key of the config"
@@ -272,6 +284,15 @@ def _baselines(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
         merged = OmegaConf.merge(defaults, zoo[1]["agent"])
         baselines["zoo"] = {"agent": _raw(merged), "environment": zoo[1].get("environment", {})}
     return baselines
+
+
+def _deferred(search: DictConfig) -> dict[str, str]:
+    """Of a search space's values those that read a trial's own sections, such as `${one_minus:${agent.helpers.x}}`:
+    they are set as they are, for each trial to resolve."""
+    sections = "|".join(RunConfig.model_fields)
+    reads = re.compile(rf"\$\{{(.*\$\{{)?({sections})\.")
+    raw = {str(key): value for key, value in _raw(search).items()}
+    return {key: value for key, value in raw.items() if isinstance(value, str) and reads.match(value)}
 
 
 def _path(config_path: str) -> str | None:

@@ -15,8 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sidewinder import SidewinderError, search_space
+from sidewinder import SidewinderError, resolvers, search_space
 from sidewinder.search_space import SearchSpace
+
+resolvers.register()
 
 
 class _Section(BaseModel):

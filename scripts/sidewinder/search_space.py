@@ -91,6 +91,14 @@ def parse_value(key: str, value: Any) -> Any:
     return value if override.is_sweep_override() else override.value()
 
 
+def first_value(distribution: BaseDistribution) -> Any:
+    """The first choice or the low end of a distribution."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return distribution.low
+
+
 def grid_values(distribution: BaseDistribution) -> list[Any]:
     """Every value of a discrete distribution, for a grid search.
 

@@ -1,0 +1,123 @@
+"""What is shipped of RL Baselines3 Zoo agrees with the Zoo's own package."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from sidewinder import agents
+from sidewinder.checks import check
+from sidewinder.composition import CONFIG_DIR, compose_study
+from sidewinder.config import StudyConfig
+
+# Where the Zoo's names are not ours.
+ZOO_NAMES = {"recurrent_ppo": "ppo_lstm"}
+ENVIRONMENTS = {"dqn": "CartPole-v1", "qrdqn": "CartPole-v1"}
+SPACES = sorted(path.stem for path in (CONFIG_DIR / "agent/search_spaces/zoo").glob("*.yaml"))
+
+OUR_NAMES = {
+    "noise_type": "agent.action_noise",
+    "net_arch": "agent.policy_kwargs.net_arch",
+    "activation_fn": "agent.policy_kwargs.activation_fn",
+    **{
+        name: f"agent.helpers.{name}"
+        for name in (
+            "batch_size_pow",
+            "n_delta_pow",
+            "n_steps_pow",
+            "one_minus_gae_lambda",
+            "one_minus_gamma",
+            "subsample_steps",
+            "top_frac_size",
+            "top_quantiles_to_drop_per_net",
+        )
+    },
+}
+OUR_CHOICES = {"tiny": "[64]", "small": "s", "medium": "m", "big": "l", None: "null"}
+# Where the Zoo's range ends at another parameter's value; ours is the widest of them.
+DYNAMIC = {"agent.helpers.subsample_steps", "agent.helpers.top_quantiles_to_drop_per_net"}
+
+
+def package() -> Path:
+    spec = importlib.util.find_spec("rl_zoo3")
+    assert spec is not None, "rl_zoo3 is not installed: make test"
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def hyperparams_opt() -> ModuleType:
+    """The Zoo's samplers alone: the package itself would import much more."""
+    spec = importlib.util.spec_from_file_location("hyperparams_opt", package() / "hyperparams_opt.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def compose(name: str) -> StudyConfig:
+    env_id = ENVIRONMENTS.get(name, "Pendulum-v1")
+    overrides = ["study=pendulum_ddpg", f"agent={name}", f"agent/search_spaces@search_space=zoo/{name}"]
+    return compose_study("zoo", [*overrides, f"environment.env_id={env_id}", "agent.policy_kwargs.net_arch=null"])
+
+
+def our_key(name: str, algorithm: str) -> str:
+    if name == "n_quantiles":
+        # In TQC's space another key reads it.
+        return f"agent.{'helpers' if algorithm == 'tqc' else 'policy_kwargs'}.n_quantiles"
+    return OUR_NAMES.get(name, f"agent.{name}")
+
+
+def our_choices(distribution: BaseDistribution) -> BaseDistribution:
+    """A distribution with the categories of ours, in an order of their own."""
+    if isinstance(distribution, CategoricalDistribution):
+        return CategoricalDistribution(sorted({OUR_CHOICES.get(c, c) for c in distribution.choices}, key=str))  # type: ignore[arg-type]
+    return distribution
+
+
+# The search spaces
+
+
+def test_every_space_of_the_zoo_is_shipped() -> None:
+    zoo = hyperparams_opt().HYPERPARAMS_SAMPLER
+    assert {ZOO_NAMES.get(name, name) for name in SPACES} == zoo.keys()
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_space_samples_what_the_zoo_samples(name: str) -> None:
+    config = compose(name)
+    check(config)
+    ours = config.space().distributions
+    sample = hyperparams_opt().HYPERPARAMS_SAMPLER[ZOO_NAMES.get(name, name)]
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(30):
+        trial = study.ask()
+        made = sample(trial, n_actions=1, n_envs=1, additional_args={"using_her_replay_buffer": False})
+        theirs = {our_key(key, name): our_choices(value) for key, value in trial.distributions.items()}
+        assert theirs.keys() == ours.keys()
+        static = ours.keys() - DYNAMIC
+        assert {key: theirs[key] for key in static} == {key: our_choices(ours[key]) for key in static}
+        assert all(ours[key].high >= theirs[key].high for key in DYNAMIC & ours.keys())  # type: ignore[attr-defined]
+        params = {our_key(key, name): OUR_CHOICES.get(value, value) for key, value in trial.params.items()}
+        run = config.for_trial(params)
+        # What the Zoo makes of the same parameters is what ours make, but for noise, which is an object there.
+        arguments = agents._constructor_arguments(run.agent)
+        policy = made.pop("policy_kwargs", {})
+        noise = made.pop("action_noise", None)
+        assert {key: arguments[key] for key in made} == pytest.approx(made)
+        networks = policy.pop("net_arch", None)
+        if isinstance(networks, dict):
+            assert networks["pi"] == networks["vf"] == arguments["policy_kwargs"]["net_arch"]
+        elif networks:
+            assert networks == arguments["policy_kwargs"]["net_arch"]
+        assert {key: arguments["policy_kwargs"][key] for key in policy} == policy
+        if noise is not None:
+            kind = {"normal": "NormalActionNoise", "ornstein-uhlenbeck": "OrnsteinUhlenbeckActionNoise"}
+            assert type(noise).__name__ == kind[run.agent["action_noise"]]
+            assert np.array_equal(noise._sigma, [run.agent["noise_std"]])
+        elif "action_noise" in run.agent:
+            assert run.agent["action_noise"] is None
