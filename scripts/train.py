@@ -1,6 +1,7 @@
 """One training run, as a Hydra app: python scripts/train.py agent=ddpg agent.learning_rate=3e-4 training.seed=1
 
-Writes the model, TensorBoard's log and the evaluations to Hydra's output directory. To train a study's winner again:
+Writes the model, its normalisation (vecnormalize.pkl, where there is any), TensorBoard's log and the evaluations to
+Hydra's output directory. To train a study's winner again:
 python scripts/train.py --config-path $PWD/results/<study> --config-name best
 """
 
@@ -44,6 +45,8 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
     )
     if outcome.model is not None:
         outcome.model.save(output_dir / "model.zip")
+        if (normalization := outcome.model.get_vec_normalize_env()) is not None:
+            normalization.save(str(output_dir / "vecnormalize.pkl"))
     logging.info("%s: objective %s; model and logs in %s", outcome.state, objective, output_dir)
     return objective
 

@@ -14,6 +14,15 @@ from sidewinder.composition import CONFIG_DIR, compose_study
 from sidewinder.config import StudyConfig
 
 HEADER = "# @package _global_\n"
+# What an environment's file need not say.
+ENVIRONMENT = {
+    "n_envs": 1,
+    "vec_env": "dummy",
+    "normalize": None,
+    "frame_stack": None,
+    "wrappers": [],
+    "env_kwargs": {},
+}
 Write = Callable[..., Path]
 
 
@@ -63,7 +72,7 @@ def test_shipped_study() -> None:
     assert config.study.storage is None
     assert config.agent["algorithm"] == "ddpg"
     assert config.agent["policy_kwargs"] == {"net_arch": "s", "activation_fn": None, "n_critics": None}
-    assert config.environment == {"env_id": "Pendulum-v1", "n_envs": 1, "env_kwargs": {}}
+    assert config.environment == ENVIRONMENT | {"env_id": "Pendulum-v1"}
     assert config.training["total_timesteps"] == 20000
     assert config.search_space == section("agent/search_spaces/ddpg.yaml")
     assert config.sampler == section("sampler/tpe.yaml") | {"n_startup_trials": 5}
@@ -127,7 +136,7 @@ hydra:
 @pytest.mark.parametrize("name", shipped("environment"))
 def test_every_shipped_environment_is_sound(name: str) -> None:
     config = compose_study("x", ["study=pendulum_ddpg", "agent=ppo", f"environment={name}"])
-    assert config.environment == section(f"environment/{name}.yaml")
+    assert config.environment == ENVIRONMENT | section(f"environment/{name}.yaml")
     check(config)
 
 
@@ -145,7 +154,7 @@ def test_own_files_come_before_the_shipped_ones(compose: Compose) -> None:
     )
     assert config.study.n_trials == 3
     assert (config.agent["algorithm"], config.agent["gamma"], config.agent["n_steps"]) == ("ppo", 0.5, 2048)
-    assert config.environment == {"env_id": "Acrobot-v1", "n_envs": 2, "env_kwargs": {}}
+    assert config.environment == ENVIRONMENT | {"env_id": "Acrobot-v1", "n_envs": 2}
     assert config.search_space == {"agent.gamma": "choice(0.8, 0.9)"}
     check(config)
 
@@ -161,7 +170,7 @@ def test_own_files_replace_shipped_ones_of_the_same_name(compose: Compose) -> No
     )
     assert config.agent == {"algorithm": "ddpg", "policy": "MlpPolicy", "gamma": 0.7}
     assert config.search_space == {"agent.gamma": "interval(0.5, 0.9)"}
-    assert config.environment == {"env_id": "MountainCarContinuous-v0", "n_envs": 1, "env_kwargs": {}}
+    assert config.environment == ENVIRONMENT | {"env_id": "MountainCarContinuous-v0"}
     check(config)
 
 

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from sidewinder import SidewinderError, resolvers, search_space
 from sidewinder.search_space import SearchSpace
@@ -25,11 +26,71 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
+class Normalize(_Section):
+    """Options of SB3's VecNormalize, with its defaults. `gamma` null is the agent's."""
+
+    norm_obs: bool = True
+    norm_reward: bool = True
+    clip_obs: Annotated[float, Field(gt=0)] = 10.0
+    clip_reward: Annotated[float, Field(gt=0)] = 10.0
+    gamma: Annotated[float, Field(ge=0, le=1)] | None = None
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    norm_obs_keys: list[str] | None = None
+
+
+def _normalize(value: Any) -> Any:
+    """`false`, `true` or options, as options or None."""
+    if value is None or isinstance(value, dict | Normalize):
+        return value
+    if isinstance(value, bool):
+        return {} if value else None
+    raise PydanticCustomError("normalize", "true, false or a mapping of VecNormalize's options")
+
+
+def _wrappers(value: Any) -> Any:
+    """Import paths, each alone or with arguments, all as `{path: arguments}`."""
+    if value is None:
+        return None
+    entries = (
+        [{entry: {}} if isinstance(entry, str) else entry for entry in value] if isinstance(value, list) else [value]
+    )
+    if not all(isinstance(entry, dict) and _fits(entry) for entry in entries):
+        raise PydanticCustomError("wrappers", "a list of import paths, each alone or as path: {argument: value}")
+    return [{path: arguments or {} for path, arguments in entry.items()} for entry in entries]
+
+
+def _fits(wrapper: dict[Any, Any]) -> bool:
+    return all(isinstance(path, str) and isinstance(arguments, dict | None) for path, arguments in wrapper.items())
+
+
+Wrappers = list[dict[str, dict[str, Any]]]
+VecEnvKind = Literal["dummy", "subproc"]
+
+
 class Environment(_Section):
-    """A Gymnasium environment; `env_kwargs` go to `gymnasium.make`."""
+    """A Gymnasium environment; `env_kwargs` go to `gymnasium.make`, `wrappers` around each environment, in order.
+
+    Attributes:
+        vec_env: Whether the `n_envs` environments step in this process or each in its own.
+        normalize: VecNormalize's options; None for none. Evaluation uses the statistics of training.
+        frame_stack: How many observations the agent sees at once; None for one.
+    """
 
     env_id: str
     n_envs: Annotated[int, Field(ge=1)] = 1
+    vec_env: VecEnvKind = "dummy"
+    normalize: Annotated[Normalize | None, BeforeValidator(_normalize)] = None
+    frame_stack: Annotated[int, Field(ge=2)] | None = None
+    wrappers: Annotated[Wrappers, BeforeValidator(_wrappers)] = []
+    env_kwargs: dict[str, Any] = {}
+
+
+class EvaluationEnvironment(_Section):
+    """What evaluation has in place of the training environment's; None is the same. `env_kwargs` are added to it."""
+
+    env_id: str | None = None
+    vec_env: VecEnvKind = "dummy"
+    wrappers: Annotated[Wrappers | None, BeforeValidator(_wrappers)] = None
     env_kwargs: dict[str, Any] = {}
 
 
@@ -51,6 +112,7 @@ class Evaluation(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     deterministic: bool = True
     objective: Literal["best", "last"] = "best"
+    environment: EvaluationEnvironment = EvaluationEnvironment()
 
 
 class RunConfig(_Section):

@@ -7,17 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecCheckNan, VecEnv
+from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization
 
 from sidewinder import SidewinderError, agents
-from sidewinder.config import Environment, HeldOut, RunConfig, first_line
+from sidewinder.config import HeldOut, RunConfig, first_line
 from sidewinder.determinism import derive_seed
+from sidewinder.environments import make_checked_env, make_evaluation_env, make_training_env
 from sidewinder.results import EvaluationResult, State, objective
 
 logger = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ def check(run: RunConfig) -> None:
         torch.device(run.training.device)
     except RuntimeError:
         raise SidewinderError(f"training.device: found {run.training.device!r}, accepted: cpu, cuda, cuda:0") from None
-    env = _make_env(run.environment, n_envs=1, seed=0)
+    env = make_checked_env(run)
     try:
         agents.build(run.agent, env, seed=0, device="cpu", tensorboard_log=None)
     except (*_FAILURES, AttributeError, LookupError, RuntimeError, TypeError) as error:
@@ -94,16 +93,14 @@ def train(
     outcome = Outcome()
     seed = run.training.seed
     evaluation_seed = derive_seed(seed, "evaluation") if run.evaluation.seed is None else run.evaluation.seed
-    episodes = run.evaluation.n_eval_episodes
-    env = _make_env(run.environment, run.environment.n_envs, seed)
-    # An environment an episode: one policy call acts in all of them, and each has its own initial state.
-    evaluation_env = _make_env(run.environment, episodes, evaluation_seed)
-    held_out_env = _make_env(run.environment, held_out.n_episodes, held_out.seed) if held_out else None
+    env = make_training_env(run)
+    evaluation_env = make_evaluation_env(run, run.evaluation.n_eval_episodes, evaluation_seed)
+    held_out_env = make_evaluation_env(run, held_out.n_episodes, held_out.seed) if held_out else None
     log = str(tensorboard_log) if tensorboard_log else None
     try:
         model = agents.build(run.agent, env, seed=seed, device=run.training.device, tensorboard_log=log)
         outcome.model = model
-        callback = _Evaluate(run, evaluation_env, evaluation_seed, outcome, report)
+        callback = _Evaluate(run, env, evaluation_env, evaluation_seed, outcome, report)
         if held_out and held_out_env:
             callback.hold_out(held_out_env, held_out, direction)
         with suppress(_PrunedError):
@@ -129,6 +126,7 @@ class _Evaluate(BaseCallback):
     def __init__(
         self,
         run: RunConfig,
+        trained_in: VecEnv,
         env: VecEnv,
         seed: int,
         outcome: Outcome,
@@ -137,6 +135,7 @@ class _Evaluate(BaseCallback):
         super().__init__()
         self.settings = run.evaluation
         self.total_timesteps = run.training.total_timesteps
+        self.trained_in = trained_in
         self.env = env
         self.seed = seed
         self.outcome = outcome
@@ -193,6 +192,7 @@ class _Evaluate(BaseCallback):
             logger.info("pruned at step %d", evaluation.step)
 
     def _returns(self, env: VecEnv, seed: int, n_episodes: int) -> list[float]:
+        sync_envs_normalization(self.trained_in, env)
         env.seed(seed)
         return agents.evaluate(self.model, env, n_episodes, deterministic=self.settings.deterministic)
 
@@ -208,19 +208,3 @@ class _Evaluate(BaseCallback):
             speed,
             remaining,
         )
-
-
-def _make_env(environment: Environment, n_envs: int, seed: int) -> VecEnv:
-    try:
-        env = make_vec_env(environment.env_id, n_envs=n_envs, seed=seed, env_kwargs=environment.env_kwargs)
-    except (gym.error.UnregisteredEnv, gym.error.Error, ModuleNotFoundError) as error:
-        accepted = "an id registered with Gymnasium, or package.module:Id-v0"
-        raise SidewinderError(
-            f"environment.env_id: found {environment.env_id!r} ({first_line(error)}), accepted: {accepted}"
-        ) from None
-    except TypeError as error:
-        raise SidewinderError(
-            f"environment.env_kwargs: found {environment.env_kwargs} ({first_line(error)}), "
-            f"accepted: what {environment.env_id} takes"
-        ) from None
-    return VecCheckNan(env, raise_exception=True)
