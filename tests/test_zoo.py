@@ -3,16 +3,19 @@
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import optuna
 import pytest
+import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from torch import nn
 
 from sidewinder import agents
 from sidewinder.checks import check
 from sidewinder.composition import CONFIG_DIR, compose_study
-from sidewinder.config import StudyConfig
+from sidewinder.config import Normalize, StudyConfig
 
 # Where the Zoo's names are not ours.
 ZOO_NAMES = {"recurrent_ppo": "ppo_lstm"}
@@ -121,3 +124,64 @@ def test_a_space_samples_what_the_zoo_samples(name: str) -> None:
             assert np.array_equal(noise._sigma, [run.agent["noise_std"]])
         elif "action_noise" in run.agent:
             assert run.agent["action_noise"] is None
+
+
+# The published settings
+
+
+def shipped_settings() -> list[tuple[str, str]]:
+    """(algorithm, environment) of each file."""
+    return sorted((path.parent.name, path.stem) for path in (CONFIG_DIR / "zoo").glob("*/*.yaml"))
+
+
+def published(algorithm: str, env_id: str) -> dict[str, Any]:
+    path = package() / "hyperparams" / f"{ZOO_NAMES.get(algorithm, algorithm)}.yml"
+    settings = yaml.safe_load(path.read_text())[env_id]
+    assert isinstance(settings, dict)
+    return settings
+
+
+def test_every_setting_for_these_environments_is_shipped() -> None:
+    """A file of the Zoo's for each algorithm; of its environments, those that any shipped setting is for."""
+    environments = {env_id for _, env_id in shipped_settings()}
+    assert environments >= {"Pendulum-v1", "CartPole-v1", "LunarLander-v3", "BipedalWalker-v3", "HalfCheetah-v4"}
+    names = {ZOO_NAMES.get(name, name): name for name in agents.ALGORITHMS}
+    theirs = {
+        (names[path.stem], env_id)
+        for path in (package() / "hyperparams").glob("*.yml")
+        if path.stem in names
+        for env_id in environments & yaml.safe_load(path.read_text()).keys()
+    }
+    assert set(shipped_settings()) == theirs
+
+
+@pytest.mark.parametrize(("algorithm", "env_id"), shipped_settings())
+def test_a_setting_is_the_published_one(algorithm: str, env_id: str) -> None:
+    overrides = ["study=pendulum_ddpg", f"agent={algorithm}", f"environment.env_id={env_id}"]
+    config = compose_study("zoo", overrides)
+    run = config.for_baseline("zoo")
+    arguments = agents._constructor_arguments(run.agent)
+    theirs = published(algorithm, env_id)
+    assert run.environment.n_envs == theirs.pop("n_envs", 1)
+    normalize = theirs.pop("normalize", False)
+    if isinstance(normalize, str):
+        normalize = eval(normalize)
+    expected = Normalize.model_validate(normalize if isinstance(normalize, dict) else {}) if normalize else None
+    assert run.environment.normalize == expected
+    setting = yaml.safe_load((CONFIG_DIR / "zoo" / algorithm / f"{env_id}.yaml").read_text())
+    assert setting["training"]["total_timesteps"] == theirs.pop("n_timesteps")
+    policy = eval(theirs.pop("policy_kwargs", "{}"), {"dict": dict, "nn": nn})
+    assert arguments["policy_kwargs"] == policy
+    if noise := theirs.pop("noise_type", None):
+        assert run.agent["action_noise"] == noise
+        assert run.agent["noise_std"] == theirs.pop("noise_std")
+    for key, value in theirs.items():
+        if isinstance(value, str) and value.startswith("lin_"):
+            initial = float(value.removeprefix("lin_"))
+            assert [arguments[key](remaining) for remaining in (1.0, 0.5, 0.0)] == [initial, initial / 2, 0.0]
+        else:
+            assert arguments[key] == value
+    # The rest is at the algorithm's defaults.
+    rest = config.baselines["defaults"]["agent"]
+    ours = theirs.keys() | {"action_noise", "noise_std", "lr_schedule", "clip_range_schedule", "policy_kwargs"}
+    assert {key: run.agent[key] for key in rest.keys() - ours} == {key: rest[key] for key in rest.keys() - ours}
