@@ -7,13 +7,19 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import pytest
 import yaml
-from conftest import DISCRETE, PRUNERS, SAMPLERS, run_study, shipped
+from conftest import DISCRETE, PRUNERS, SAMPLERS, run_study, run_trial, shipped
 from hydra.utils import get_class
+from stable_baselines3.common.vec_env import DummyVecEnv
 
+from sidewinder import SidewinderError, agents
 from sidewinder.composition import compose_study
 from sidewinder.config import StudyConfig
+from sidewinder.results import result_path
+from sidewinder.starting_points import POLICY_DEFAULTS
+from sidewinder.study import Study
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
@@ -41,7 +47,8 @@ def composed(directory: Path, settings: dict[str, Any], *overrides: str) -> Stud
     """A study of DDPG on Pendulum-v1 with these settings, and no search space but its own."""
     head: dict[str, Any] = {"defaults": [{"override /agent/search_spaces@search_space": None}]}
     (directory / "study").mkdir(exist_ok=True)
-    (directory / "study/mine.yaml").write_text("# @package _global_\n" + yaml.safe_dump(head | settings))
+    text = yaml.safe_dump(head | settings, sort_keys=False)
+    (directory / "study/mine.yaml").write_text(f"# @package _global_\n{text}")
     return compose_study("mine", overrides, [directory])
 
 
@@ -89,3 +96,116 @@ def test_a_search_of_every_point_ends_with_the_last(
     assert len({json.dumps(json.loads(result)["params"]) for result in results.values()}) == len(results) == 18
     composed(tmp_path, settings, f"sampler={sampler}", "study.n_trials=18")
     assert capsys.readouterr().err == ""
+
+
+# Starting points
+
+ENQUEUE = ["defaults", "zoo", {"agent.gamma": 0.9, "agent.policy_kwargs.net_arch": "m"}]
+AGENT_SPACE = {
+    "agent.gamma": "choice(0.9, 0.98, 0.99)",
+    "agent.learning_rate": "tag(log, interval(1e-4, 1e-2))",
+    "agent.policy_kwargs.net_arch": "choice(s, m, l)",
+    "agent.policy_kwargs.activation_fn": "choice(tanh, relu)",
+    "agent.action_noise": "choice(null, normal)",
+    "agent.train_freq": "choice([1, episode], 4)",
+    "agent.batch_size": "range(64, 512, 64)",
+}
+DEFAULTS = {
+    "agent.gamma": 0.99,
+    "agent.learning_rate": 1e-3,
+    "agent.policy_kwargs.net_arch": "l",
+    "agent.policy_kwargs.activation_fn": "relu",
+    "agent.action_noise": "null",
+    "agent.batch_size": 256,
+}
+ZOO = DEFAULTS | {"agent.gamma": 0.98, "agent.action_noise": "normal"}
+
+
+def test_baselines_are_what_they_say_in_the_search_space(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    config = composed(tmp_path, {"study": {"enqueue": ENQUEUE}, "search_space": AGENT_SPACE})
+    assert config.study.enqueue == [DEFAULTS, ZOO, ENQUEUE[2]]
+    left = "agent.train_freq: found 1, accepted: one of [1,episode], 4; left to the sampler"
+    assert capsys.readouterr().err.splitlines() == [
+        f"study mine: study.enqueue[{position}]: {name}: {left}" for position, name in enumerate(("defaults", "zoo"))
+    ]
+    point = {"agent.train_freq": [1, "episode"], "agent.action_noise": None, "agent.batch_size": 64.0}
+    config = composed(tmp_path, {"study": {"enqueue": [point]}, "search_space": AGENT_SPACE})
+    expected = {"agent.train_freq": "[1,episode]", "agent.action_noise": "null", "agent.batch_size": 64}
+    assert repr(config.study.enqueue) == repr([expected])
+
+
+# But MaskablePPO, whose policy is PPO's, and which wants an environment with masks.
+@pytest.mark.parametrize("algorithm", [name for name in POLICY_DEFAULTS if name != "maskable_ppo"])
+def test_null_in_policy_kwargs_is_what_stable_baselines3_makes_of_it(algorithm: str) -> None:
+    config = compose_study("x", ["study=pendulum_ddpg", f"agent={algorithm}", "agent.policy_kwargs.net_arch=null"])
+    continuous = algorithm not in ("dqn", "qrdqn")
+    env = DummyVecEnv([lambda: gymnasium.make("Pendulum-v1" if continuous else "CartPole-v1")])
+    policy = agents.build(config.agent, env, seed=0, device="cpu", tensorboard_log=None).policy
+    net_arch, activation_fn = POLICY_DEFAULTS[algorithm]
+    found: Any = policy.net_arch
+    if isinstance(found, dict) and found.get("pi") == found.get("vf"):
+        found = found["pi"]
+    assert found == net_arch
+    assert policy.activation_fn == agents.ACTIVATIONS[activation_fn]
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("zoos", r"study.enqueue\[1\]: found 'zoos', accepted: defaults, zoo, a mapping from searched keys to values"),
+        (
+            {"agent.tau": 0.1},
+            r"study.enqueue\[1\].agent.tau: found a key that is not searched, accepted: agent.gamma",
+        ),
+        ({"agent.gamma": 1}, r"study.enqueue\[1\].agent.gamma: found 1, accepted: one of 0.9, 0.98, 0.99"),
+        ({"agent.batch_size": 65}, r"study.enqueue\[1\].agent.batch_size: found 65, accepted: range\(64, 512, 64\)"),
+        ({"agent.batch_size": True}, r"study.enqueue\[1\].agent.batch_size: found True, accepted: range"),
+        ({"agent.learning_rate": 1}, r"study.enqueue\[1\].agent.learning_rate: found 1, accepted: tag\(log, interval"),
+    ],
+)
+def test_a_starting_point_outside_of_the_search_space(entry: Any, expected: str, tmp_path: Path) -> None:
+    with pytest.raises(SidewinderError, match=r"^\S*study/mine.yaml: " + expected) as error:
+        composed(tmp_path, {"study": {"enqueue": ["defaults", entry]}, "search_space": AGENT_SPACE})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsgaii", "brute_force"])
+def test_starting_points_come_first_however_a_study_is_run(
+    sampler: str, study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
+) -> None:
+    points = [{"agent.gamma": 0.9, "agent.tau": 0.5, "agent.batch_size": 2}, {"agent.gamma": 0.1}]
+    space = DISCRETE if sampler == "brute_force" else None
+    config = study_config("study.n_trials=9", "study.window=2", sampler=SAMPLERS[sampler], search_space=space)
+    plain = config.digest()
+    config.study.enqueue = points
+    assert config.digest() != plain
+    alone = run_study(tmp_path / "alone", config, cores=1, shuffle=0)
+    params = [json.loads(result)["params"] for result in alone.values()]
+    assert params[0] == points[0]
+    assert params[1] | points[1] == params[1]
+    assert set(params[1]) == set(points[0])
+    for number in range(9):
+        run_trial(Study(_made(tmp_path / "2"), config), number)()
+        if number in (0, 5):
+            lose_database(tmp_path / "2")
+    assert {number: result_path(tmp_path / "2", number).read_bytes() for number in range(9)} == alone
+    assert run_study(tmp_path / "3", config, cores=2, shuffle=1) == alone
+
+
+def test_a_grid_comes_after_its_starting_points(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    points: list[dict[str, Any]] = [{"agent.gamma": 0.3, "agent.tau": tau, "agent.batch_size": 2} for tau in (0.5, 0.5)]
+    settings = {"study": {"enqueue": points}, "search_space": DISCRETE}
+    config = composed(tmp_path, settings, "sampler=grid", "study.n_trials=50", "study.window=4")
+    assert capsys.readouterr().err == "study mine: the grid ends the study after 20 trials\n"
+    results = run_study(tmp_path / "run", config, cores=2, shuffle=1)
+    params = [json.loads(result)["params"] for result in results.values()]
+    assert params[:2] == points
+    assert len({json.dumps(point) for point in params[2:]}) == 18
+    del points[1]["agent.tau"]
+    with pytest.raises(SidewinderError, match=r"study.enqueue\[1\]: found nothing for agent.tau, accepted for a grid"):
+        composed(tmp_path, settings, "sampler=grid")
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(exist_ok=True)
+    return directory

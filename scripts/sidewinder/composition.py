@@ -23,6 +23,7 @@ from pydantic import BaseModel, ValidationError
 from sidewinder import SidewinderError, search_space
 from sidewinder.config import RunConfig, StudyConfig, expectation, first_line, one_line
 from sidewinder.search_space import SearchSpace, SearchSpaceError
+from sidewinder.starting_points import starting_points
 
 CONFIG_DIR = Path(__file__).resolve().parents[2] / "configs"
 _PRIMARY = "tune"
@@ -91,10 +92,13 @@ class _Composition:
         config.study.setdefault("name", self.name)
         self._put_in(config, space)
         config.search_space = {key: str(config.search_space[key]) for key in space.distributions}
-        self._cap_at_grid(config, space)
         probe = _without(config, space.distributions)
         plain = _resolve(config, probe, keep_all=bool(config.study.custom_search_space))
-        return self._validated({**plain, "baselines": _baselines(plain)})
+        entries = plain["study"].pop("enqueue", [])
+        study = self._validated({**plain, "baselines": _baselines(plain)})
+        self._enqueue(study, entries)
+        self._cap_at_grid(study, space)
+        return study
 
     def _compose(self) -> DictConfig:
         try:
@@ -206,7 +210,17 @@ class _Composition:
                 file=sys.stderr,
             )
 
-    def _cap_at_grid(self, config: DictConfig, space: SearchSpace) -> None:
+    def _enqueue(self, config: StudyConfig, entries: Any) -> None:
+        if not isinstance(entries, list):
+            raise self._error(("study", "enqueue"), f"found {entries!r}, accepted: a list of names and mappings")
+        try:
+            config.study.enqueue, notes = starting_points(config, entries)
+        except SidewinderError as error:
+            raise SidewinderError(f"{self._source(('study', 'enqueue'))}: {error}") from None
+        for note in notes:
+            print(f"study {self.name}: {note}", file=sys.stderr)
+
+    def _cap_at_grid(self, config: StudyConfig, space: SearchSpace) -> None:
         """End a search of every point with its last one, and say so."""
         kinds = {"GridSampler": "the grid", "BruteForceSampler": "brute force"}
         search = kinds.get(str(config.sampler.get("_target_", "")).rpartition(".")[2])
@@ -221,7 +235,15 @@ class _Composition:
                 raise self._error(("search_space", key), f"{error}, {accepted}") from None
         if config.study.custom_search_space:
             return  # which may have more to search
-        if isinstance(config.study.n_trials, int | float) and config.study.n_trials > size:
+        enqueued = config.study.enqueue
+        if search == "the grid":
+            # GridSampler suggests all points of its own besides, and no parts of points.
+            for position, point in enumerate(enqueued):
+                if missing := [key for key in space.distributions if key not in point]:
+                    what = f"found nothing for {', '.join(missing)}, accepted for a grid: all searched keys"
+                    raise self._error(("study", "enqueue"), what, key=f"study.enqueue[{position}]")
+            size += len(enqueued)
+        if config.study.n_trials > size:
             print(f"study {self.name}: {search} ends the study after {size} trials", file=sys.stderr)
             config.study.n_trials = size
 

@@ -155,6 +155,8 @@ class StudySettings(_Section):
     replicates: Annotated[int, Field(ge=1)]
     replicates_in: Literal["jobs", "sequence"]
     aggregate: Literal["mean", "median", "iqm"] | Annotated[float, Field(gt=0, lt=1)]
+    # Optuna parameters of the first trials.
+    enqueue: list[dict[str, Any]] = []
 
 
 class Confirmation(_Section):

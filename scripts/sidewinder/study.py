@@ -242,6 +242,8 @@ class _Copy:
     def suggest(self, number: int) -> FrozenTrial:
         """Suggest the next trial, and return it as the database should have it."""
         self.study.sampler = make_sampler(self.config, number)
+        if number < len(self.config.study.enqueue):
+            self.study.enqueue_trial(self.config.study.enqueue[number])
         trial = self.study.ask(self.config.space().distributions)
         if self.config.study.custom_search_space:
             extend = get_method(self.config.study.custom_search_space)
