@@ -676,3 +676,20 @@ def test_a_search_space_may_compute(compose: Compose) -> None:
 def test_what_cannot_be_computed_is_said(compose: Compose) -> None:
     with pytest.raises(SidewinderError, match=r"agent\.batch_size: ValueError .*power_of_two: found 2\.5, accepted: "):
         check(compose("agent:\n  batch_size: ${power_of_two:2.5}\n"))
+
+
+@pytest.mark.parametrize(
+    ("key", "remedy"),
+    [
+        ("agent.noise_std", "agent.action_noise=normal"),
+        ("agent.replay_buffer_kwargs.n_sampled_goal", None),
+        ("agent.helpers.x", "agent.tau='${agent.helpers.x}'"),
+    ],
+)
+def test_searches_without_effect(compose: Compose, key: str, remedy: str | None) -> None:
+    none = {"agent/search_spaces/none": "{}\n"}
+    space = f"defaults:\n  - override /agent/search_spaces@search_space: none\nsearch_space:\n  {key}: range(1, 2)\n"
+    with pytest.raises(SidewinderError, match=rf"search_space: {key}: found a search without effect, accepted: with"):
+        check(compose(space, **none))
+    if remedy:
+        check(compose(space, remedy, **none))

@@ -11,6 +11,15 @@ from sidewinder import SidewinderError, agents, training
 from sidewinder.config import StudyConfig
 from sidewinder.study import make_sampler
 
+# Keys of the agent that have an effect only while another one is set.
+_SWITCHES = {
+    "noise_std": "action_noise",
+    "sde_sample_freq": "use_sde",
+    "use_sde_at_warmup": "use_sde",
+    "replay_buffer_kwargs.n_sampled_goal": "replay_buffer_class",
+    "replay_buffer_kwargs.goal_selection_strategy": "replay_buffer_class",
+}
+
 
 def check(config: StudyConfig) -> None:
     """Build the environment, the agent, the sampler and the pruner once, and put each end of each parameter's range
@@ -25,6 +34,7 @@ def check(config: StudyConfig) -> None:
             for value in _samples(distribution):
                 run = config.for_trial({key: value})
                 agents.check(run.agent)
+        _check_effects(config)
         _check_sampling(config)
     except SidewinderError as error:
         raise SidewinderError(f"study {config.study.name}: {error}") from None
@@ -39,6 +49,23 @@ def _samples(distribution: BaseDistribution) -> Iterable[Any]:
         # Shows where whole numbers are wanted and the ends happen to be whole.
         ends.append(distribution.low + 0.381966 * (distribution.high - distribution.low))
     return ends
+
+
+def _check_effects(config: StudyConfig) -> None:
+    """Refuse to search what no trial would notice."""
+    if config.study.custom_search_space:
+        return  # which may switch on anything
+    searched = {key.lstrip("+") for key in config.search_space}
+    readers = str([config.agent, config.environment, config.training, config.evaluation])
+    for key in sorted(searched):
+        where = f"search_space: {key}: found a search without effect, accepted:"
+        name = key.removeprefix("agent.")
+        switch = _SWITCHES.get(name)
+        # A switch that is an interpolation is on in some trials.
+        if switch and f"agent.{switch}" not in searched and config.agent.get(switch) in (None, False):
+            raise SidewinderError(f"{where} with agent.{switch} set or searched")
+        if name.startswith("helpers.") and f"{name}}}" not in readers:
+            raise SidewinderError(f"{where} with ${{{key}}} in another key")
 
 
 def _check_sampling(config: StudyConfig) -> None:
