@@ -10,6 +10,8 @@ def awaited_by_trial(wildcards):
     makes it run again; and what it waits for does not age: it belongs to the config that the study still has."""
     study, number = STUDIES[wildcards.study], int(wildcards.number)
     if number in study.finished:
+        with errors_in_one_line():
+            check_rerun_triggers(workflow.rerun_triggers)
         return {}
     return {
         "config": ancient(f"{RESULTS}/{wildcards.study}/config.yaml"),

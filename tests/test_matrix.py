@@ -1,0 +1,78 @@
+"""Many studies from one short entry, and every algorithm through the workflow."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny_study import TINY, run_to_the_end
+
+from sidewinder import SidewinderError
+from sidewinder.agents import ALGORITHMS
+from sidewinder.planning import expanded
+
+SHORT = [
+    *(override for override in TINY if override.startswith(("training", "evaluation", "confirmation"))),
+    "study.n_trials=1",
+    "confirmation.top_k=1",
+]
+MATRIX = ("a2c", "ppo")
+DISCRETE = ("dqn", "maskable_ppo", "qrdqn")
+
+
+def test_several_values_of_an_override_are_several_studies() -> None:
+    entry = ["agent=ddpg,sac", "study.n_trials=5", "study.seed=range(2)", "agent.policy_kwargs.net_arch=[8,8],m"]
+    found = expanded({"one": [], "compare": ["study=plain", *entry]})
+    assert found["one"] == ["study=one"]
+    assert list(found) == ["one"] + [
+        f"compare-{agent}-{seed}-{net}" for agent in ("ddpg", "sac") for seed in (0, 1) for net in ("8_8", "m")
+    ]
+    assert found["compare-sac-1-8_8"] == [
+        "study=plain",
+        "agent=sac",
+        "study.n_trials=5",
+        "study.seed=1",
+        "agent.policy_kwargs.net_arch=[8,8]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("studies", "expected"),
+    [
+        ({"a": ["agent.gamma=interval(0.9, 1)"]}, r"studies: a: found 'agent.gamma=interval\(0.9, 1\)', accepted: val"),
+        ({"a": ["agent=ddpg,ddpg"]}, "studies: found two studies named 'a-ddpg', accepted: one of each name"),
+    ],
+)
+def test_what_cannot_be_expanded(studies: dict[str, list[str]], expected: str) -> None:
+    with pytest.raises(SidewinderError, match=expected):
+        expanded(studies)
+
+
+def test_a_matrix_with_confirmation(tmp_path: Path) -> None:
+    """Two algorithms on two environments, from one entry to four winners with figures."""
+    entry = ["study=plain", f"agent={','.join(MATRIX)}", "environment=pendulum,cartpole", *SHORT]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"studies": {"compare": [*entry, "agent.n_steps=50"]}}))
+    run_to_the_end(tmp_path)
+    for agent in MATRIX:
+        for environment, env_id in (("pendulum", "Pendulum-v1"), ("cartpole", "CartPole-v1")):
+            study = tmp_path / "results" / f"compare-{agent}-{environment}"
+            best = yaml.safe_load((study / "best.yaml").read_text())
+            assert (best["agent"]["algorithm"], best["environment"]["env_id"]) == (agent, env_id)
+            assert best["winner"]["test"]["winner"]["n_seeds"] == 2
+            assert best["winner"]["test"]["defaults"]["n_seeds"] == 2
+            assert (study / "figures" / "test_returns.pdf").exists()
+
+
+def test_every_algorithm_has_a_trial_and_a_confirmation(tmp_path: Path) -> None:
+    others = sorted(set(ALGORITHMS) - set(MATRIX) - set(DISCRETE))
+    studies = {
+        "continuous": ["study=plain", f"agent={','.join(others)}", "environment=pendulum", *SHORT],
+        "discrete": ["study=plain", f"agent={','.join(DISCRETE)}", "environment=cartpole", *SHORT],
+    }
+    names = [f"continuous-{agent}" for agent in others] + [f"discrete-{agent}" for agent in DISCRETE]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"studies": studies}))
+    confirmations = [f"results/{name}/confirmation/validation/top-1/0.json" for name in names]
+    run_to_the_end(tmp_path, *confirmations)
+    for name, path in zip(names, confirmations, strict=True):
+        confirmed = yaml.safe_load((tmp_path / path).read_text())
+        assert confirmed["run"]["state"] == "complete", name
+        assert len(confirmed["run"]["returns"]) == 2
