@@ -15,6 +15,7 @@ from hydra.utils import get_class
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sidewinder import SidewinderError, agents
+from sidewinder.checks import check
 from sidewinder.composition import compose_study
 from sidewinder.config import StudyConfig
 from sidewinder.results import result_path
@@ -204,6 +205,54 @@ def test_a_grid_comes_after_its_starting_points(capsys: pytest.CaptureFixture[st
     del points[1]["agent.tau"]
     with pytest.raises(SidewinderError, match=r"study.enqueue\[1\]: found nothing for agent.tau, accepted for a grid"):
         composed(tmp_path, settings, "sampler=grid")
+
+
+# Conditional search spaces
+
+CONDITIONAL = {
+    "agent.noise_std": {"space": "range(0.25, 0.5, 0.25)", "when": {"agent.action_noise": ["normal"]}},
+    "agent.action_noise": "choice(null, normal)",
+    "agent.gamma": "choice(0.9, 0.99)",
+}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "tpe group", "gp", "qmc", "nsgaii", "brute_force"])
+def test_a_conditional_space_does_not_depend_on_execution(
+    sampler: str, study_config: MakeConfig, tmp_path: Path
+) -> None:
+    config = study_config(
+        "study.n_trials=10",
+        "study.window=2",
+        "study.seed=1",
+        sampler=SAMPLERS[sampler],
+        search_space=dict(CONDITIONAL),
+    )
+    config.study.enqueue = [{"agent.action_noise": "normal"}]
+    alone = run_study(tmp_path / "alone", config, cores=1, shuffle=0)
+    params = [json.loads(result)["params"] for result in alone.values()]
+    assert {point["agent.action_noise"] for point in params} == {"null", "normal"}
+    for point in params:
+        assert ("agent.noise_std" in point) == (point["agent.action_noise"] == "normal")
+        run = config.for_trial(point)
+        assert run.agent["noise_std"] == point.get("agent.noise_std", config.agent["noise_std"])
+    if sampler == "brute_force":
+        assert len({json.dumps(point) for point in params[:6]}) == 6
+    assert run_study(tmp_path / "2", config, cores=2, shuffle=1) == alone
+
+
+def test_a_conditional_space_in_a_config(tmp_path: Path) -> None:
+    settings = {"search_space": CONDITIONAL, "study": {"enqueue": ["defaults", "zoo"]}}
+    config = composed(tmp_path, settings | {"agent": {"noise_std": 0.3}})
+    assert config.search_space["agent.noise_std"] == CONDITIONAL["agent.noise_std"]
+    assert StudyConfig.model_validate(yaml.safe_load(config.dump())).space() == config.space()
+    assert config.study.enqueue[0] == {"agent.action_noise": "null", "agent.gamma": 0.99}
+    check(config)
+    wrong = CONDITIONAL | {"agent.noise_std": {"space": "choice(a, 1)", "when": {"agent.action_noise": "normal"}}}
+    with pytest.raises(SidewinderError, match=r"agent\.noise_std: found 'a'"):
+        check(composed(tmp_path, {"search_space": wrong}))
+    for sampler, kind in (("grid", "GridSampler"), ("cmaes", "CmaEsSampler")):
+        with pytest.raises(SidewinderError, match=f"agent.noise_std: found a condition, accepted for {kind}: none"):
+            composed(tmp_path, {"search_space": CONDITIONAL}, f"sampler={sampler}")
 
 
 def _made(directory: Path) -> Path:

@@ -274,3 +274,45 @@ def test_malformed_deprecated_form(entry: Any, reason: str) -> None:
     assert caught.value.key == KEY
     assert f"found {str(entry)!r} ({reason}" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+CONDITIONAL = {
+    "agent.noise_std": {"space": "interval(0.05, 0.5)", "when": {"agent.action_noise": ["normal", None]}},
+    "agent.action_noise": {"space": "choice(null, normal, ou)", "when": {"agent.train_freq": 4}},
+    "agent.train_freq": "choice(1, 4)",
+}
+
+
+def test_a_parameter_comes_behind_its_condition() -> None:
+    space = parse(CONDITIONAL)
+    assert list(space.distributions) == ["agent.train_freq", "agent.action_noise", "agent.noise_std"]
+    assert space.distributions["agent.noise_std"] == FloatDistribution(0.05, 0.5)
+    assert space.enabling("agent.noise_std") == {"agent.train_freq": 4, "agent.action_noise": "normal"}
+    for params, expected in (
+        ({"agent.train_freq": 4, "agent.action_noise": "null"}, True),
+        ({"agent.train_freq": 4, "agent.action_noise": "ou"}, False),
+        ({"agent.train_freq": 1}, False),
+    ):
+        assert space.has("agent.noise_std", params) is expected
+
+
+def test_a_condition_on_a_fixed_key_is_decided() -> None:
+    assert parse(CONDITIONAL | {"agent.action_noise": "normal"}).conditions == {}
+    assert list(parse(CONDITIONAL | {"agent.action_noise": "ou"}).distributions) == ["agent.train_freq"]
+
+
+@pytest.mark.parametrize(
+    ("when", "reason"),
+    [
+        ({"agent.gamma": 0.9}, "agent.gamma is not searched"),
+        ({"agent.action_noise": "pink"}, "not a value of its search space"),
+        ({}, "when is no mapping"),
+        ("normal", "when is no mapping"),
+        ({"agent.noise_std": 0.1}, "conditions wait for each other"),
+    ],
+)
+def test_malformed_conditions(when: Any, reason: str) -> None:
+    with pytest.raises(SearchSpaceError, match=reason) as caught:
+        parse(CONDITIONAL | {"agent.noise_std": {"space": "interval(0.05, 0.5)", "when": when}})
+    assert caught.value.key == "agent.noise_std"
+    assert "\n" not in str(caught.value)

@@ -30,9 +30,10 @@ def check(config: StudyConfig) -> None:
     """
     try:
         training.check(config.for_trial({}))
-        for key, distribution in config.space().distributions.items():
+        space = config.space()
+        for key, distribution in space.distributions.items():
             for value in _samples(distribution):
-                run = config.for_trial({key: value})
+                run = config.for_trial({**space.enabling(key), key: value})
                 agents.check(run.agent)
         _check_effects(config)
         _check_sampling(config)

@@ -18,6 +18,7 @@ from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+from optuna.distributions import CategoricalDistribution
 from pydantic import BaseModel, ValidationError
 
 from sidewinder import SidewinderError, search_space
@@ -91,12 +92,13 @@ class _Composition:
             raise self._error(("search_space", error.key), str(error), key=error.key) from None
         config.study.setdefault("name", self.name)
         self._put_in(config, space)
-        config.search_space = {key: str(config.search_space[key]) for key in space.distributions}
+        config.search_space = {key: _as_written(config.search_space[key], space, key) for key in space.distributions}
         probe = _without(config, space.distributions)
         plain = _resolve(config, probe, keep_all=bool(config.study.custom_search_space))
         entries = plain["study"].pop("enqueue", [])
         study = self._validated({**plain, "baselines": _baselines(plain)})
         self._enqueue(study, entries)
+        self._check_conditions(study, space)
         self._cap_at_grid(study, space)
         return study
 
@@ -220,6 +222,15 @@ class _Composition:
         for note in notes:
             print(f"study {self.name}: {note}", file=sys.stderr)
 
+    def _check_conditions(self, config: StudyConfig, space: SearchSpace) -> None:
+        """Refuse samplers that would waste a conditional space, or stop learning from it."""
+        kind = str(config.sampler.get("_target_", "")).rpartition(".")[2]
+        for key in space.conditions:
+            choice = isinstance(space.distributions[key], CategoricalDistribution)
+            if kind == "GridSampler" or (kind == "CmaEsSampler" and not choice):
+                what = f"found a condition, accepted for {kind}: none (brute_force, tpe and others take conditions)"
+                raise self._error(("search_space", key), what, key=key)
+
     def _cap_at_grid(self, config: StudyConfig, space: SearchSpace) -> None:
         """End a search of every point with its last one, and say so."""
         kinds = {"GridSampler": "the grid", "BruteForceSampler": "brute force"}
@@ -233,8 +244,8 @@ class _Composition:
             except ValueError as error:
                 accepted = f"accepted for {search.replace('the', 'a')}: choice or range"
                 raise self._error(("search_space", key), f"{error}, {accepted}") from None
-        if config.study.custom_search_space:
-            return  # which may have more to search
+        if config.study.custom_search_space or space.conditions:
+            return  # its size is not known
         enqueued = config.study.enqueue
         if search == "the grid":
             # GridSampler suggests all points of its own besides, and no parts of points.
@@ -306,6 +317,12 @@ def _baselines(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
         merged = OmegaConf.merge(defaults, zoo[1]["agent"])
         baselines["zoo"] = {"agent": _raw(merged), "environment": zoo[1].get("environment", {})}
     return baselines
+
+
+def _as_written(value: Any, space: SearchSpace, key: str) -> Any:
+    """A parameter's text, with what is left of its condition."""
+    text = str(value["space"] if isinstance(value, DictConfig) else value)
+    return {"space": text, "when": space.conditions[key]} if key in space.conditions else text
 
 
 def _deferred(search: DictConfig) -> dict[str, str]:

@@ -47,15 +47,32 @@ class SearchSpace:
         distributions: Parameters to search, by dotted config key, in the file's order.
         fixed: Values to set in the config, by dotted key (a leading `+` adds the key, as in Hydra).
         deleted: Keys to delete from the config (`~key`), and from the search.
+        conditions: Of parameters that only some trials have: the config values, by searched key, that let a trial have
+            it. Those keys come before it in `distributions`.
     """
 
     distributions: dict[str, BaseDistribution] = field(default_factory=dict)
     fixed: dict[str, Any] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
+    conditions: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+
+    def has(self, key: str, params: Mapping[str, Any]) -> bool:
+        """Whether a trial has this parameter, by the Optuna parameters that come before it."""
+        return all(
+            other in params and parse_value(other, params[other]) in values
+            for other, values in self.conditions.get(key, {}).items()
+        )
+
+    def enabling(self, key: str) -> dict[str, Any]:
+        """Config values of other searched keys that let a trial have this parameter."""
+        values: dict[str, Any] = {}
+        for other, accepted in self.conditions.get(key, {}).items():
+            values |= self.enabling(other) | {other: accepted[0]}
+        return values
 
 
 def parse(params: Mapping[str, Any]) -> SearchSpace:
-    """Read a search space, `{key: text or plain YAML value}`.
+    """Read a search space, `{key: text or plain YAML value}`, or `{key: {space: text, when: {other key: values}}}`.
 
     Raises:
         SearchSpaceError: A value is malformed, or says something that Optuna has no distribution for.
@@ -63,6 +80,13 @@ def parse(params: Mapping[str, Any]) -> SearchSpace:
     space = SearchSpace()
     for name, raw in params.items():
         key = str(name)
+        if isinstance(raw, Mapping) and set(raw) == {"space", "when"}:
+            override = _parse_override(key, raw["space"])
+            if not override.is_sweep_override():
+                raise SearchSpaceError(key, str(raw), "space is no range and no choice")
+            space.distributions[override.get_key_element()] = _distribution(key, raw["space"], override)
+            space.conditions[override.get_key_element()] = _values_by_key(key, raw["when"])
+            continue
         if isinstance(raw, Mapping | Sequence) and not isinstance(raw, str):
             _check_plain(key, raw)
             space.fixed[key] = raw
@@ -77,7 +101,52 @@ def parse(params: Mapping[str, Any]) -> SearchSpace:
     for key in space.deleted:
         space.distributions.pop(key, None)
         space.fixed.pop(key, None)
+        space.conditions.pop(key, None)
+    _settle_conditions(space)
     return space
+
+
+def _values_by_key(key: str, when: Any) -> dict[str, list[Any]]:
+    if not isinstance(when, Mapping) or not when or [] in when.values():
+        raise SearchSpaceError(key, str(when), "when is no mapping from searched keys to their values")
+    return {
+        str(other): list(values) if isinstance(values, Sequence) and not isinstance(values, str) else [values]
+        for other, values in when.items()
+    }
+
+
+def _settle_conditions(space: SearchSpace) -> None:
+    """Check all conditions, decide those on keys that the space fixes, and put each parameter behind what it needs."""
+    for key, when in list(space.conditions.items()):
+        for other, values in list(when.items()):
+            if other in space.fixed:
+                if space.fixed[other] not in values:
+                    del space.distributions[key]
+                    del space.conditions[key]
+                    break
+                del when[other]
+            elif other not in space.distributions:
+                raise SearchSpaceError(key, f"when {other}", f"{other} is not searched")
+            for value in values:
+                if other in space.distributions and not _is_value(other, space.distributions[other], value):
+                    raise SearchSpaceError(key, f"when {other}: {value}", "not a value of its search space")
+        if key in space.conditions and not when:
+            del space.conditions[key]
+    waiting, settled = dict(space.distributions), dict[str, BaseDistribution]()
+    while waiting:
+        ready = [key for key in waiting if settled.keys() >= space.conditions.get(key, {}).keys()]
+        if not ready:
+            key = next(iter(waiting))
+            found = f"when {', '.join(space.conditions[key])}"
+            raise SearchSpaceError(key, found, "conditions wait for each other, or for a parameter that no trial has")
+        settled[ready[0]] = waiting.pop(ready[0])
+    space.distributions = settled
+
+
+def _is_value(key: str, distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return any(parse_value(key, choice) == value for choice in distribution.choices)
+    return isinstance(value, int | float) and distribution._contains(value)
 
 
 def parse_value(key: str, value: Any) -> Any:

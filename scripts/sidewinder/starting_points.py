@@ -46,15 +46,25 @@ def starting_points(config: StudyConfig, entries: Sequence[Any]) -> tuple[list[d
     for position, entry in enumerate(entries):
         where = f"study.enqueue[{position}]"
         if isinstance(entry, Mapping):
-            points.append(_from_mapping(config, where, entry))
+            points.append(_without_absent(config, _from_mapping(config, where, entry)))
         elif entry in config.baselines:
             point, left = _from_baseline(config, entry)
-            points.append(point)
+            points.append(_without_absent(config, point))
             notes += [f"{where}: {entry}: {text}; left to the sampler" for text in left]
         else:
             accepted = ", ".join([*config.baselines, "a mapping from searched keys to values"])
             raise SidewinderError(f"{where}: found {entry!r}, accepted: {accepted}")
     return points, notes
+
+
+def _without_absent(config: StudyConfig, point: dict[str, Any]) -> dict[str, Any]:
+    """Without the parameters that a trial at this point does not have."""
+    space = config.space()
+    kept = dict(point)
+    for key in space.distributions:
+        if space.conditions.get(key, {}).keys() <= point.keys() and not space.has(key, kept):
+            kept.pop(key, None)
+    return kept
 
 
 def _from_mapping(config: StudyConfig, where: str, entry: Mapping[Any, Any]) -> dict[str, Any]:

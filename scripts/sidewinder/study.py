@@ -244,7 +244,10 @@ class _Copy:
         self.study.sampler = make_sampler(self.config, number)
         if number < len(self.config.study.enqueue):
             self.study.enqueue_trial(self.config.study.enqueue[number])
-        trial = self.study.ask(self.config.space().distributions)
+        trial, space = self.study.ask(), self.config.space()
+        for key, distribution in space.distributions.items():
+            if space.has(key, trial.params):
+                trial._suggest(key, distribution)
         if self.config.study.custom_search_space:
             extend = get_method(self.config.study.custom_search_space)
             extend(OmegaConf.create(self.config.model_dump()), trial)
