@@ -133,13 +133,6 @@ hydra:
     check(config)
 
 
-@pytest.mark.parametrize("name", shipped("environment"))
-def test_every_shipped_environment_is_sound(name: str) -> None:
-    config = compose_study("x", ["study=pendulum_ddpg", "agent=ppo", f"environment={name}"])
-    assert config.environment == ENVIRONMENT | section(f"environment/{name}.yaml")
-    check(config)
-
-
 # A user's own directory
 
 
@@ -400,7 +393,7 @@ MISTAKES = {
     "agent": ("defaults:\n  - override /agent: nope\n", FILE + "agent: found 'nope', accepted: .*crossq, ddpg, dqn, "),
     "environment": (
         "defaults:\n  - override /environment: nope\n",
-        FILE + "environment: found 'nope', accepted: .*cartpole, pendulum",
+        FILE + "environment: found 'nope', accepted: .*cartpole, .*pendulum",
     ),
     "sampler": ("defaults:\n  - override /sampler: nope\n", FILE + "sampler: found 'nope', accepted: .*random, tpe"),
     "unknown section": ("trainig:\n  seed: 1\n", FILE + "trainig: found {'seed': 1}, accepted: no such key"),

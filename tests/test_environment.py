@@ -41,8 +41,8 @@ def exact_pin(line: str) -> tuple[str, str]:
     return canonicalize_name(name), pinned
 
 
-def read_lock() -> dict[str, str]:
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+def read_lock(name: str = "requirements.lock") -> dict[str, str]:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     return dict(exact_pin(line) for line in lines if line and not line.startswith("#"))
 
 
@@ -78,3 +78,10 @@ def test_installed_packages_are_the_locked_ones() -> None:
     lock = read_lock()
     present = {name: found for name in lock if (found := installed(name)) is not None}
     assert present == {name: lock[name] for name in present}
+
+
+def test_extras_are_pinned_and_add_to_the_lock() -> None:
+    extras = [path.name for path in ROOT.glob("requirements-*.lock")]
+    assert sorted(extras) == ["requirements-atari.lock", "requirements-box2d.lock", "requirements-mujoco.lock"]
+    for name in extras:
+        assert read_lock(name).keys().isdisjoint(read_lock())

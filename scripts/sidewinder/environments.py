@@ -1,7 +1,11 @@
 """From the `environment` section of a config to SB3's vectorised environments, for training and for evaluation."""
 
+import multiprocessing
+import re
+import sys
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -17,6 +21,14 @@ from stable_baselines3.common.vec_env import (
 
 from sidewinder import SidewinderError
 from sidewinder.config import Environment, RunConfig, Wrappers, first_line
+
+_ROOT = Path(__file__).resolve().parents[2]
+# Environments that need more than requirements.lock: what an error says that has to do with requirements-<name>.lock.
+_EXTRAS = {"atari": r"\bale_py\b|\bALE\b|OpenCV", "box2d": r"Box2D|gymnasium\[box2d\]", "mujoco": r"MuJoCo"}
+_MISSING = (gym.error.DependencyNotInstalled, gym.error.NamespaceNotFound, ModuleNotFoundError, AssertionError)
+
+# Processes of `subproc` are forked with it loaded, or each would load torch anew.
+multiprocessing.set_forkserver_preload(["stable_baselines3"])
 
 _VEC_ENVS: dict[str, type[DummyVecEnv | SubprocVecEnv]] = {"dummy": DummyVecEnv, "subproc": SubprocVecEnv}
 
@@ -135,6 +147,11 @@ def _wrap(env: gym.Env[Any, Any], wrappers: Wrappers) -> gym.Env[Any, Any]:
 
 
 def _error(key: str, found: object, error: Exception, accepted: str) -> SidewinderError:
+    if isinstance(error, _MISSING):
+        for extra, words in _EXTRAS.items():
+            if re.search(words, str(error)):
+                install = f"{sys.executable} -m pip install -r {_ROOT / f'requirements-{extra}.lock'}"
+                return SidewinderError(f"environment.{key}: found {found!r}, accepted after `{install}`")
     return SidewinderError(f"environment.{key}: found {found!r} ({first_line(error)}), accepted: {accepted}")
 
 

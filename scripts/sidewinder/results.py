@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,8 @@ Phase = Literal["validation", "test"]
 
 # Packages whose version can change a result.
 _PACKAGES = ("gymnasium", "numpy", "optuna", "sb3-contrib", "stable-baselines3", "torch")
+# Those of environments, by their modules: of no effect where a run has not loaded them.
+_OF_ENVIRONMENTS = {"Box2D": "Box2D", "ale_py": "ale-py", "mujoco": "mujoco"}
 
 
 class EvaluationResult(BaseModel):
@@ -147,8 +150,9 @@ def as_json(distributions: dict[str, BaseDistribution]) -> dict[str, Any]:
 
 
 def installed_packages() -> dict[str, str]:
-    """Versions of the packages that results depend on."""
-    return {name: version(name) for name in _PACKAGES}
+    """Versions of the packages that the results of this process depend on."""
+    loaded = [package for module, package in _OF_ENVIRONMENTS.items() if module in sys.modules]
+    return {name: version(name) for name in (*_PACKAGES, *loaded)}
 
 
 def result_path(study_dir: Path, number: int) -> Path:
