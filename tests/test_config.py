@@ -494,6 +494,13 @@ def error_of(compose: Compose, study: str, *overrides: str, **files: str) -> str
     return message
 
 
+def test_a_package_that_is_not_in_the_first_line(compose: Compose) -> None:
+    text = f"# A study of mine\n{HEADER}defaults:\n  - override /agent: ppo\n"
+    message = error_of(compose, "", **{"study/mine": text})
+    assert "study/mine.yaml: " in message
+    assert message.endswith("accepted: a study's file whose first line is # @package _global_")
+
+
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistakes_in_a_studys_file(mistake: str, compose: Compose) -> None:
     study, expected = MISTAKES[mistake]
