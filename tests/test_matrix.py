@@ -16,7 +16,8 @@ SHORT = [
     "confirmation.top_k=1",
 ]
 MATRIX = ("a2c", "ppo")
-DISCRETE = ("dqn", "maskable_ppo", "qrdqn")
+DISCRETE = ("dqn", "qrdqn")
+MASKED = "maskable_ppo"
 
 
 def test_several_values_of_an_override_are_several_studies() -> None:
@@ -62,13 +63,18 @@ def test_a_matrix_with_confirmation(tmp_path: Path) -> None:
             assert (study / "figures" / "test_returns.pdf").exists()
 
 
-def test_every_algorithm_has_a_trial_and_a_confirmation(tmp_path: Path) -> None:
-    others = sorted(set(ALGORITHMS) - set(MATRIX) - set(DISCRETE))
+def test_every_algorithm_has_a_trial_and_a_confirmation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the matrix above have theirs there."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    others = sorted(set(ALGORITHMS) - set(MATRIX) - set(DISCRETE) - {MASKED})
+    shorter = ["study=plain", *SHORT, "training.total_timesteps=120", "evaluation.eval_freq=120"]
     studies = {
-        "continuous": ["study=plain", f"agent={','.join(others)}", "environment=pendulum", *SHORT],
-        "discrete": ["study=plain", f"agent={','.join(DISCRETE)}", "environment=cartpole", *SHORT],
+        "continuous": [*shorter, f"agent={','.join(others)}", "environment=pendulum"],
+        "discrete": [*shorter, f"agent={','.join(DISCRETE)}", "environment=cartpole"],
+        f"masked-{MASKED}": [*shorter, f"agent={MASKED}", "environment.env_id=small_environments:Masked-v0"],
     }
     names = [f"continuous-{agent}" for agent in others] + [f"discrete-{agent}" for agent in DISCRETE]
+    names.append(f"masked-{MASKED}")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"studies": studies}))
     confirmations = [f"results/{name}/confirmation/validation/top-1/0.json" for name in names]
     run_to_the_end(tmp_path, *confirmations)
