@@ -280,7 +280,7 @@ gymnasium.register("Diverging-v0", Diverging, max_episode_steps=200)
     ("overrides", "expected"),
     [
         (["agent=ddqn"], ["override agent=ddqn: agent: found 'ddqn', accepted: ", "ddpg, "]),
-        (["agent.algorithm=ddqn"], ["agent.algorithm: found 'ddqn', accepted: a2c, ddpg"]),
+        (["agent.algorithm=ddqn"], ["agent.algorithm: found 'ddqn', accepted: a2c, ars, crossq, ddpg"]),
         (["+agent.learning_rte=1"], ["agent.learning_rte: found 1, accepted: a key of ddpg: ", "learning_rate"]),
         (["search_space={agent.gamma: 'interval(1'}"], ["agent.gamma: found 'interval(1'", "accepted: choice(a,b"]),
         (["environment.env_id=Pendulm-v1"], ["environment.env_id: found 'Pendulm-v1'", "accepted: an id registered"]),
