@@ -5,19 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.config import StudyConfig
-from sidewinder.confirmation import (
-    Candidate,
-    Estimate,
-    Figures,
-    figures,
-    probability_of_improvement,
-    read_results,
-    table,
-)
+from sidewinder.confirmation import Candidate, read_table
+from sidewinder.estimates import Figures, by_environment, figures, probability_of_improvement
+from sidewinder.reporting import latex, markdown, parameters, text, trainable
 from sidewinder.results import Result, result_path, write_atomically
 
 
@@ -25,25 +18,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
     parser.add_argument("winner", type=Path, help="the study's confirmation/winner.yaml")
-    parser.add_argument("results", type=Path, nargs="+", help="of the confirmation: <phase>/<candidate>/<index>.json")
-    parser.add_argument("--output", type=Path, required=True, help="directory for best.* and confirmation.csv")
+    parser.add_argument("confirmation", type=Path, help="the study's confirmation.csv")
+    parser.add_argument("--output", type=Path, required=True, help="directory for best.yaml, best.md and best.tex")
     arguments = parser.parse_args()
     with errors_in_one_line():
         config, chosen = StudyConfig.load(arguments.config), Candidate.load(arguments.winner)
         if chosen is None or chosen.trial is None:
             raise SidewinderError(f"{arguments.winner}: trial: found nothing, accepted: a trial of the sweep")
-        confirmed = table(read_results(arguments.results))
         trial = Result.load(result_path(arguments.config.parent, chosen.trial))
-        tested = Tested(config, chosen, confirmed)
+        tested = Tested(config, chosen, read_table(arguments.confirmation))
+        frames = [parameters(config, {"tuned": chosen.params}), tested.returns()]
+        provenance = {"selection_gap": tested.selection_gap, "test": tested.data()}
         output = arguments.output
-        write_atomically(output / "confirmation.csv", confirmed.to_csv(index=False))
-        write_atomically(output / "best.md", tested.markdown())
-        write_atomically(output / "best.tex", tested.latex())
-        write_atomically(output / "best.yaml", best_yaml(config, trial, tested))
+        write_atomically(output / "best.md", markdown(config.study.name, frames, tested.note()))
+        write_atomically(output / "best.tex", latex(frames, tested.note()))
+        write_atomically(output / "best.yaml", trainable(config, trial, provenance))
 
 
 class Tested:
-    """The winner's test figures beside those of the baselines, as data and as tables."""
+    """The winner's test figures beside those of the baselines."""
 
     def __init__(self, config: StudyConfig, chosen: Candidate, confirmed: pd.DataFrame) -> None:
         """Compute them from the rows of confirmation.csv."""
@@ -52,9 +45,18 @@ class Tested:
         self.rows = {
             str(name): rows for name, rows in confirmed[confirmed["phase"] == "test"].groupby("candidate", sort=False)
         }
-        self.figures: dict[str, Figures | None] = {name: figures(rows) for name, rows in self.rows.items()}
+        self.figures = {name: figures(rows) for name, rows in self.rows.items()}
+        # Of several environments, the returns in each.
+        self.in_each = {
+            name: {
+                environment: figures(part.drop(columns=["environment", "score"]))
+                for environment, part in by_environment(rows).items()
+                if environment
+            }
+            for name, rows in self.rows.items()
+        }
         self.improvement = {
-            name: probability_of_improvement(self.rows["winner"], rows, config.study.direction)
+            name: probability_of_improvement(self.rows["winner"], rows, config.study.return_direction)
             for name, rows in self.rows.items()
             if name != "winner"
         }
@@ -70,114 +72,54 @@ class Tested:
         data: dict[str, Any] = {}
         for name, found in self.figures.items():
             data[name] = {"n_failed": len(self.rows[name])} if found is None else found.model_dump()
+            if self.in_each[name]:
+                data[name]["environments"] = {
+                    environment: own.model_dump() if own else None for environment, own in self.in_each[name].items()
+                }
             if name in self.improvement:
                 data[name]["probability_that_winner_is_better"] = self.improvement[name].model_dump()
         return data
 
     def returns(self) -> pd.DataFrame:
-        """One row a candidate, as text for readers."""
+        """One row a candidate, as text for readers; of several environments, one for the scores and one for each."""
         rows = []
         for name, found in self.figures.items():
-            better = self.improvement.get(name)
-            rows.append(
-                {
-                    "setting": f"tuned (trial {self.chosen.trial})" if name == "winner" else name,
-                    "mean [95% CI]": _text(found.mean if found else None),
-                    "median [95% CI]": _text(found.median if found else None),
-                    "IQM [95% CI]": _text(found.iqm if found else None),
-                    "seeds": f"{len(self.rows[name])}"
-                    + (f" ({found.n_failed} failed)" if found and found.n_failed else ""),
-                    "P(tuned is better)": "" if better is None else _text(better, digits=2),
-                }
-            )
-        return pd.DataFrame(rows)
+            setting = {"setting": f"tuned (trial {self.chosen.trial})" if name == "winner" else name}
+            better = {"P(tuned is better)": text(self.improvement[name], 2) if name in self.improvement else ""}
+            if not self.in_each[name]:
+                rows.append(setting | self._row(found, len(self.rows[name]), 1) | better)
+                continue
+            n_seeds = self.rows[name]["index"].nunique()
+            rows.append(setting | {"environment": "all (score)"} | self._row(found, n_seeds, 3) | better)
+            for environment, own in self.in_each[name].items():
+                rows.append(setting | {"environment": environment} | self._row(own, n_seeds, 1))
+        return pd.DataFrame(rows).fillna("")
 
-    def parameters(self) -> pd.DataFrame:
-        """One row a searched parameter: range, default, tuned value, as text."""
-        default = self.config.for_baseline("defaults").model_dump() if "defaults" in self.config.baselines else {}
-        rows = [
-            {
-                "parameter": name.lstrip("+"),
-                "range": str(searched),
-                "default": _value(_lookup(default, name.lstrip("+"))),
-                "tuned": _value(self.chosen.params.get(name)),
-            }
-            for name, searched in self.config.search_space.items()
-        ]
-        return pd.DataFrame(rows, columns=["parameter", "range", "default", "tuned"])
+    @staticmethod
+    def _row(found: Figures | None, n_seeds: int, digits: int) -> dict[str, str]:
+        failed = f" ({found.n_failed} failed)" if found and found.n_failed else ""
+        return {
+            "mean [95% CI]": text(found.mean if found else None, digits),
+            "median [95% CI]": text(found.median if found else None, digits),
+            "IQM [95% CI]": text(found.iqm if found else None, digits),
+            "seeds": f"{n_seeds}{failed}",
+        }
 
     def note(self) -> str:
         """How the figures came about, in a sentence or two."""
         confirmation, gap = self.config.confirmation, self.selection_gap
-        luck = ""
+        luck, scores, digits = "", "", 1
+        if self.config.environments:
+            ends = (f"{name} {scored.low:g} to {scored.high:g}" for name, scored in self.config.environments.items())
+            scores, digits = f" Scores are 0 to 1 from a return of {', '.join(ends)}.", 3
         if gap is not None:
-            more = f"{abs(gap):.1f} {'more' if gap > 0 else 'less'} than its test mean"
-            luck = f" In the sweep the winner had {self.chosen.objective:.1f}: {more}."
+            more = f"{abs(gap):.{digits}f} {'more' if gap > 0 else 'less'} than its test mean"
+            luck = f" In the sweep the winner had {self.chosen.objective:.{digits}f}: {more}."
         return (
             f"Returns of {confirmation.n_eval_episodes} episodes a seed on {confirmation.n_test_seeds} test seeds that "
             f"chose nothing; {confirmation.n_validation_seeds} other seeds chose the winner among the sweep's best "
-            f"{len(self.config.candidates())} of {self.config.study.n_trials} trials.{luck}"
+            f"{len(self.config.candidates())} of {self.config.study.n_trials} trials.{scores}{luck}"
         )
-
-    def markdown(self) -> str:
-        """The two tables and the note, in Markdown."""
-        parts = [f"# {self.config.study.name}", _markdown(self.parameters()), _markdown(self.returns()), self.note()]
-        return "\n\n".join(parts) + "\n"
-
-    def latex(self) -> str:
-        """The two tables and the note, for LaTeX with booktabs."""
-        parts = [_latex(self.parameters()), _latex(self.returns()), f"% {self.note()}"]
-        return "\n".join(parts) + "\n"
-
-
-def best_yaml(config: StudyConfig, trial: Result, tested: Tested) -> str:
-    """The winner's whole training run as the sweep had it, and under `winner` what it is worth."""
-    run = config.for_trial(trial.params)
-    run.training.seed, run.evaluation.seed = trial.seeds["training"], trial.seeds["evaluation"]
-    provenance = {
-        "study": config.study.name,
-        "config": config.digest(),
-        "trial": trial.number,
-        "overrides": [f"{name}={value}" for name, value in trial.params.items()],
-        "params": trial.params,
-        "objective": trial.objective,
-        "selection_gap": tested.selection_gap,
-        "test": tested.data(),
-        "bit_exact": trial.bit_exact,
-        "packages": trial.packages,
-    }
-    head = (
-        f"# The confirmed winner of study {config.study.name}. Train it again, from the repository's root:\n"
-        "#   python scripts/train.py --config-path <directory of this file> --config-name best\n"
-    )
-    return head + yaml.safe_dump({**run.model_dump(), "winner": provenance}, sort_keys=False, allow_unicode=True)
-
-
-def _lookup(config: dict[str, Any], key: str) -> Any:
-    node: Any = config
-    for part in key.split("."):
-        node = node.get(part) if isinstance(node, dict) else None
-    return node
-
-
-def _value(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "null" if value is None else str(value)
-
-
-def _text(estimate: Estimate | None, digits: int = 1) -> str:
-    if estimate is None:
-        return "failed"
-    return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
-
-
-def _markdown(frame: pd.DataFrame) -> str:
-    escaped = frame.map(lambda cell: cell.replace("|", r"\|"))
-    return str(escaped.to_markdown(index=False, disable_numparse=True))
-
-
-def _latex(frame: pd.DataFrame) -> str:
-    styler = frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
-    return str(styler.to_latex(hrules=True))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from sidewinder import errors_in_one_line
+from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.determinism import pin_as_configured
 
 if TYPE_CHECKING:
-    from sidewinder.config import HeldOut, RunConfig
+    from sidewinder.config import HeldOut, RunConfig, StudyConfig
     from sidewinder.results import ConfirmationRun
 
 
@@ -20,7 +20,9 @@ def main() -> None:
     parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
     parser.add_argument("candidate", type=Path, help="its file: results/<study>/confirmation/candidates/<name>.yaml")
     parser.add_argument("phase", choices=["validation", "test"], help="whose seeds")
-    parser.add_argument("index", type=int, help="which of the phase's seeds, from 0")
+    parser.add_argument(
+        "index", help="which of the phase's seeds, from 0; of several environments <environment>-<index>"
+    )
     parser.add_argument("output", type=Path, help="result to write")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -40,7 +42,12 @@ def confirm(arguments: argparse.Namespace) -> None:
     if candidate is None:
         write_atomically(arguments.output, "null\n")
         return
-    run, held_out = seeded(config, candidate, arguments.phase, arguments.index)
+    settings = config.confirmation
+    n_seeds = settings.n_validation_seeds if arguments.phase == "validation" else settings.n_test_seeds
+    if arguments.index not in (trainings := config.trainings(n_seeds)):
+        raise SidewinderError(f"index: found {arguments.index!r}, accepted: {', '.join(trainings)}")
+    environment, index = trainings[arguments.index]
+    run, held_out = seeded(config, candidate, environment, arguments.phase, index)
     # By content: when a raised budget makes trials change ranks, nothing is trained twice.
     path = arguments.config.parent / "confirmation" / "runs" / f"{run.digest(held_out)}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,23 +55,25 @@ def confirm(arguments: argparse.Namespace) -> None:
         if path.exists():
             logging.info("%s was trained already", path.stem)
         else:
-            write_atomically(path, to_json(train(run, held_out, config.study.direction).model_dump()))
+            write_atomically(path, to_json(train(config, run, held_out).model_dump()))
     result = ConfirmationResult(
         phase=arguments.phase,
         candidate=arguments.candidate.stem,
         trial=candidate.trial,
-        index=arguments.index,
+        index=index,
+        environment=environment,
         run=ConfirmationRun.model_validate_json(path.read_bytes()),
     )
     write_atomically(arguments.output, to_json(result.model_dump()))
 
 
-def train(run: "RunConfig", held_out: "HeldOut", direction: str) -> "ConfirmationRun":
+def train(config: "StudyConfig", run: "RunConfig", held_out: "HeldOut") -> "ConfirmationRun":
     """Train, and keep the held-out returns of a run that did not fail."""
     from sidewinder import training
     from sidewinder.results import ConfirmationRun, installed_packages
 
-    outcome = training.train(run, held_out=held_out, direction=direction)
+    outcome = training.train(run, held_out=held_out, direction=config.study.return_direction)
+    timed = "steps_per_second" in config.study.objectives
     assert run.evaluation.seed is not None
     return ConfirmationRun(
         state=outcome.state,
@@ -72,8 +81,9 @@ def train(run: "RunConfig", held_out: "HeldOut", direction: str) -> "Confirmatio
         returns=outcome.held_out_returns if outcome.state == "complete" else [],
         evaluations=outcome.evaluations,
         seeds={"training": run.training.seed, "evaluation": run.evaluation.seed, "episodes": held_out.seed},
-        bit_exact=run.bit_exact,
+        bit_exact=run.bit_exact and not timed,
         packages=installed_packages(),
+        steps_per_second=outcome.steps_per_second if timed else None,
     )
 
 

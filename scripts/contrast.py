@@ -32,7 +32,7 @@ def draw(tables: Tables, trials: Sequence[int] | None = None) -> Figure:
     curves, table = figure.subplots(2, height_ratios=heights)
     figures.draw_curve(curves, tables.curve(first), BLUE, "-", labels[0])
     figures.draw_curve(curves, tables.curve(second), VERMILION, "--", labels[1])
-    figures.label_curves(figure, curves)
+    figures.label_curves(figure, curves, tables.value)
     _write(table, rows)
     return figure
 

@@ -30,7 +30,7 @@ def draw(tables: Tables) -> Figure:
         figures.draw_curve(axes, tables.curve(complete[0]), BLUE, "-", f"best (trial {complete[0]})")
     if len(complete) > 1:
         figures.draw_curve(axes, tables.curve(complete[-1]), VERMILION, "--", f"worst (trial {complete[-1]})")
-    figures.label_curves(figure, axes)
+    figures.label_curves(figure, axes, tables.value)
     return figure
 
 

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sidewinder import figures
+from sidewinder.estimates import value_column
 from sidewinder.figures import BLUE, COLUMN, GREY, Tables
 
 
@@ -27,14 +28,16 @@ def draw(tables: Tables) -> Figure:
         _line(axes, tuned[number], trials[trials["trial"] == number], winner == number, number)
     axes.set_xticks([0, 1, 2], ["sweep", "validation\nseeds", "test\nseeds"])
     axes.set_xlim(-0.3, 2.3)
-    axes.set_ylabel("return")
+    axes.set_ylabel(tables.value)
     figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.5)
     return figure
 
 
 def _line(axes: Axes, tuned: float, rows: pd.DataFrame, won: bool, number: int) -> None:
     color = BLUE if won else GREY
-    phases = {phase: rows.loc[rows["phase"] == phase, "mean_return"].dropna() for phase in ("validation", "test")}
+    # A point a seed: of several environments its mean score.
+    seeds = rows.groupby(["phase", "index"])[value_column(rows)].mean().dropna()
+    phases = {phase: seeds[seeds.index.get_level_values("phase") == phase] for phase in ("validation", "test")}
     means = [tuned, *(returns.mean() for returns in phases.values() if len(returns))]
     label = f"winner (trial {number})" if won else f"trial {number}"
     axes.plot(range(len(means)), means, "o-" if won else "s--", color=color, markersize=4, label=label)

@@ -1,10 +1,11 @@
 """Rule test_returns: draw the winner's returns on the test seeds beside those of the baselines."""
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sidewinder import figures
-from sidewinder.confirmation import figures as test_figures
+from sidewinder import estimates, figures
 from sidewinder.figures import BLUE, COLUMN, GREEN, GREY, VERMILION, Tables
 
 COLORS = {"winner": BLUE, "defaults": VERMILION, "zoo": GREEN}
@@ -15,26 +16,38 @@ def main() -> None:
 
 
 def draw(tables: Tables) -> Figure:
-    """A row a setting: a point a test seed, the mean over its episodes; a mean over seeds with its interval."""
+    """A row a setting: a point a test seed, the mean over its episodes; a mean over seeds with its interval. Of several
+    environments one axes for the scores, and one for the returns in each."""
     if tables.confirmation.empty:
         return figures.empty("the study is not confirmed yet")
     test = tables.confirmation[tables.confirmation["phase"] == "test"]
+    panels = {"score": test} if tables.config.environments else {}
+    for environment, rows in estimates.by_environment(test).items():
+        panels[f"return in {environment}" if environment else "return"] = rows.drop(
+            columns=["environment", "score"], errors="ignore"
+        )
+    n_rows = test["candidate"].nunique()
+    figure = Figure(figsize=(COLUMN, len(panels) * (0.7 + 0.45 * n_rows)))
+    every = figure.subplots(len(panels), squeeze=False)[:, 0]
+    for axes, (label, rows) in zip(every, panels.items(), strict=True):
+        _draw_settings(axes, rows)
+        axes.set_xlabel(f"{label} ({rows['index'].nunique()} test seeds; mean, 95% interval)")
+    return figure
+
+
+def _draw_settings(axes: Axes, test: pd.DataFrame) -> None:
     candidates = list(test["candidate"].unique())
-    figure = Figure(figsize=(COLUMN, 0.7 + 0.45 * len(candidates)))
-    axes = figure.subplots()
     for height, name in enumerate(candidates):
         rows, color = test[test["candidate"] == name], COLORS.get(name, GREY)
-        returns = rows["mean_return"].dropna()
-        axes.plot(returns, np.full(len(returns), height + 0.15), ".", color=color, alpha=0.5, markersize=5)
-        if (found := test_figures(rows)) is not None:
+        values = rows[estimates.value_column(rows)].dropna()
+        axes.plot(values, np.full(len(values), height + 0.15), ".", color=color, alpha=0.5, markersize=5)
+        if (found := estimates.figures(rows)) is not None:
             mean = found.mean
             error = [[mean.value - mean.low], [mean.high - mean.value]]
             axes.errorbar(mean.value, height - 0.15, xerr=error, fmt="D", color=color, markersize=4, capsize=2)
     axes.set_yticks(range(len(candidates)), ["tuned" if name == "winner" else name for name in candidates])
     axes.set_ylim(len(candidates) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"return on {test['index'].nunique()} test seeds; mean with 95% interval")
-    return figure
 
 
 if __name__ == "__main__":

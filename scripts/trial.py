@@ -65,38 +65,34 @@ def gathered(study_dir: Path, config: "StudyConfig", number: int) -> tuple["Resu
     from sidewinder.replicates import gather
     from sidewinder.results import Result, replicate_path
 
-    paths = [replicate_path(study_dir, number, replicate) for replicate in range(config.study.replicates)]
+    paths = [replicate_path(study_dir, number, replicate) for replicate in config.replicate_jobs()]
     timings = [json.loads(path.with_name("timing.json").read_text())[0] for path in paths]
     return gather(config, [Result.load(path) for path in paths]), timings
 
 
 def trained(study: "Study", number: int) -> tuple["Result", list[dict[str, Any]]]:
     """Train the trial: once, or its replicates in sequence until one fails or the pruner has seen enough."""
-    from sidewinder.replicates import gather, train_replicate
+    from sidewinder.replicates import gather, reporter, train_replicate
 
-    trial, settings = study.ask(number), study.config.study
-    logging.info("trial %d of study %s: %s", number, settings.name, trial.params)
+    trial, replicates = study.ask(number), list(study.config.replicates())
+    logging.info("trial %d of study %s: %s", number, study.config.study.name, trial.params)
     log = study.directory / "trials" / str(number) / "tensorboard"
-    if settings.replicates == 1:
-
-        def report(step: int, mean_return: float) -> bool:
-            trial.report(mean_return, step)
-            return trial.should_prune()
-
-        result, timing = train_replicate(study.config, trial, 0, log, report)
-        return result, [timing]
+    if len(replicates) == 1:
+        result, timing = train_replicate(study.config, trial, replicates[0], log, reporter(trial))
+        return gather(study.config, [result]), [timing]
     results: list[Result] = []
     timings = []
-    for replicate in range(settings.replicates):
-        if pruned := bool(results) and trial.should_prune():
-            break
-        result, timing = train_replicate(study.config, trial, replicate, log / str(replicate))
+    report, pruned = reporter(trial), False
+    for index, replicate in enumerate(replicates):
+        result, timing = train_replicate(study.config, trial, replicate, log / replicate)
         results.append(result)
         timings.append(timing)
         if result.objective is None:
             break
-        trial.report(result.objective, replicate)
-    return gather(study.config, results, pruned=pruned), timings
+        pruned = report(index, study.config.score(result.objective, result.environment))
+        if pruned:
+            break
+    return gather(study.config, results, pruned=pruned and len(results) < len(replicates)), timings
 
 
 if __name__ == "__main__":

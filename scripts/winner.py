@@ -5,7 +5,8 @@ from pathlib import Path
 
 from sidewinder import errors_in_one_line
 from sidewinder.config import StudyConfig
-from sidewinder.confirmation import Candidate, read_results, table, winner
+from sidewinder.confirmation import Candidate, read_results, table
+from sidewinder.estimates import winner
 from sidewinder.results import write_atomically
 
 
@@ -18,7 +19,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with errors_in_one_line():
         config = StudyConfig.load(arguments.config)
-        name = winner(table(read_results(arguments.validation)), config.study.direction)
+        name = winner(table(config, read_results(arguments.validation)), config.study.return_direction)
         candidates = [Candidate.load(path) for path in arguments.candidates]
         chosen = next(candidate for candidate in candidates if candidate and candidate.name == name)
         write_atomically(arguments.output, chosen.model_copy(update={"name": "winner"}).dump())

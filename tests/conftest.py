@@ -12,6 +12,7 @@ from tiny_study import BEST, new_study, run_to_the_end
 
 from sidewinder.composition import CONFIG_DIR, compose_study
 from sidewinder.config import StudyConfig
+from sidewinder.replicates import reporter
 from sidewinder.results import EvaluationResult, Result, as_json, result_path
 from sidewinder.schedule import awaited
 from sidewinder.study import Study, pruner_attrs
@@ -73,16 +74,20 @@ def objective(params: dict[str, Any], step: int) -> float:
     return -distance * (1.5 if step == 3 else 1.0) - 1.0 / step
 
 
+def distance_to_one(params: dict[str, Any]) -> float:
+    """An objective at odds with `objective`."""
+    return sum((float(value) - 1) ** 2 for value in params.values() if isinstance(value, int | float))
+
+
 def run_trial(study: Study, number: int, *, tell: bool = True) -> Callable[[], Result]:
     """Ask and "train" as scripts/trial.py does; the returned function writes the result, whenever that is."""
     trial = study.ask(number)
-    evaluations = []
+    report, evaluations = reporter(trial), []
     state, value = "complete", None
     for step in range(1, N_STEPS + 1):
         value = objective(trial.params, step)
         evaluations.append(EvaluationResult(step=step, mean_return=value, std_return=0.0))
-        trial.report(value, step)
-        if trial.should_prune():
+        if report(step, value):
             state, value = "pruned", None
             break
     result = Result(
@@ -90,6 +95,7 @@ def run_trial(study: Study, number: int, *, tell: bool = True) -> Callable[[], R
         config=study.config.digest(),
         state=state,  # type: ignore[arg-type]
         objective=value,
+        further_objectives={name: distance_to_one(trial.params) for name in study.config.study.objectives[1:]},
         reason=None,
         params=trial.params,
         distributions=as_json(trial.distributions),

@@ -72,9 +72,12 @@ def test_shipped_study() -> None:
     assert config.study.storage is None
     assert config.agent["algorithm"] == "ddpg"
     assert config.agent["policy_kwargs"] == {"net_arch": "s", "activation_fn": None, "n_critics": None}
+    assert (config.agent["train_freq"], config.agent["gradient_steps"]) == (1, 1)
     assert config.environment == ENVIRONMENT | {"env_id": "Pendulum-v1"}
     assert config.training["total_timesteps"] == 20000
-    assert config.search_space == section("agent/search_spaces/ddpg.yaml")
+    fixed = {"agent.policy_kwargs.net_arch", "agent.train_freq", "agent.gradient_steps"}
+    space = section("agent/search_spaces/ddpg.yaml")
+    assert config.search_space == {key: value for key, value in space.items() if key not in fixed}
     assert config.sampler == section("sampler/tpe.yaml") | {"n_startup_trials": 5}
     assert config.pruner == section("pruner/none.yaml")
 
@@ -96,7 +99,7 @@ def test_every_shipped_study_is_sound(name: str) -> None:
 def test_every_shipped_agent_is_sound_with_its_search_space(name: str) -> None:
     discrete = {"dqn": "CartPole-v1", "qrdqn": "CartPole-v1", "maskable_ppo": "small_environments:Masked-v0"}
     env_id = discrete.get(name, "Pendulum-v1")
-    config = compose_study("x", ["study=pendulum_ddpg", f"agent={name}", f"environment.env_id={env_id}"])
+    config = compose_study("x", ["study=plain", f"agent={name}", f"environment.env_id={env_id}"])
     assert config.search_space == section(f"agent/search_spaces/{name}.yaml")
     check(config)
 
@@ -350,10 +353,10 @@ def test_interpolations_wait_for_the_search_only_where_they_depend_on_it(compose
         """
 agent:
   learning_starts: ${agent.batch_size}
-  policy_kwargs:
-    net_arch: [16, "${agent.batch_size}"]
   tau: ${agent.noise_std}
   buffer_size: ${training.total_timesteps}
+environment:
+  wrappers: [gymnasium.wrappers.ClipReward: {max_reward: "${agent.batch_size}"}]
 training:
   total_timesteps: 3000
 evaluation:
@@ -362,14 +365,14 @@ evaluation:
 """
     )
     assert config.agent["learning_starts"] == "${agent.batch_size}"
-    assert config.agent["policy_kwargs"]["net_arch"] == [16, "${agent.batch_size}"]
+    assert config.environment["wrappers"] == [{"gymnasium.wrappers.ClipReward": {"max_reward": "${agent.batch_size}"}}]
     assert config.agent["buffer_size"] == 3000
     assert config.evaluation["eval_freq"] == "${agent.batch_size}"
     assert config.evaluation["seed"] == 0
     check(config)
     run = StudyConfig.model_validate(yaml.safe_load(config.dump())).for_trial({"agent.batch_size": 64})
     assert run.agent["learning_starts"] == 64
-    assert run.agent["policy_kwargs"]["net_arch"] == [16, 64]
+    assert run.environment.wrappers == [{"gymnasium.wrappers.ClipReward": {"max_reward": 64}}]
     assert run.evaluation.eval_freq == 64
     # tau and noise_std are searched themselves: what is said of them is the value outside of the search.
     assert config.agent["tau"] == 0.1
@@ -451,7 +454,8 @@ MISTAKES = {
     ),
     "two directions": (
         "hydra:\n  sweeper:\n    direction: [minimize, maximize]\n",
-        FILE + r"hydra\.sweeper\.direction: found \['minimize', 'maximize'\], accepted: 'maximize' or 'minimize'",
+        FILE
+        + r"hydra\.sweeper\.direction: found \['minimize', 'maximize'\], accepted: one direction for each of study",
     ),
     "sweeper params": (
         "hydra:\n  sweeper:\n    params:\n      agent.gamma: interval(0.9\n",

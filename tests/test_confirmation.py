@@ -14,7 +14,8 @@ from scipy import stats
 from sidewinder import SidewinderError
 from sidewinder.composition import compose_study
 from sidewinder.config import HeldOut, StudyConfig
-from sidewinder.confirmation import Candidate, figures, probability_of_improvement, seeded, winner
+from sidewinder.confirmation import Candidate, seeded
+from sidewinder.estimates import figures, probability_of_improvement, winner
 from sidewinder.results import EvaluationResult, Result
 from sidewinder.training import train
 
@@ -28,8 +29,14 @@ def study(*overrides: str) -> StudyConfig:
 def rows(candidate: str, *returns: float | None) -> pd.DataFrame:
     """Of the table of confirmation results, what the figures read."""
     content = [
-        {"candidate": candidate, "mean_return": value, "n_episodes": 0 if value is None else 5, "reason": "diverged"}
-        for value in returns
+        {
+            "candidate": candidate,
+            "index": index,
+            "mean_return": value,
+            "n_episodes": 0 if value is None else 5,
+            "reason": "diverged",
+        }
+        for index, value in enumerate(returns)
     ]
     return pd.DataFrame(content).astype({"mean_return": float})
 
@@ -86,12 +93,12 @@ def test_probability_of_improvement(direction: str, expected: float) -> None:
 
 def test_seeds_are_new_and_shared_by_the_candidates() -> None:
     config = study()
-    defaults, other = Candidate.of_baseline(config, "defaults"), Candidate.of_baseline(config, "zoo")
+    defaults, other = Candidate.of_baseline("defaults"), Candidate.of_baseline("zoo")
     seen = []
     for phase in ("validation", "test"):
         for index in range(3):
-            run, held_out = seeded(config, defaults, phase, index)
-            again, same = seeded(config, other, phase, index)
+            run, held_out = seeded(config, defaults, None, phase, index)
+            again, same = seeded(config, other, None, phase, index)
             assert (again.training.seed, again.evaluation.seed, same) == (
                 run.training.seed,
                 run.evaluation.seed,
@@ -99,13 +106,12 @@ def test_seeds_are_new_and_shared_by_the_candidates() -> None:
             )
             seen += [run.training.seed, run.evaluation.seed, held_out.seed]
     assert len(set(seen)) == len(seen)
-    assert defaults.run.training.seed == 0  # the candidate itself is not changed
 
 
 def test_baselines_are_the_algorithms_defaults_and_the_zoos() -> None:
     """Whatever the study changes or a user's file of that name says, at the study's budget."""
     config = study("agent.gamma=0.5", "training.total_timesteps=77")
-    defaults, zoo = (Candidate.of_baseline(config, name).run for name in ("defaults", "zoo"))
+    defaults, zoo = (Candidate.of_baseline(name).run_in(config, None) for name in ("defaults", "zoo"))
     assert (defaults.agent["gamma"], defaults.agent["batch_size"]) == (0.99, 256)
     assert defaults.agent["policy_kwargs"]["net_arch"] is None
     assert (zoo.agent["gamma"], zoo.agent["learning_starts"], zoo.agent["action_noise"]) == (0.98, 10000, "normal")
@@ -150,12 +156,12 @@ def test_a_candidate_survives_its_file(tmp_path: Path) -> None:
         bit_exact=True,
         packages={},
     )
-    candidate = Candidate.of_trial(config, "top-1", result)
+    candidate = Candidate.of_trial("top-1", result)
     path = tmp_path / "top-1.yaml"
     path.write_text(candidate.dump())
     assert Candidate.load(path) == candidate
-    assert candidate.run.agent["gamma"] == 0.95
-    path.write_text("# Only 1 trials are complete.\n")
+    assert candidate.run_in(config, None).agent["gamma"] == 0.95
+    path.write_text("# There are only 1 of them.\n")
     assert Candidate.load(path) is None
     path.write_text("name: top-1\n")
     with pytest.raises(SidewinderError, match=r"top-1.yaml: trial: found nothing, accepted: a value"):

@@ -325,7 +325,7 @@ def test_a_baseline_has_its_own_normalisation() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_environment(name: str, made: list[VecEnv]) -> None:
     agent = ["agent=ppo", *(["agent.policy=CnnPolicy"] if name == "pong" else [])]
-    config = compose_study("x", ["study=pendulum_ddpg", *agent, f"environment={name}", "environment.n_envs=2"])
+    config = compose_study("x", ["study=plain", *agent, f"environment={name}", "environment.n_envs=2"])
     run = config.for_trial({})
     if name in EXTRAS and find_spec(EXTRAS[name]) is None:
         with pytest.raises(SidewinderError, match=r"environment\.env_id: found '.*', accepted after `.*`") as caught:

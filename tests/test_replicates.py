@@ -11,7 +11,8 @@ from tiny_study import SWEEP, new_study, run_to_the_end
 from sidewinder import SidewinderError
 from sidewinder.composition import compose_study
 from sidewinder.config import StudyConfig
-from sidewinder.replicates import aggregate, gather
+from sidewinder.objectives import aggregate
+from sidewinder.replicates import gather
 from sidewinder.results import EvaluationResult, Result, State
 from sidewinder.study import Study
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import optuna
 import pytest
 import yaml
 from conftest import DISCRETE, PRUNERS, SAMPLERS, run_study, run_trial, shipped
@@ -18,9 +19,10 @@ from sidewinder import SidewinderError, agents
 from sidewinder.checks import check
 from sidewinder.composition import compose_study
 from sidewinder.config import StudyConfig
-from sidewinder.results import result_path
+from sidewinder.results import Result, result_path
 from sidewinder.starting_points import POLICY_DEFAULTS
 from sidewinder.study import Study
+from sidewinder.tables import pareto_set, trials_table
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
@@ -82,6 +84,25 @@ def test_nothing_depends_on_execution(sampler: str, pruner: str, study_config: M
     assert run_study(tmp_path / "2", config, cores=2, shuffle=1) == alone
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe", "gp", "qmc", "nsgaii", "nsgaiii"])
+def test_several_objectives_do_not_depend_on_execution(sampler: str, study_config: MakeConfig, tmp_path: Path) -> None:
+    aims = ["study.objectives=[return,spread]", "study.direction=[maximize,minimize]"]
+    # Where the two objectives are at odds: 0.3 is best for the one, 1 for the other.
+    space = {"agent.gamma": "interval(0.0, 1.0)", "agent.tau": "interval(0.0, 1.0)"}
+    budget = ["study.n_trials=12", "study.window=2"]
+    config = study_config(*budget, *aims, sampler=SAMPLERS[sampler], search_space=space)
+    alone = run_study(tmp_path / "alone", config, cores=1, shuffle=0)
+    assert run_study(tmp_path / "2", config, cores=2, shuffle=1) == alone
+    # What Optuna makes of the database: the same set as from the table.
+    Study(tmp_path / "2", config).ask(12 + 1)
+    known = optuna.load_study(study_name="made_up", storage=f"sqlite:///{tmp_path}/2/study.db")
+    results = [Result.model_validate_json(content) for content in alone.values()]
+    front = pareto_set(trials_table(results), config.study.objectives, config.study.directions)
+    assert front == sorted(front, key=lambda number: -(results[number].objective or 0))
+    assert set(front) == {trial.number for trial in known.best_trials}
+    assert 1 < len(front) < 12
+
+
 def test_each_pruner_is_among_them() -> None:
     assert len(PRUNERS) <= len(SAMPLERS)
 
@@ -138,7 +159,7 @@ def test_baselines_are_what_they_say_in_the_search_space(capsys: pytest.CaptureF
 # But MaskablePPO, whose policy is PPO's, and which wants an environment with masks.
 @pytest.mark.parametrize("algorithm", [name for name in POLICY_DEFAULTS if name != "maskable_ppo"])
 def test_null_in_policy_kwargs_is_what_stable_baselines3_makes_of_it(algorithm: str) -> None:
-    config = compose_study("x", ["study=pendulum_ddpg", f"agent={algorithm}", "agent.policy_kwargs.net_arch=null"])
+    config = compose_study("x", ["study=plain", f"agent={algorithm}", "agent.policy_kwargs.net_arch=null"])
     continuous = algorithm not in ("dqn", "qrdqn")
     env = DummyVecEnv([lambda: gymnasium.make("Pendulum-v1" if continuous else "CartPole-v1")])
     policy = agents.build(config.agent, env, seed=0, device="cpu", tensorboard_log=None).policy

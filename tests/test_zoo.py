@@ -64,7 +64,7 @@ def hyperparams_opt() -> ModuleType:
 
 def compose(name: str) -> StudyConfig:
     env_id = ENVIRONMENTS.get(name, "Pendulum-v1")
-    overrides = ["study=pendulum_ddpg", f"agent={name}", f"agent/search_spaces@search_space=zoo/{name}"]
+    overrides = ["study=plain", f"agent={name}", f"agent/search_spaces@search_space=zoo/{name}"]
     return compose_study("zoo", [*overrides, f"environment.env_id={env_id}", "agent.policy_kwargs.net_arch=null"])
 
 
@@ -126,6 +126,16 @@ def test_a_space_samples_what_the_zoo_samples(name: str) -> None:
             assert run.agent["action_noise"] is None
 
 
+@pytest.mark.parametrize("name", SPACES)
+def test_the_agents_own_space_covers_it(name: str) -> None:
+    """Whatever key of the agent the Zoo's samples, ours searches or sets too."""
+    keys = []
+    for space in (f"zoo/{name}", name):
+        raw = yaml.safe_load((CONFIG_DIR / f"agent/search_spaces/{space}.yaml").read_text())
+        keys.append({key for key in raw if not key.startswith("agent.helpers.")})
+    assert keys[0] <= keys[1]
+
+
 # The published settings
 
 
@@ -157,7 +167,7 @@ def test_every_setting_for_these_environments_is_shipped() -> None:
 
 @pytest.mark.parametrize(("algorithm", "env_id"), shipped_settings())
 def test_a_setting_is_the_published_one(algorithm: str, env_id: str) -> None:
-    overrides = ["study=pendulum_ddpg", f"agent={algorithm}", f"environment.env_id={env_id}"]
+    overrides = ["study=plain", f"agent={algorithm}", f"environment.env_id={env_id}"]
     config = compose_study("zoo", overrides)
     run = config.for_baseline("zoo")
     arguments = agents._constructor_arguments(run.agent)

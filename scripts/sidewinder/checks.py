@@ -6,6 +6,8 @@ from typing import Any
 from hydra.errors import HydraException
 from hydra.utils import get_method, instantiate
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.pruners import NopPruner
+from optuna.samplers import CmaEsSampler
 
 from sidewinder import SidewinderError, agents, training
 from sidewinder.config import StudyConfig
@@ -29,7 +31,12 @@ def check(config: StudyConfig) -> None:
         SidewinderError: One line that names the key, what was found and what is accepted.
     """
     try:
-        training.check(config.for_trial({}))
+        for environment in config.environment_names():
+            run = config.for_trial({}, environment)
+            if environment and (other := run.evaluation.environment.env_id):
+                accepted = "null where the study has several environments"
+                raise SidewinderError(f"evaluation.environment.env_id: found {other!r}, accepted: {accepted}")
+            training.check(run)
         space = config.space()
         for key, distribution in space.distributions.items():
             for value in _samples(distribution):
@@ -65,20 +72,33 @@ def _check_effects(config: StudyConfig) -> None:
         # A switch that is an interpolation is on in some trials.
         if switch and f"agent.{switch}" not in searched and config.agent.get(switch) in (None, False):
             raise SidewinderError(f"{where} with agent.{switch} set or searched")
+        set_by_all = [key.removeprefix("environment.") in (e.model_extra or {}) for e in config.environments.values()]
+        if set_by_all and all(set_by_all):
+            raise SidewinderError(f"{where} without {key} in each of environments")
         if name.startswith("helpers.") and f"{name}}}" not in readers:
             raise SidewinderError(f"{where} with ${{{key}}} in another key")
 
 
 def _check_sampling(config: StudyConfig) -> None:
-    _make("sampler", config.sampler, lambda: make_sampler(config, 0), "an Optuna sampler and its options")
-    _make("pruner", config.pruner, lambda: instantiate(config.pruner), "an Optuna pruner and its options")
+    sampler = _make("sampler", config.sampler, lambda: make_sampler(config, 0), "an Optuna sampler and its options")
+    pruner = _make("pruner", config.pruner, lambda: instantiate(config.pruner), "an Optuna pruner and its options")
+    prunes, several = not isinstance(pruner, NopPruner), len(config.study.objectives) > 1
+    if several and isinstance(sampler, CmaEsSampler):
+        raise SidewinderError(
+            "sampler: found CmaEsSampler, accepted for several objectives: tpe, nsgaii, gp and others"
+        )
+    if several and prunes:
+        raise SidewinderError(f"pruner: found {type(pruner).__name__}, accepted for several objectives: none")
+    if config.environments and prunes and config.study.replicates_in == "jobs":
+        accepted = "none; or any with study.replicates_in=sequence, which prunes between them"
+        raise SidewinderError(f"pruner: found {type(pruner).__name__}, accepted for several environments: {accepted}")
     if path := config.study.custom_search_space:
         _make("study.custom_search_space", path, lambda: get_method(path), "package.module.function")
 
 
-def _make(key: str, found: object, make: Callable[[], object], accepted: str) -> None:
+def _make(key: str, found: object, make: Callable[[], object], accepted: str) -> object:
     try:
-        make()
+        return make()
     except (HydraException, ImportError, TypeError, ValueError, KeyError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]
         raise SidewinderError(f"{key}: found {found!r} ({reason}), accepted: {accepted}") from None

@@ -22,7 +22,7 @@ from optuna.distributions import CategoricalDistribution
 from pydantic import BaseModel, ValidationError
 
 from sidewinder import SidewinderError, search_space
-from sidewinder.config import RunConfig, StudyConfig, expectation, first_line, one_line
+from sidewinder.config import Environment, RunConfig, ScoredEnvironment, StudyConfig, expectation, first_line, one_line
 from sidewinder.search_space import SearchSpace, SearchSpaceError
 from sidewinder.starting_points import starting_points
 
@@ -78,7 +78,7 @@ class _Composition:
         sweeper = config.hydra.sweeper
         OmegaConf.set_struct(config, False)
         del config["hydra"]
-        for section in ("study", "search_space", "sampler", "pruner", "confirmation"):
+        for section in ("study", "search_space", "sampler", "pruner", "confirmation", "environments"):
             if not isinstance(config[section], DictConfig) or OmegaConf.is_missing(config, section):
                 raise self._error((section,), f"found {config[section]!r}, accepted: a mapping")
         try:
@@ -140,12 +140,21 @@ class _Composition:
                     model = RunConfig.model_fields[section].annotation
                     if isinstance(model, type) and issubclass(model, BaseModel):
                         setattr(config, section, model.model_validate(plain[section]).model_dump())
+            for name, scored in config.environments.items():
+                self._check_scored(name, scored)
         except ValidationError as error:
             first = error.errors()[0]
             prefix = () if error.title == "StudyConfig" else (error.title.lower(),)
             key = (*prefix, *map(str, first["loc"]))
             raise self._error(key, expectation(first)) from None
         return config
+
+    def _check_scored(self, name: str, scored: ScoredEnvironment) -> None:
+        try:
+            Environment.model_validate({"env_id": "", **(scored.model_extra or {})})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise self._error(("environments", name, *map(str, first["loc"])), expectation(first)) from None
 
     def _put_in(self, config: DictConfig, space: SearchSpace) -> None:
         """Apply what the search space fixes and deletes, and check that the keys it searches exist."""
@@ -315,6 +324,8 @@ def _baselines(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
     defaults = OmegaConf.load(path)
     baselines: dict[str, dict[str, Any]] = {"defaults": {"agent": _raw(defaults)}}
     env_id = str(environment.get("env_id")).rpartition(":")[2]
+    if plain["environments"]:
+        return baselines  # the Zoo has no setting for several at once
     if zoo := _load(f"zoo/{agent['algorithm']}/{env_id}"):
         merged = OmegaConf.merge(defaults, zoo[1]["agent"])
         baselines["zoo"] = {"agent": _raw(merged), "environment": zoo[1].get("environment", {})}

@@ -5,15 +5,16 @@ search_space, sampler, pruner). A trial is the training run that is left when it
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from sidewinder import SidewinderError, resolvers, search_space
@@ -141,11 +142,40 @@ class HeldOut:
     seed: int
 
 
+class ScoredEnvironment(BaseModel):
+    """One of several environments that a study looks for one setting for: what it has in place of the keys of
+    `environment`, as further keys, and the returns that score 0 (`low`) and 1 (`high`) there."""
+
+    model_config = ConfigDict(extra="allow")
+
+    low: float
+    high: float
+
+    @field_validator("high")
+    @classmethod
+    def _above_low(cls, high: float, info: ValidationInfo) -> float:
+        if high <= info.data.get("low", -math.inf):
+            raise PydanticCustomError("high", "a return above low")
+        return high
+
+
+Direction = Literal["maximize", "minimize"]
+Objective = Literal["return", "spread", "steps_per_second"]
+
+
 class StudySettings(_Section):
-    """How a study asks and stops; see docs/configuration.md."""
+    """How a study asks and stops; see docs/configuration.md.
+
+    Attributes:
+        objectives: What the study optimises: the return (always the first), and beside it `spread` (the return's
+            standard deviation over episodes), `steps_per_second` (of the training).
+        direction: Of the return; or a list with one for each objective.
+        enqueue: Optuna parameters of the first trials.
+    """
 
     name: str
-    direction: Literal["maximize", "minimize"]
+    objectives: list[Objective] = ["return"]
+    direction: Direction | list[Direction]
     n_trials: Annotated[int, Field(ge=1)]
     window: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)]
@@ -155,8 +185,35 @@ class StudySettings(_Section):
     replicates: Annotated[int, Field(ge=1)]
     replicates_in: Literal["jobs", "sequence"]
     aggregate: Literal["mean", "median", "iqm"] | Annotated[float, Field(gt=0, lt=1)]
-    # Optuna parameters of the first trials.
     enqueue: list[dict[str, Any]] = []
+
+    @field_validator("objectives")
+    @classmethod
+    def _return_first(cls, objectives: list[Objective]) -> list[Objective]:
+        if objectives[:1] != ["return"] or len(set(objectives)) < len(objectives):
+            raise PydanticCustomError("objectives", "a list of different ones, the first of which is return")
+        return objectives
+
+    @field_validator("direction", mode="before")
+    @classmethod
+    def _one_each(cls, direction: Any, info: ValidationInfo) -> Any:
+        found, objectives = direction if isinstance(direction, list) else [direction], info.data.get("objectives", [])
+        if not all(one in get_args(Direction) for one in found):
+            raise PydanticCustomError("direction", "'maximize' or 'minimize'")
+        if objectives and len(found) != len(objectives):
+            several = f"one direction for each of study.objectives, {', '.join(objectives)}"
+            raise PydanticCustomError("direction", "{several}", {"several": several})
+        return direction
+
+    @property
+    def directions(self) -> list[Direction]:
+        """One for each objective."""
+        return self.direction if isinstance(self.direction, list) else [self.direction]
+
+    @property
+    def return_direction(self) -> Direction:
+        """Of the first objective."""
+        return self.directions[0]
 
 
 class Confirmation(_Section):
@@ -178,7 +235,8 @@ class StudyConfig(RunConfig):
 
     Interpolations that depend on a searched parameter are kept as they are in `agent`, `environment`, `training` and
     `evaluation`, and are resolved for each trial by `for_trial`. `baselines` are settings that nobody tuned here, by
-    name (`defaults`, `zoo`): what they have in place of the study's `agent`, and over its `environment`.
+    name (`defaults`, `zoo`): what they have in place of the study's `agent`, and over its `environment`. Where there
+    are `environments`, each trial is trained in all of them.
     """
 
     # Interpolated values are checked when a trial resolves them.
@@ -191,6 +249,7 @@ class StudyConfig(RunConfig):
     pruner: dict[str, Any]
     confirmation: Confirmation
     baselines: dict[str, dict[str, dict[str, Any]]] = {}
+    environments: dict[Annotated[str, Field(pattern=r"^\w+$")], ScoredEnvironment] = {}
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -213,19 +272,18 @@ class StudyConfig(RunConfig):
         """The search space, parsed."""
         return search_space.parse(self.search_space)
 
-    def for_trial(self, params: Mapping[str, Any]) -> RunConfig:
-        """The training run of a trial with these Optuna parameters.
+    def for_trial(self, params: Mapping[str, Any], environment: str | None = None) -> RunConfig:
+        """The training run of a trial with these Optuna parameters, in one of `environments` if there are any.
 
         Raises:
             SidewinderError: A value does not fit the config.
         """
-        run = {section: getattr(self, section) for section in RunConfig.model_fields}
-        config = OmegaConf.create(run)
+        config = OmegaConf.create({section: getattr(self, section) for section in RunConfig.model_fields})
         for key, value in params.items():
             OmegaConf.update(config, key.lstrip("+"), search_space.parse_value(key, value), force_add=True)
-        return run_config(config)
+        return self._run_in(config, environment)
 
-    def for_baseline(self, name: str) -> RunConfig:
+    def for_baseline(self, name: str, environment: str | None = None) -> RunConfig:
         """The training run of a baseline: as long, and evaluated, as the study's trials are.
 
         Raises:
@@ -235,12 +293,47 @@ class StudyConfig(RunConfig):
         config = OmegaConf.create({section: getattr(self, section) for section in RunConfig.model_fields})
         config.agent = baseline["agent"]
         config.environment = OmegaConf.merge(config.environment, baseline.get("environment", {}))
+        return self._run_in(config, environment)
+
+    def _run_in(self, config: DictConfig, environment: str | None) -> RunConfig:
+        if environment is not None:
+            config.environment = OmegaConf.merge(config.environment, self.environments[environment].model_extra or {})
         return run_config(config)
 
-    def replicate_jobs(self) -> int:
-        """How many replicates of a trial are jobs of their own; 0 if the trial trains itself."""
-        several = self.study.replicates > 1 and self.study.replicates_in == "jobs"
-        return self.study.replicates if several else 0
+    def environment_names(self) -> list[str | None]:
+        """The environments that each trial is trained in; None is the only one of a study that has no names for it."""
+        return [*self.environments] or [None]
+
+    def scale(self, environment: str | None) -> tuple[float, float]:
+        """The return that counts 0, and by how much one that counts 1 is above it: scores, where there are several
+        environments, else returns as they are."""
+        if environment is None:
+            return 0.0, 1.0
+        scored = self.environments[environment]
+        return scored.low, scored.high - scored.low
+
+    def score(self, mean_return: float, environment: str | None) -> float:
+        """A return as the study counts it."""
+        zero, unit = self.scale(environment)
+        return (mean_return - zero) / unit
+
+    def trainings(self, n_seeds: int) -> dict[str, tuple[str | None, int]]:
+        """One setting trained in each environment with each of so many seeds: the environment and the seed's index, by
+        the name that files have (`0`, or `pendulum-0`), in the order of training."""
+        return {
+            f"{index}" if environment is None else f"{environment}-{index}": (environment, index)
+            for index in range(n_seeds)
+            for environment in self.environment_names()
+        }
+
+    def replicates(self) -> dict[str, tuple[str | None, int]]:
+        """The trainings of a trial, as `trainings` has them."""
+        return self.trainings(self.study.replicates)
+
+    def replicate_jobs(self) -> list[str]:
+        """The replicates of a trial that are jobs of their own; none if the trial trains itself."""
+        names = list(self.replicates())
+        return names if len(names) > 1 and self.study.replicates_in == "jobs" else []
 
     def candidates(self) -> list[str]:
         """Names of the trials that are confirmed, by rank in the sweep: `top-1` is its best."""

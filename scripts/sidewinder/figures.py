@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import matplotlib
 import numpy as np
@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from optuna.visualization.matplotlib import plot_parallel_coordinate
 
 from sidewinder import SidewinderError, errors_in_one_line
-from sidewinder.config import StudyConfig
+from sidewinder.config import Direction, StudyConfig
 from sidewinder.results import write_atomically
 from sidewinder.tables import optuna_study, ranked, read_evaluations, read_trials
 
@@ -30,7 +30,7 @@ from sidewinder.tables import optuna_study, ranked, read_evaluations, read_trial
 COLUMN, PAGE = 3.5, 7.0
 # Of Okabe and Ito's palette, which colour-blind readers can tell apart; and a grey for what is not in focus.
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
-STEPS, RETURN = "environment steps", "mean return of an evaluation"
+STEPS = "environment steps"
 
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -66,16 +66,14 @@ class Tables:
     """A study as its figures see it.
 
     Attributes:
-        direction: `maximize` or `minimize`.
-        objective: What the objective is, for an axis.
+        config: The study's.
         trials: As `sidewinder.tables.read_trials` gives it.
         evaluations: As `sidewinder.tables.read_evaluations` gives it.
         distributions: Content of distributions.json.
         confirmation: As `sidewinder.confirmation.table` has it; without rows before the study is confirmed.
     """
 
-    direction: Literal["maximize", "minimize"]
-    objective: str
+    config: StudyConfig
     trials: pd.DataFrame
     evaluations: pd.DataFrame
     distributions: dict[str, Any]
@@ -92,8 +90,7 @@ class Tables:
         confirmation = directory / "confirmation.csv"
         try:
             return cls(
-                direction=config.study.direction,
-                objective=f"objective ({config.evaluation.get('objective', 'best')} mean return)",
+                config=config,
                 trials=read_trials(directory / "trials.csv"),
                 evaluations=read_evaluations(directory / "evaluations.csv"),
                 distributions=json.loads((directory / "distributions.json").read_text()),
@@ -101,6 +98,21 @@ class Tables:
             )
         except FileNotFoundError as error:
             raise SidewinderError(f"{error.filename}: no such file; scripts/tables.py makes it") from None
+
+    @property
+    def direction(self) -> Direction:
+        """Of the objective; of several, the return's."""
+        return self.config.study.return_direction
+
+    @property
+    def objective(self) -> str:
+        """What the objective is, for an axis."""
+        return f"objective ({self.config.evaluation.get('objective', 'best')} mean {self.value})"
+
+    @property
+    def value(self) -> str:
+        """What trainings are compared by, for an axis."""
+        return "score" if self.config.environments else "return"
 
     @property
     def names(self) -> list[str]:
@@ -192,9 +204,9 @@ def draw_curve(axes: Axes, curve: pd.DataFrame, color: str, linestyle: str, labe
     axes.plot(steps, mean, color=color, linestyle=linestyle, marker=".", markersize=3, label=label, zorder=2.2)
 
 
-def label_curves(figure: Figure, axes: Axes) -> None:
+def label_curves(figure: Figure, axes: Axes, value: str) -> None:
     """Label the axes of learning curves, and put their legend above."""
-    axes.set(xlabel=STEPS, ylabel=RETURN)
+    axes.set(xlabel=STEPS, ylabel=f"mean {value} of an evaluation")
     axes.set_xlim(left=0)
     axes.locator_params(axis="x", nbins=6)
     figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.8)

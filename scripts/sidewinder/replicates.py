@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
-from scipy import stats
 
 from sidewinder import SidewinderError
 from sidewinder.config import RunConfig, StudyConfig
 from sidewinder.determinism import derive_seed
-from sidewinder.results import EvaluationResult, Replicate, Result, as_json, installed_packages, objective
+from sidewinder.objectives import objectives
+from sidewinder.results import EvaluationResult, Replicate, Result, as_json, installed_packages
 from sidewinder.study import pruner_attrs
-from sidewinder.training import train
 
 logger = logging.getLogger(__name__)
 
@@ -28,24 +27,28 @@ logger = logging.getLogger(__name__)
 def train_replicate(
     config: StudyConfig,
     trial: optuna.Trial,
-    replicate: int,
+    replicate: str,
     tensorboard_log: Path,
     report: Callable[[int, float], bool] = lambda _step, _mean_return: False,
 ) -> tuple[Result, dict[str, Any]]:
-    """Train with a trial's parameters and the seeds of one of its replicates.
+    """Train with a trial's parameters, in the environment and with the seeds of one of its replicates.
 
     Args:
         config: The study's.
         trial: As `Study.ask` gave it.
-        replicate: Which one, from 0.
+        replicate: Which one, by its name in `StudyConfig.replicates`.
         tensorboard_log: Directory for TensorBoard's files, emptied first.
         report: As for `training.train`.
 
     Returns:
-        The result of this training alone, and when and where it ran: `started`, `seconds`, `environment_steps`,
-        `host`, `process`.
+        The result of this training alone, its objective a return, and when and where it ran: `started`, `seconds`,
+        `environment_steps`, `host`, `process`.
     """
-    run = seeded(config, config.for_trial(trial.params), trial.number, replicate)
+    # Imported late: a trial that only gathers its replicates' results need not load torch.
+    from sidewinder.training import train
+
+    environment, index = config.replicates()[replicate]
+    run = seeded(config, config.for_trial(trial.params, environment), trial.number, index)
     shutil.rmtree(tensorboard_log, ignore_errors=True)
     started, clock = datetime.now(UTC), time.monotonic()
     outcome = train(run, tensorboard_log=tensorboard_log, report=report)
@@ -57,22 +60,25 @@ def train_replicate(
         "process": os.getpid(),
     }
     assert run.evaluation.seed is not None
+    timed = "steps_per_second" in config.study.objectives
     result = Result(
         number=trial.number,
         config=config.digest(),
         state=outcome.state,
-        objective=outcome.objective(run.evaluation.objective, config.study.direction),
+        objective=outcome.objective(run.evaluation.objective, config.study.return_direction),
+        further_objectives={"steps_per_second": outcome.steps_per_second} if timed else {},
         reason=outcome.reason,
         params=trial.params,
         distributions=as_json(trial.distributions),
         evaluations=outcome.evaluations,
         pruner_attrs=pruner_attrs(trial),
         seeds={"training": run.training.seed, "evaluation": run.evaluation.seed},
-        bit_exact=run.bit_exact,
+        bit_exact=run.bit_exact and not timed,
         packages=installed_packages(),
+        environment=environment,
     )
     logger.info(
-        "trial %d, replicate %d %s: objective %s, %d steps in %.0f s",
+        "trial %d, replicate %s %s: objective %s, %d steps in %.0f s",
         trial.number,
         replicate,
         result.state,
@@ -81,6 +87,18 @@ def train_replicate(
         timing["seconds"],
     )
     return result, timing
+
+
+def reporter(trial: optuna.Trial) -> Callable[[int, float], bool]:
+    """What tells the study's pruner of each evaluation, and asks it; for `train_replicate`."""
+    if len(trial.study.directions) > 1:
+        return lambda _step, _mean_return: False  # Optuna has no pruners for several objectives
+
+    def report(step: int, mean_return: float) -> bool:
+        trial.report(mean_return, step)
+        return trial.should_prune()
+
+    return report
 
 
 def seeded(config: StudyConfig, run: RunConfig, number: int, replicate: int) -> RunConfig:
@@ -97,7 +115,7 @@ def gather(config: StudyConfig, replicates: list[Result], *, pruned: bool = Fals
     """The result of a trial from those of its replicates, in order.
 
     It failed if one of them did, and was pruned if all of them were or `pruned` says that the rest was not trained.
-    Else its objective is the aggregate of theirs; a replicate that was pruned counts with what it had reached.
+    Else its objectives are as `objectives` says; a replicate that was pruned counts with what it had reached.
 
     Raises:
         SidewinderError: They are not of the same trial and config.
@@ -109,60 +127,40 @@ def gather(config: StudyConfig, replicates: list[Result], *, pruned: bool = Fals
                 f"trials/{first.number}/replicates: found results of different trials, parameters or configs, "
                 "accepted: those of one; delete them to train them again"
             )
-    failed = next(((index, one) for index, one in enumerate(replicates) if one.state == "failed"), None)
+    named = zip(config.replicates(), replicates, strict=False)
+    failed = next(((name, one) for name, one in named if one.state == "failed"), None)
     if failed:
         state = "failed"
     elif pruned or all(one.state == "pruned" for one in replicates):
         state = "pruned"
     else:
         state = "complete"
-    which, direction = config.for_trial(first.params).evaluation.objective, config.study.direction
-    value = None
-    if state == "complete":
-        reached = [objective(one.evaluations, which, direction) for one in replicates]
-        value = aggregate(reached, config.study.aggregate, direction)
-    return first.model_copy(
+    worth = objectives(config, replicates) if state == "complete" else {}
+    result = first.model_copy(update={"objective": worth.pop("return", None), "further_objectives": worth})
+    if len(config.replicates()) == 1:
+        return result
+    return result.model_copy(
         update={
             "state": state,
-            "objective": value,
             "reason": f"replicate {failed[0]}: {failed[1].reason}" if failed else None,
-            "evaluations": _mean_curve(replicates),
+            "evaluations": _mean_curve(config, replicates),
             "pruner_attrs": _mean_attrs(replicates),
+            "environment": None,
             "replicates": [Replicate(**one.model_dump(include=set(Replicate.model_fields))) for one in replicates],
         }
     )
 
 
-def aggregate(objectives: list[float], how: str | float, direction: str) -> float:
-    """One value for several replicates.
-
-    Args:
-        objectives: One a replicate.
-        how: `mean`, `median`, `iqm` (interquartile mean), or a share q: the value that this share of them is worse
-            than, interpolated as numpy does.
-        direction: `maximize` or `minimize`: which values are the worse ones.
-    """
-    match how:
-        case "mean":
-            return float(np.mean(objectives))
-        case "median":
-            return float(np.median(objectives))
-        case "iqm":
-            return float(stats.trim_mean(objectives, 0.25))
-        case _:
-            share = float(how)
-            return float(np.quantile(objectives, share if direction == "maximize" else 1 - share))
-
-
-def _mean_curve(replicates: list[Result]) -> list[EvaluationResult]:
-    """The mean of the replicates' returns at each step; one that stopped earlier stays at its last."""
+def _mean_curve(config: StudyConfig, replicates: list[Result]) -> list[EvaluationResult]:
+    """The mean of the replicates' returns (in several environments, scores) at each step where all have one; one that
+    stopped earlier stays at its last."""
     rows = [
-        (evaluation.step, index, evaluation.mean_return)
+        (evaluation.step, index, config.score(evaluation.mean_return, one.environment))
         for index, one in enumerate(replicates)
         for evaluation in one.evaluations
     ]
     curves = pd.DataFrame(rows, columns=["step", "replicate", "mean_return"])
-    curves = curves.pivot(index="step", columns="replicate", values="mean_return").ffill()
+    curves = curves.pivot(index="step", columns="replicate", values="mean_return").ffill().dropna()
     return [
         EvaluationResult(step=int(step), mean_return=float(mean), std_return=float(std))
         for step, mean, std in zip(curves.index, curves.mean(axis=1), curves.std(axis=1, ddof=0), strict=True)

@@ -31,7 +31,7 @@ class EvaluationResult(BaseModel):
 
 
 class Replicate(BaseModel):
-    """One training of a trial that has several."""
+    """One training of a trial that has several; `environment` is its name, if the study has several of them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,6 +40,7 @@ class Replicate(BaseModel):
     reason: str | None
     evaluations: list[EvaluationResult]
     seeds: dict[str, int]
+    environment: str | None = None
 
 
 class Result(BaseModel):
@@ -48,12 +49,14 @@ class Result(BaseModel):
     Attributes:
         config: Digest of the study's config (`StudyConfig.digest`).
         state: `complete`; `pruned` by the study's pruner; `failed`, e.g. diverged, with the reason kept.
-        objective: Of the study; None unless complete.
+        objective: Of the study, of several the return; None unless complete.
+        further_objectives: By name, if the study has several.
         params: Optuna parameters by dotted config key, as `sidewinder.search_space` spells them.
         distributions: Of each parameter, in Optuna's JSON.
         evaluations: Means over replicates, and their standard deviation, if there are several.
         pruner_attrs: What the study's pruner noted on this trial, e.g. the rungs it reached.
         seeds: Of the training, of several the first's.
+        environment: As `Replicate` has it, if this is the result of a replicate.
         replicates: What each training gave, if the trial has several.
         bit_exact: False if the training may differ in bits elsewhere (a GPU, the native instruction set).
     """
@@ -72,6 +75,8 @@ class Result(BaseModel):
     seeds: dict[str, int]
     bit_exact: bool
     packages: dict[str, str]
+    further_objectives: dict[str, float] = {}
+    environment: str | None = None
     replicates: list[Replicate] = []
 
     @classmethod
@@ -105,6 +110,7 @@ class ConfirmationRun(BaseModel):
     Attributes:
         returns: Undiscounted, one a held-out episode; empty if the run failed.
         evaluations: While it trained: they chose the moment, as `evaluation.objective` says, that `returns` are of.
+        steps_per_second: Of the training, if that is an objective of the study.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -116,6 +122,7 @@ class ConfirmationRun(BaseModel):
     seeds: dict[str, int]
     bit_exact: bool
     packages: dict[str, str]
+    steps_per_second: float | None = None
 
 
 class ConfirmationResult(BaseModel):
@@ -125,6 +132,7 @@ class ConfirmationResult(BaseModel):
         candidate: `top-1` (the sweep's best) and so on, `winner` of the validation, or a baseline: `defaults`, `zoo`.
         trial: The candidate's number in the sweep; None for a baseline.
         index: Which of the phase's seeds, from 0. Runs of one index share training seed and initial states.
+        environment: Its name, if the study has several.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -133,15 +141,8 @@ class ConfirmationResult(BaseModel):
     candidate: str
     trial: int | None
     index: int
+    environment: str | None = None
     run: ConfirmationRun
-
-
-def objective(evaluations: list[EvaluationResult], which: str, direction: str) -> float:
-    """What a training is worth: the `best` or the `last` of its evaluations' mean returns."""
-    means = [evaluation.mean_return for evaluation in evaluations]
-    if which == "last":
-        return means[-1]
-    return max(means) if direction == "maximize" else min(means)
 
 
 def as_json(distributions: dict[str, BaseDistribution]) -> dict[str, Any]:
@@ -160,9 +161,9 @@ def result_path(study_dir: Path, number: int) -> Path:
     return study_dir / "trials" / str(number) / "result.json"
 
 
-def replicate_path(study_dir: Path, number: int, replicate: int) -> Path:
+def replicate_path(study_dir: Path, number: int, replicate: str) -> Path:
     """Where a replicate of trial `number` that is a job of its own keeps its result."""
-    return study_dir / "trials" / str(number) / "replicates" / str(replicate) / "result.json"
+    return study_dir / "trials" / str(number) / "replicates" / replicate / "result.json"
 
 
 def to_json(value: Any) -> str:

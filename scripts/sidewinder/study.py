@@ -100,7 +100,7 @@ class Study:
         storage = RDBStorage(url, engine_kwargs=engine)
         settings = self.config.study
         study = optuna.create_study(
-            storage=storage, study_name=settings.name, direction=settings.direction, load_if_exists=True
+            storage=storage, study_name=settings.name, directions=settings.directions, load_if_exists=True
         )
         return storage, study._study_id
 
@@ -168,17 +168,24 @@ class Study:
         storage.set_trial_user_attr(trial_id, "state", result.state)
         storage.set_trial_user_attr(trial_id, "reason", result.reason)
         if result.objective is not None:
-            storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [result.objective])
+            values = [result.objective, *result.further_objectives.values()]
+            storage.set_trial_state_values(trial_id, TrialState.COMPLETE, values)
         else:
             # As Optuna's own tell: the last report stands in for a pruned trial's value.
             storage.set_trial_state_values(trial_id, TrialState.PRUNED, list(reports.values())[-1:] or None)
         return storage.get_trial(trial_id)
 
     def _reports(self, result: Result) -> dict[int, float]:
-        """What the trial reported to its pruner: its objective after each replicate of a sequence, else its returns."""
+        """What the trial reported to its pruner: its objective after each replicate of a sequence, else its returns;
+        nothing where there are several objectives, for which Optuna has no pruner."""
+        if len(self.config.study.objectives) > 1:
+            return {}
         if result.replicates and self.config.study.replicates_in == "sequence":
-            objectives = {index: replicate.objective for index, replicate in enumerate(result.replicates)}
-            return {index: value for index, value in objectives.items() if value is not None}
+            return {
+                index: self.config.score(replicate.objective, replicate.environment)
+                for index, replicate in enumerate(result.replicates)
+                if replicate.objective is not None
+            }
         return {evaluation.step: evaluation.mean_return for evaluation in result.evaluations}
 
 
@@ -212,7 +219,7 @@ class _Copy:
         self.study = optuna.create_study(
             storage=self.storage,
             study_name=config.study.name,
-            direction=config.study.direction,
+            directions=config.study.directions,
             sampler=optuna.samplers.RandomSampler(),
             pruner=instantiate(config.pruner),
         )

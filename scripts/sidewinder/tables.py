@@ -1,32 +1,33 @@
 """The results of a study as tables: written from the trials' files, read by whatever comes after them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from sidewinder.config import Direction
 from sidewinder.results import Result, as_json, to_json
-
-# Columns of trials.csv beside the parameters.
-FIXED_COLUMNS = ("number", "state", "objective", "steps", "reason")
 
 
 def trials_table(results: list[Result]) -> pd.DataFrame:
     """One row a trial, in order of number.
 
-    Columns: `number`, `state`, `objective` (empty unless complete), `steps` (environment steps at the last evaluation),
-    `reason` (of a failure), then one column a parameter, empty where the trial did not have it.
+    Columns: `number`, `state`, `objective` (empty unless complete), one column a further objective, `steps`
+    (environment steps at the last evaluation), `reason` (of a failure), then one column a parameter, empty where the
+    trial did not have it.
     """
+    further = {name: None for result in results for name in result.further_objectives}
     rows = [
         {
             "number": result.number,
             "state": result.state,
             "objective": result.objective,
+            **(further | result.further_objectives),
             "steps": result.evaluations[-1].step if result.evaluations else 0,
             "reason": result.reason,
             **result.params,
@@ -71,11 +72,33 @@ def ranked(trials: pd.DataFrame, direction: str) -> list[int]:
     return [int(number) for number in best_first["number"]]
 
 
+def pareto_set(trials: pd.DataFrame, objectives: Sequence[str], directions: Sequence[Direction]) -> list[int]:
+    """The complete trials that none is better than in one objective and no worse in the others, in order of return."""
+    complete = trials[trials["state"] == "complete"].sort_values("objective", ascending=directions[0] == "minimize")
+    values = complete[value_columns(objectives)].to_numpy(float)
+    return [int(complete["number"].iloc[position]) for position in undominated(values.tolist(), directions)]
+
+
+def undominated(values: Sequence[Sequence[float]], directions: Sequence[Direction]) -> list[int]:
+    """Positions of the settings that none is better than in one objective and no worse in the others, in order.
+
+    Args:
+        values: Settings x objectives.
+        directions: One an objective.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(directions=directions)
+    study.add_trials([create_trial(values=list(row)) for row in values])
+    return sorted(trial.number for trial in study.best_trials)
+
+
+def value_columns(objectives: Sequence[str]) -> list[str]:
+    """The columns of trials.csv that hold these objectives of a study."""
+    return ["objective", *objectives[1:]]
+
+
 def optuna_study(
-    trials: pd.DataFrame,
-    evaluations: pd.DataFrame,
-    distributions: Mapping[str, object],
-    direction: Literal["maximize", "minimize"],
+    trials: pd.DataFrame, evaluations: pd.DataFrame, distributions: Mapping[str, object], direction: Direction
 ) -> optuna.Study:
     """The study in memory, for Optuna's visualization and importance.
 
@@ -83,7 +106,7 @@ def optuna_study(
         trials: As `read_trials` gives it.
         evaluations: As `evaluations_table` has it.
         distributions: Content of distributions.json.
-        direction: `maximize` or `minimize`.
+        direction: Of the objective; of several, the return's.
     """
     spaces = {name: json_to_distribution(json.dumps(raw)) for name, raw in distributions.items()}
     study = optuna.create_study(direction=direction)

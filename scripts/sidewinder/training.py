@@ -17,7 +17,8 @@ from sidewinder import SidewinderError, agents
 from sidewinder.config import HeldOut, RunConfig, first_line
 from sidewinder.determinism import derive_seed
 from sidewinder.environments import make_checked_env, make_evaluation_env, make_training_env
-from sidewinder.results import EvaluationResult, State, objective
+from sidewinder.objectives import counted
+from sidewinder.results import EvaluationResult, State
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Outcome:
         held_out_returns: Of the held-out episodes, if there are any, with the agent as it was when `evaluations` were
             at their best, or with the last one, as `evaluation.objective` says.
         model: The agent after its last step; None if it could not be built.
+        steps_per_second: Environment steps over the time that training took without its evaluations; 0 if it failed.
     """
 
     state: State = "complete"
@@ -44,10 +46,11 @@ class Outcome:
     evaluations: list[EvaluationResult] = field(default_factory=list)
     held_out_returns: list[float] = field(default_factory=list)
     model: BaseAlgorithm | None = None
+    steps_per_second: float = 0.0
 
     def objective(self, which: str, direction: str = "maximize") -> float | None:
         """The best or the last mean return of a complete run, else None."""
-        return objective(self.evaluations, which, direction) if self.state == "complete" else None
+        return counted(self.evaluations, which, direction).mean_return if self.state == "complete" else None
 
 
 def check(run: RunConfig) -> None:
@@ -105,6 +108,7 @@ def train(
             callback.hold_out(held_out_env, held_out, direction)
         with suppress(_PrunedError):
             model.learn(run.training.total_timesteps, callback=callback, tb_log_name="run")
+        outcome.steps_per_second = callback.steps_per_second()
     except _FAILURES as error:
         outcome.state, outcome.reason = "failed", f"{type(error).__name__}: {first_line(error)}"
         logger.warning("failed: %s", outcome.reason)
@@ -144,6 +148,7 @@ class _Evaluate(BaseCallback):
         self.run_held_out: Callable[[], None] = lambda: None
         self.sign = 1
         self.started = time.monotonic()
+        self.evaluating = 0.0
 
     def hold_out(self, env: VecEnv, episodes: HeldOut, direction: str) -> None:
         """Also run these episodes, with the agent of the evaluation that counts."""
@@ -153,6 +158,10 @@ class _Evaluate(BaseCallback):
             self.outcome.held_out_returns = self._returns(env, episodes.seed, episodes.n_episodes)
 
         self.run_held_out = run_held_out
+
+    def steps_per_second(self) -> float:
+        """Environment steps so far over the time that they took."""
+        return self.num_timesteps / (time.monotonic() - self.started - self.evaluating)
 
     def _on_step(self) -> bool:
         if self.num_timesteps < self.next_step:
@@ -192,9 +201,12 @@ class _Evaluate(BaseCallback):
             logger.info("pruned at step %d", evaluation.step)
 
     def _returns(self, env: VecEnv, seed: int, n_episodes: int) -> list[float]:
+        started = time.monotonic()
         sync_envs_normalization(self.trained_in, env)
         env.seed(seed)
-        return agents.evaluate(self.model, env, n_episodes, deterministic=self.settings.deterministic)
+        returns = agents.evaluate(self.model, env, n_episodes, deterministic=self.settings.deterministic)
+        self.evaluating += time.monotonic() - started
+        return returns
 
     def _log_progress(self, evaluation: EvaluationResult) -> None:
         speed = evaluation.step / (time.monotonic() - self.started)

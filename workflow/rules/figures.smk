@@ -141,3 +141,24 @@ rule selection_gap:
         "../../environment.yml"
     shell:
         f"python {SCRIPTS}/selection_gap.py" " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
+
+
+rule pareto_front:
+    input:
+        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        tables=rules.tables.output,
+        confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+    output:
+        pdf=f"{RESULTS}/{{study}}/figures/pareto_front.pdf",
+        png=report(
+            f"{RESULTS}/{{study}}/figures/pareto_front.png",
+            caption="../report/pareto_front.rst",
+            category="{study}",
+        ),
+    log:
+        f"{RESULTS}/{{study}}/logs/pareto_front.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        f"python {SCRIPTS}/pareto_front.py" " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"

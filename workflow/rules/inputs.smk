@@ -22,10 +22,9 @@ def awaited_by_trial(wildcards):
 def replicates_of_trial(wildcards):
     """The results of an unfinished trial's replicates, where they are jobs of their own."""
     study, number = STUDIES[wildcards.study], int(wildcards.number)
-    replicates = 0 if number in study.finished else study.config.replicate_jobs()
+    replicates = [] if number in study.finished else study.config.replicate_jobs()
     return [
-        f"{RESULTS}/{wildcards.study}/trials/{number}/replicates/{replicate}/result.json"
-        for replicate in range(replicates)
+        f"{RESULTS}/{wildcards.study}/trials/{number}/replicates/{replicate}/result.json" for replicate in replicates
     ]
 
 
@@ -47,15 +46,30 @@ def all_validation(wildcards):
     return confirmations(wildcards.study, "validation", config.candidates(), config.confirmation.n_validation_seeds)
 
 
-def all_tests(wildcards):
-    """A result for the winner, and each baseline, and each test seed."""
+def all_confirmations(wildcards):
+    """Those of the validation, and a result for the winner, and each baseline, and each test seed. Of several
+    objectives there is no winner to validate: all of the Pareto set is tested."""
     config = STUDIES[wildcards.study].config
-    return confirmations(wildcards.study, "test", ["winner", *config.baselines], config.confirmation.n_test_seeds)
+    one = len(config.study.objectives) == 1
+    tested = [*(["winner"] if one else config.candidates()), *config.baselines]
+    tests = confirmations(wildcards.study, "test", tested, config.confirmation.n_test_seeds)
+    return [*all_validation(wildcards), *tests] if one else tests
 
 
 def confirmations(study, phase, candidates, n_seeds):
     return [
         f"{RESULTS}/{study}/confirmation/{phase}/{candidate}/{index}.json"
         for candidate in candidates
-        for index in range(n_seeds)
+        for index in STUDIES[study].config.trainings(n_seeds)
     ]
+
+
+def all_targets(wildcards):
+    """What each study ends with: its winner, or of several objectives its Pareto set; and its figures."""
+    ends = []
+    for study, planned in STUDIES.items():
+        one = len(planned.config.study.objectives) == 1
+        figures = [*FIGURES, *(WINNER_FIGURES if one else PARETO_FIGURES)]
+        ends.append(f"{RESULTS}/{study}/{'best.yaml' if one else 'pareto.md'}")
+        ends += [f"{RESULTS}/{study}/figures/{figure}.pdf" for figure in figures]
+    return ends

@@ -59,24 +59,56 @@ rule winner:
         " {input.config} --candidates {input.candidates} --validation {input.validation} --output {output} 2> {log}"
 
 
+rule confirmation_table:
+    input:
+        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        results=all_confirmations,
+    output:
+        f"{RESULTS}/{{study}}/confirmation.csv",
+    log:
+        f"{RESULTS}/{{study}}/logs/confirmation_table.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    params:
+        # Not for the script: fewer of them are another table.
+        n_confirmed=lambda wildcards, input: len(input.results),
+    shell:
+        f"python {SCRIPTS}/confirmation_table.py" " {input.config} {input.results} --output {output} 2> {log}"
+
+
 rule best:
     input:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
         winner=f"{RESULTS}/{{study}}/confirmation/candidates/winner.yaml",
-        validation=all_validation,
-        test=all_tests,
+        confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
     output:
         yaml=f"{RESULTS}/{{study}}/best.yaml",
         markdown=report(f"{RESULTS}/{{study}}/best.md", caption="../report/best.rst", category="{study}"),
         latex=f"{RESULTS}/{{study}}/best.tex",
-        confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
     log:
         f"{RESULTS}/{{study}}/logs/best.log",
     localrule: True
     conda:
         "../../environment.yml"
-    params:
-        n_confirmed=lambda wildcards, input: len(input.validation) + len(input.test),
     shell:
         f"python {SCRIPTS}/best.py"
-        " {input.config} {input.winner} {input.validation} {input.test} --output $(dirname {output.yaml}) 2> {log}"
+        " {input.config} {input.winner} {input.confirmation} --output $(dirname {output.yaml}) 2> {log}"
+
+
+rule pareto:
+    input:
+        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+    output:
+        configs=directory(f"{RESULTS}/{{study}}/pareto"),
+        table=f"{RESULTS}/{{study}}/pareto.csv",
+        markdown=report(f"{RESULTS}/{{study}}/pareto.md", caption="../report/pareto.rst", category="{study}"),
+        latex=f"{RESULTS}/{{study}}/pareto.tex",
+    log:
+        f"{RESULTS}/{{study}}/logs/pareto.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        f"python {SCRIPTS}/pareto.py" " {input.config} {input.confirmation} --output $(dirname {output.table}) 2> {log}"

@@ -1,0 +1,47 @@
+"""The examples of README.md and docs/configuration.md, as a reader would copy them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_study import REPOSITORY
+
+from sidewinder.checks import check
+from sidewinder.composition import compose_study
+
+
+def blocks(document: str, language: str) -> list[str]:
+    text = (REPOSITORY / document).read_text()
+    return [block.partition("```")[0] for block in text.split(f"```{language}\n")[1:]]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("block", blocks("docs/configuration.md", "yaml"))
+def test_each_example_of_the_reference_is_a_sound_study(block: str, tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study/example.yaml").write_text(f"# @package _global_\n{block}")
+    check(compose_study("example", [], [tmp_path]))
+
+
+def test_the_readmes_own_study(tmp_path: Path) -> None:
+    (study,) = blocks("README.md", "yaml")
+    path = tmp_path / "my_configs/study/my_study.yaml"
+    assert str(path.relative_to(tmp_path)) in study
+    path.parent.mkdir(parents=True)
+    path.write_text(study)
+    for name in ("workflow", "configs"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    (command,) = (line for block in blocks("README.md", "console") for line in block.splitlines() if "my_study" in line)
+    done = subprocess.run(
+        ["bash", "-c", f"{command.removeprefix('$ ')} --dry-run"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "results/my_study/trials/49/result.json" in done.stdout

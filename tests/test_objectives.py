@@ -1,0 +1,284 @@
+"""What a setting is worth: in several environments, and by several objectives; through the workflow too."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from tiny_study import REPOSITORY, TINY, run_to_the_end
+
+from sidewinder import SidewinderError, figures
+from sidewinder.checks import check
+from sidewinder.composition import compose_study
+from sidewinder.config import StudyConfig
+from sidewinder.confirmation import read_table
+from sidewinder.estimates import figures as estimated
+from sidewinder.estimates import objective_estimates, probability_of_improvement, winner
+from sidewinder.objectives import objectives, spread
+from sidewinder.replicates import gather
+from sidewinder.results import EvaluationResult, Result
+from sidewinder.tables import undominated
+
+BOTH = [
+    "+environments.pendulum={env_id: Pendulum-v1, low: -1500, high: -500}",
+    "+environments.car={env_id: MountainCarContinuous-v0, n_envs: 2, low: -100, high: 100}",
+]
+SEVERAL = ["study.objectives=[return,spread]", "study.direction=[maximize,minimize]"]
+
+
+def study(*overrides: str) -> StudyConfig:
+    return compose_study("pendulum_ddpg", overrides)
+
+
+def training(environment: str | None, *returns: float, std: float = 0.0, **more: Any) -> Result:
+    content: dict[str, Any] = {
+        "number": 0,
+        "config": "x",
+        "state": "complete",
+        "objective": max(returns),
+        "reason": None,
+        "params": {},
+        "distributions": {},
+        "evaluations": [
+            EvaluationResult(step=10 * (index + 1), mean_return=value, std_return=std)
+            for index, value in enumerate(returns)
+        ],
+        "pruner_attrs": {},
+        "seeds": {},
+        "bit_exact": True,
+        "packages": {},
+        "environment": environment,
+    }
+    return Result(**{**content, **more})
+
+
+# Several environments
+
+
+def test_a_trial_in_several_environments_is_worth_its_mean_score() -> None:
+    config = study(*BOTH, "study.replicates=2")
+    assert list(config.replicates()) == ["pendulum-0", "car-0", "pendulum-1", "car-1"]
+    trainings = [
+        training("pendulum", -1500, -1000),
+        training("car", -100, 0),
+        training("pendulum", -1500, -500),
+        training("car", 100, -100),
+    ]
+    # Scores 0.5 and 1 in one, 0.5 and 1 in the other.
+    assert objectives(config, trainings) == {"return": 0.75}
+    result = gather(config, trainings)
+    assert (result.objective, result.environment) == (0.75, None)
+    assert [evaluation.mean_return for evaluation in result.evaluations] == [0.25, 0.5]
+    assert [one.environment for one in result.replicates] == ["pendulum", "car"] * 2
+    assert [one.objective for one in result.replicates] == [-1000, 0, -500, 100]
+    # Aggregated in each environment, so that one of them cannot hide in a quantile of all.
+    assert objectives(study(*BOTH, "study.replicates=2", "study.aggregate=0.5"), trainings) == {"return": 0.75}
+
+
+def test_each_environment_has_its_own_keys() -> None:
+    config = study(*BOTH, "+environment.env_kwargs.render_mode=rgb_array", "environment.normalize=true")
+    pendulum, car = (config.for_trial({"agent.gamma": 0.5}, name) for name in ("pendulum", "car"))
+    assert (pendulum.environment.env_id, car.environment.env_id) == ("Pendulum-v1", "MountainCarContinuous-v0")
+    assert (pendulum.environment.n_envs, car.environment.n_envs) == (1, 2)
+    assert car.environment.env_kwargs == {"render_mode": "rgb_array"}
+    assert car.environment.normalize is not None
+    assert pendulum.agent == car.agent
+    assert config.for_baseline("defaults", "car").environment.n_envs == 2
+    assert list(config.baselines) == ["defaults"]
+    assert StudyConfig.model_validate(yaml.safe_load(config.dump())) == config
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["+environments.a={env_id: X, low: 2, high: 1}"], "environments.a.high: found 1, accepted: return above low"),
+        (["+environments.a={env_id: X, high: 1}"], "environments.a.low: found nothing, accepted: a value"),
+        (["+environments.a={n_env: 2, low: 0, high: 1}"], "environments.a.n_env: found 2, accepted: no such key"),
+        ([*BOTH, "pruner=median"], "pruner: found MedianPruner, accepted for several environments: none; or any with"),
+        (
+            [*BOTH, "evaluation.environment.env_id=Pendulum-v1"],
+            "evaluation.environment.env_id: found 'Pendulum-v1', accepted: null where the study has several",
+        ),
+        (
+            [*BOTH, "+search_space={environment.env_id: 'choice(a, b)'}"],
+            "environment.env_id: found a search without effect, accepted: without environment.env_id in each of",
+        ),
+        (["study.objectives=[spread]"], "study.objectives: found ['spread'], accepted: list of different ones, the"),
+        (["study.objectives=[return,cost]"], "study.objectives.1: found 'cost', accepted: 'return', 'spread' or"),
+        (
+            ["study.objectives=[return,spread]"],
+            "found 'maximize', accepted: one direction for each of study.objectives, return, spread",
+        ),
+        (
+            ["study.direction=[maximize,minimize]"],
+            "found ['maximize', 'minimize'], accepted: one direction for each of study.objectives, return",
+        ),
+        ([*SEVERAL, "sampler=cmaes"], "sampler: found CmaEsSampler, accepted for several objectives: tpe, nsgaii"),
+        ([*SEVERAL, "pruner=median"], "pruner: found MedianPruner, accepted for several objectives: none"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(overrides: list[str], message: str) -> None:
+    with pytest.raises(SidewinderError) as caught:
+        check(study(*overrides))
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_sequences_in_several_environments_may_be_pruned() -> None:
+    check(study(*BOTH, "study.replicates_in=sequence", "pruner=wilcoxon"))
+
+
+def confirmed(candidate: str, **scores: list[float | None]) -> pd.DataFrame:
+    """Rows of confirmation.csv, whose mean returns are ten times the scores."""
+    rows = [
+        {
+            "candidate": candidate,
+            "environment": environment,
+            "index": index,
+            "mean_return": None if score is None else 10 * score,
+            "score": score,
+            "n_episodes": 5,
+            "reason": "diverged",
+        }
+        for environment, values in scores.items()
+        for index, score in enumerate(values)
+    ]
+    return pd.DataFrame(rows).astype({"mean_return": float, "score": float})
+
+
+def test_estimates_of_several_environments() -> None:
+    one, other = confirmed("a", x=[0.1, 0.3], y=[1.0, 1.2]), confirmed("b", x=[0.2, 0.2], y=[0.5, 0.7])
+    found = estimated(one)
+    assert found is not None
+    assert found.n_seeds == 2
+    assert [found.mean.value, found.median.value] == pytest.approx([0.65, 0.65])
+    # Seeds are resampled within each environment: the mean is never that of one environment alone.
+    assert [found.mean.low, found.mean.high] == pytest.approx([0.55, 0.75])
+    assert probability_of_improvement(one, other, "maximize").value == 0.75
+    assert winner(pd.concat([other, one]), "maximize") == "a"
+    assert winner(pd.concat([other, one]), "minimize") == "b"
+    # A failure in either environment counts, and the mean of an environment is not that of its survivors' number.
+    assert (
+        winner(pd.concat([confirmed("a", x=[9, None], y=[9, 9]), confirmed("b", x=[1, 1], y=[1, 1])]), "maximize")
+        == "b"
+    )
+    assert estimated(confirmed("a", x=[1, None], y=[1, 1])) is None
+
+
+# Several objectives
+
+
+def test_spread_is_over_all_episodes() -> None:
+    episodes = np.random.default_rng(0).normal([[1.0], [5.0]], 2.0, size=(2, 10))
+    means, stds = episodes.mean(axis=1), episodes.std(axis=1)
+    assert float(spread(means, stds)) == pytest.approx(episodes.std())
+    config = study(*SEVERAL, "study.replicates=2", "evaluation.objective=last")
+    trainings = [training(None, 0.0, mean, std=std) for mean, std in zip(means, stds, strict=True)]
+    found = objectives(config, trainings)
+    assert found == {"return": pytest.approx(episodes.mean()), "spread": pytest.approx(episodes.std())}
+    assert gather(config, trainings).further_objectives == {"spread": found["spread"]}
+    # In several environments, in units of the score.
+    scaled = study(*SEVERAL, *BOTH)
+    found = objectives(scaled, [training("pendulum", -500.0, std=100.0), training("car", 0.0, std=30.0)])
+    assert found == {"return": pytest.approx(0.75), "spread": pytest.approx((0.1 + 0.15) / 2)}
+
+
+def test_speed_is_an_objective_and_not_exact() -> None:
+    config = study("study.objectives=[return,steps_per_second]", "study.direction=[maximize,maximize]")
+    result = gather(config, [training(None, 1.0, further_objectives={"steps_per_second": 300.0})])
+    assert (result.objective, result.further_objectives) == (1.0, {"steps_per_second": 300.0})
+
+
+def test_what_is_not_dominated() -> None:
+    values = [[1.0, 5.0], [2.0, 5.0], [3.0, 9.0], [0.0, 1.0], [2.0, 5.0]]
+    assert undominated(values, ["maximize", "minimize"]) == [1, 2, 3, 4]
+    assert undominated(values, ["minimize", "minimize"]) == [3]
+    assert undominated([], ["minimize", "minimize"]) == []
+
+
+# Through the workflow
+
+
+def write_studies(directory: Path, **studies: list[str]) -> None:
+    tiny = [override for override in TINY if not override.startswith("pruner")]
+    short = [*tiny, "study.n_trials=2", "study.window=1", "confirmation.top_k=1"]
+    entries = {name: [*short, *overrides] for name, overrides in studies.items()}
+    (directory / "config.yaml").write_text(yaml.safe_dump({"studies": entries}))
+
+
+def test_several_environments_in_the_workflow(tmp_path: Path) -> None:
+    """Environments as jobs side by side or in sequence: the same trials; and a winner that is reported in each."""
+    write_studies(tmp_path, jobs=BOTH, sequence=[*BOTH, "study.replicates_in=sequence"])
+    run_to_the_end(
+        tmp_path, "results/jobs/figures/test_returns.pdf", "results/jobs/best.yaml", "results/sequence/trials.csv"
+    )
+    results = tmp_path / "results"
+    for name in ("trials.csv", "evaluations.csv"):
+        assert (results / "jobs" / name).read_bytes() == (results / "sequence" / name).read_bytes()
+    trial = json.loads((results / "jobs/trials/0/result.json").read_text())
+    pendulum, car = (one["objective"] for one in trial["replicates"])
+    assert trial["objective"] == pytest.approx(((pendulum + 1500) / 1000 + (car + 100) / 200) / 2)
+    assert {path.name for path in (results / "jobs/trials/0/replicates").iterdir()} == {"pendulum-0", "car-0"}
+
+    best = yaml.safe_load((results / "jobs/best.yaml").read_text())
+    found = best["winner"]["test"]
+    table = read_table(results / "jobs/confirmation.csv")
+    rows = table[(table["phase"] == "test") & (table["candidate"] == "winner")]
+    assert found["winner"]["mean"]["value"] == pytest.approx(rows["score"].mean())
+    in_car = rows.loc[rows["environment"] == "car", "mean_return"]
+    assert found["winner"]["environments"]["car"]["mean"]["value"] == pytest.approx(in_car.mean())
+    assert list(found) == ["winner", "defaults"]
+    markdown = (results / "jobs/best.md").read_text()
+    assert "| all (score)" in markdown
+    assert f"| {in_car.mean():.1f} [" in markdown
+
+    # best.yaml trains in each of them, to the same return.
+    command = [sys.executable, str(REPOSITORY / "scripts/train.py"), "--config-path", str(results / "jobs")]
+    command += ["--config-name", "best", "environment=${environments.car}", f"hydra.run.dir={tmp_path}/again"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    again = json.loads((tmp_path / "again/evaluations.json").read_text())
+    number = best["winner"]["trial"]
+    trial = json.loads((results / f"jobs/trials/{number}/result.json").read_text())
+    assert again["objective"] == trial["replicates"][1]["objective"]
+
+
+def test_a_pareto_set_in_the_workflow(tmp_path: Path) -> None:
+    write_studies(
+        tmp_path, several=[*SEVERAL, "study.n_trials=4", "confirmation.top_k=2", "evaluation.n_eval_episodes=3"]
+    )
+    targets = [f"results/several/{name}" for name in ("pareto.md", "figures/pareto_front.pdf", "figures/contrast.pdf")]
+    run_to_the_end(tmp_path, *targets)
+    results = tmp_path / "results/several"
+    config = StudyConfig.load(results / "config.yaml")
+    table, trials = read_table(results / "confirmation.csv"), pd.read_csv(results / "trials.csv")
+    assert set(table["phase"]) == {"test"}
+    frame = pd.read_csv(results / "pareto.csv").set_index("setting")
+    confirmed = sorted(int(path.stem) for path in (results / "pareto").glob("*.yaml"))
+    assert set(frame.index) == {*(f"trial {number}" for number in confirmed), "defaults", "zoo"}
+    for number in confirmed:
+        row, swept = frame.loc[f"trial {number}"], trials.set_index("number").loc[number]
+        assert (row["return in sweep"], row["spread in sweep"]) == (swept["objective"], swept["spread"])
+        test = table[table["trial"] == number]
+        assert row["return in test"] == pytest.approx(test["mean_return"].mean())
+        assert row["spread in test"] == pytest.approx(float(spread(test["mean_return"], test["std_return"])))
+        assert row["spread low"] <= row["spread in test"] <= row["spread high"]
+        estimates = objective_estimates(config, test)
+        best = yaml.safe_load((results / f"pareto/{number}.yaml").read_text())
+        assert estimates is not None
+        assert best["winner"]["test"]["spread"] == estimates["spread"].model_dump()
+        assert best["winner"]["undominated_in_test"] == row["undominated in test"]
+    means = frame[["return in test", "spread in test"]].to_numpy().tolist()
+    kept = undominated(means, config.study.directions)
+    assert list(frame["undominated in test"]) == [position in kept for position in range(len(frame))]
+    assert "| trial" in (results / "pareto.md").read_text()
+    with figures.styled():
+        import pareto_front
+
+        axes = pareto_front.draw(figures.Tables.read(results / "config.yaml", results)).axes
+    assert [one.get_ylabel() for one in axes] == ["spread of the return"]
