@@ -17,10 +17,12 @@ from sidewinder import SidewinderError, agents
 from sidewinder.config import HeldOut, RunConfig, first_line
 from sidewinder.determinism import derive_seed
 from sidewinder.environments import make_checked_env, make_evaluation_env, make_training_env
+from sidewinder.lean_torch import defer_compiler
 from sidewinder.objectives import counted
 from sidewinder.results import EvaluationResult, State
 
 logger = logging.getLogger(__name__)
+defer_compiler()
 
 # What SB3, torch and Gymnasium raise where hyperparameters, not the machine, are at fault: NaN in actions or
 # distributions, sizes that do not go together. Anything else ends the process and is no result.
@@ -92,7 +94,7 @@ def train(
         direction: What makes an evaluation the best, for `held_out`: `maximize` or `minimize`.
     """
     torch.set_num_threads(run.training.threads)
-    torch.use_deterministic_algorithms(run.training.device == "cpu")
+    torch.set_deterministic_debug_mode("error" if run.training.device == "cpu" else "default")
     outcome = Outcome()
     seed = run.training.seed
     evaluation_seed = derive_seed(seed, "evaluation") if run.evaluation.seed is None else run.evaluation.seed
