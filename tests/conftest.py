@@ -1,7 +1,8 @@
 """What several tests share: a study with a made-up objective, in real files and a real SQLite database."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import yaml
 from filelock import FileLock
 from tiny_study import BEST, new_study, run_to_the_end
 
+from sidewinder import clock
 from sidewinder.composition import CONFIG_DIR, compose_study
 from sidewinder.config import StudyConfig
 from sidewinder.replicates import reporter
 from sidewinder.results import EvaluationResult, Result, as_json, result_path
 from sidewinder.schedule import awaited
-from sidewinder.study import Study, pruner_attrs
+from sidewinder.study import NotYetError, Study, pruner_attrs
 
 N_STEPS = 4
 
@@ -79,9 +81,9 @@ def distance_to_one(params: dict[str, Any]) -> float:
     return sum((float(value) - 1) ** 2 for value in params.values() if isinstance(value, int | float))
 
 
-def run_trial(study: Study, number: int, *, tell: bool = True) -> Callable[[], Result]:
-    """Ask and "train" as scripts/trial.py does; the returned function writes the result, whenever that is."""
-    trial = study.ask(number)
+def training(study: Study, number: int, *, tell: bool = True) -> Iterator[Result | None]:
+    """Ask and "train" as the workflow's jobs do: None after each step that goes on, then the result, then save it."""
+    trial, path = study.ask(number), result_path(study.directory, number)
     report, evaluations = reporter(trial), []
     state, value = "complete", None
     for step in range(1, N_STEPS + 1):
@@ -90,6 +92,9 @@ def run_trial(study: Study, number: int, *, tell: bool = True) -> Callable[[], R
         if report(step, value):
             state, value = "pruned", None
             break
+        if study.config.study.schedule == "virtual":
+            clock.note_progress(path, step)
+        yield None
     result = Result(
         number=number,
         config=study.config.digest(),
@@ -105,39 +110,57 @@ def run_trial(study: Study, number: int, *, tell: bool = True) -> Callable[[], R
         bit_exact=True,
         packages={},
     )
+    yield result
+    result.save(path)
+    if tell:
+        study.tell(result)
+
+
+def run_trial(study: Study, number: int, *, tell: bool = True) -> Callable[[], Result]:
+    """Ask and "train"; the returned function writes the result, whenever that is."""
+    trained = training(study, number, tell=tell)
+    result = next(step for step in trained if step)
 
     def finish() -> Result:
-        result.save(result_path(study.directory, number))
-        if tell:
-            study.tell(result)
+        assert list(trained) == []
         return result
 
     return finish
 
 
 def run_study(directory: Path, config: StudyConfig, *, cores: int, shuffle: int) -> dict[int, bytes]:
-    """Run a study on so many "cores", with starts and ends in an order drawn from `shuffle`.
+    """Run a study on so many "cores", with starts, steps and ends in an order drawn from `shuffle`.
 
-    Every job opens the study anew; a third of them die between writing the result and telling the database.
+    Every job opens the study anew; a third of them die between writing the result and telling the database. On the
+    virtual clock, a job that must wait holds its core.
 
     Returns:
         The bytes of each trial's result.json.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    order = random.Random(shuffle)
-    running: dict[int, Callable[[], Result]] = {}
+    order, settings = random.Random(shuffle), config.study
+    virtual = settings.schedule == "virtual"
+    window = 2 * settings.workers if virtual else settings.window
+    running: dict[int, Iterator[Result | None]] = {}
+    waiting: list[int] = []
     done: set[int] = set()
-    n_trials, window = config.study.n_trials, config.study.window
-    while len(done) < n_trials:
-        waiting = set(range(n_trials)) - done - running.keys()
-        ready = sorted(number for number in waiting if done.issuperset(awaited(number, window)))
-        order.shuffle(ready)
-        for number in ready[: cores - len(running)]:
-            running[number] = run_trial(Study(directory, config), number, tell=order.random() > 1 / 3)
-        finished = order.choice(sorted(running))
-        running.pop(finished)()
-        done.add(finished)
-    return {number: result_path(directory, number).read_bytes() for number in range(n_trials)}
+    while len(done) < settings.n_trials:
+        started = done | running.keys() | set(waiting)
+        ready = [n for n in range(settings.n_trials) if n not in started and done.issuperset(awaited(n, window))]
+        if not virtual:
+            order.shuffle(ready)
+        waiting += ready[: cores - len(running) - len(waiting)]
+        for number in order.sample(waiting, len(waiting)):
+            trained = training(Study(directory, config), number, tell=order.random() > 1 / 3)
+            with suppress(NotYetError):
+                next(trained)
+                running[number] = trained
+                waiting.remove(number)
+        number = order.choice(sorted(running))
+        if next(running[number], "saved") == "saved":
+            del running[number]
+            done.add(number)
+    return {number: result_path(directory, number).read_bytes() for number in range(settings.n_trials)}
 
 
 @pytest.fixture(scope="session")

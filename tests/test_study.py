@@ -12,14 +12,13 @@ from typing import Any
 
 import optuna
 import pytest
-from conftest import DISCRETE, SAMPLERS, run_study, run_trial
+from conftest import DISCRETE, PRUNERS, SAMPLERS, run_study, run_trial, training
 
 import sidewinder
-from sidewinder import SidewinderError
+from sidewinder import SidewinderError, clock
 from sidewinder.config import StudyConfig
 from sidewinder.results import Result, result_path
-from sidewinder.schedule import awaited, view
-from sidewinder.study import Study
+from sidewinder.study import NotYetError, Study
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 MakeConfig = Callable[..., StudyConfig]
@@ -40,17 +39,51 @@ print(json.dumps({{"number": number, "params": trial.params}}))
 ]
 
 
-@pytest.mark.parametrize("window", [1, 2, 3, 8])
-def test_awaited_results_imply_the_whole_view(window: int) -> None:
-    for number in range(40):
-        assert list(view(number, window)) == [earlier for earlier in range(40) if earlier <= number - window]
-        reached: set[int] = set()
-        front = set(awaited(number, window))
-        assert len(front) <= window
-        while front:
-            reached |= front
-            front = {earlier for known in front for earlier in awaited(known, window)} - reached
-        assert reached == set(view(number, window))
+@pytest.mark.parametrize(
+    ("sampler", "pruner"),
+    [("tpe independent", "successive_halving"), ("cmaes", "hyperband"), ("gp", "patient"), ("tpe independent", "none")],
+)
+def test_the_virtual_clock_does_not_depend_on_execution(
+    sampler: str, pruner: str, study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """With fewer, as many and more real workers than virtual ones. Where nothing is pruned, it is the window."""
+    virtual = ["study.n_trials=14", "study.schedule=virtual", "study.workers=3"]
+    config = study_config(*virtual, sampler=SAMPLERS[sampler], pruner=PRUNERS[pruner])
+    alone = run_study(tmp_path / "1", config, cores=1, shuffle=0)
+    for cores in (2, 3, 6):
+        assert run_study(tmp_path / f"{cores}", config, cores=cores, shuffle=cores) == alone
+    # A database made anew from the files, for the next trial.
+    again = Study(tmp_path / "6", config).ask(14).params
+    lose_database(tmp_path / "1")
+    assert Study(tmp_path / "1", config).ask(14).params == again
+    states = [json.loads(result)["state"] for result in alone.values()]
+    assert ("pruned" in states) == (pruner != "none")
+    if sampler == "tpe independent":
+        window = study_config("study.n_trials=14", "study.window=3", sampler=SAMPLERS[sampler], pruner=PRUNERS[pruner])
+        other = run_study(tmp_path / "window", window, cores=1, shuffle=0)
+        differ = [json.loads(alone[n])["params"] != json.loads(other[n])["params"] for n in alone]
+        assert any(differ) == (pruner != "none")
+
+
+def test_a_virtual_view_waits_for_what_it_may_see(study_config: MakeConfig, tmp_path: Path) -> None:
+    virtual = ["study.schedule=virtual", "study.workers=2"]
+    study = Study(tmp_path, study_config(*virtual, "pruner=median", sampler=SAMPLERS["random"]))
+    first, second = training(study, 0), training(study, 1)
+    next(first)
+    next(second)
+    with pytest.raises(NotYetError, match=r"waiting for trials \[0, 1\]"):
+        study.ask(2)
+    # The first ends; the second has not got so far yet, and may end before it.
+    list(first)
+    with pytest.raises(NotYetError, match=r"waiting for trials \[1\]"):
+        study.ask(2)
+    clock.note_progress(result_path(tmp_path, 1), 9)
+    # Now it can end no sooner than the first did, and so the next one starts where the first has ended.
+    assert study.ask(2).number == 2
+    with pytest.raises(NotYetError, match=r"waiting for trials \[1, 2\]"):
+        study.ask(3)
+    list(second)
+    assert study.ask(3).number == 3
 
 
 def test_plain_optuna_does_depend_on_execution(study_config: MakeConfig, tmp_path: Path) -> None:

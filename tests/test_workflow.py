@@ -97,6 +97,28 @@ def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
     assert results(tmp_path) == results(undisturbed)
 
 
+def test_the_virtual_clock(tmp_path: Path) -> None:
+    """One core against more of them than virtual workers, and a killed trial that others wait for."""
+    virtual = ["study.schedule=virtual", "study.workers=2", "study.n_trials=8"]
+    run_to_the_end(new_study(tmp_path / "one", *virtual), "--cores", "1", SWEEP)
+    assert b",pruned," in sweep(tmp_path / "one")["trials.csv"]
+    # Jobs start in order of number, so that one core is enough.
+    assert "so this job does" not in logs_of_trials(tmp_path / "one")
+    four = new_study(tmp_path / "four", *virtual)
+    first = four / "results/tiny/trials/0"
+    with started(snakemake(four, "--cores", "4", SWEEP)) as process:
+        wait_until(lambda: (first / "tensorboard").exists())
+        making = (p for p in psutil.Process(process.pid).children(recursive=True) if "trials/0/" in str(p.cmdline()))
+        for trial in list(making):
+            trial.kill()
+        # Its own job has failed, but those that wait for it make it.
+        wait_until((first / "result.json").exists)
+        assert process.wait(timeout=120) != 0
+    assert "nobody makes trial 0, so this job does" in logs_of_trials(four)
+    run_to_the_end(four, "--cores", "4", SWEEP)
+    assert sweep(four) == sweep(tmp_path / "one")
+
+
 def test_a_database_lost_half_way(undisturbed: Path, tmp_path: Path) -> None:
     command = snakemake(new_study(tmp_path), SWEEP)
     with started(command) as process:
@@ -326,6 +348,10 @@ def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def logs_of_trials(directory: Path) -> str:
+    return "".join(path.read_text() for path in directory.glob("results/tiny/logs/trial/*.log"))
 
 
 def results_so_far(directory: Path) -> list[Path]:

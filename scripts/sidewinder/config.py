@@ -177,7 +177,9 @@ class StudySettings(_Section):
     objectives: list[Objective] = ["return"]
     direction: Direction | list[Direction]
     n_trials: Annotated[int, Field(ge=1)]
+    schedule: Literal["window", "virtual"]
     window: Annotated[int, Field(ge=1)]
+    workers: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)]
     max_failure_rate: Annotated[float, Field(ge=0, le=1)]
     storage: str | None

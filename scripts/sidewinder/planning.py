@@ -14,7 +14,7 @@ from sidewinder import SidewinderError
 from sidewinder.composition import compose_study
 from sidewinder.config import StudyConfig
 from sidewinder.results import Result
-from sidewinder.schedule import awaited, view
+from sidewinder.schedule import awaited, window_view
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,13 @@ class PlannedStudy:
         """The trials whose results an unfinished trial waits for itself.
 
         Those of its window (`schedule.awaited`), which wait for the rest in turn; but finished trials wait for
-        nothing, so what is missing behind them, lost or left by a kill, it waits for itself too.
+        nothing, so what is missing behind them, lost or left by a kill, it waits for itself too. On the virtual clock,
+        the job itself waits for what it may see; these keep it from starting long before.
         """
-        window = self.config.study.window
+        settings = self.config.study
+        window = settings.window if settings.schedule == "window" else 2 * settings.workers
         missing = set(range(max(self.finished, default=0))) - self.finished
-        return sorted({*awaited(number, window), *missing.intersection(view(number, window))})
+        return sorted({*awaited(number, window), *missing.intersection(window_view(number, window))})
 
 
 def plan_studies(

@@ -2,7 +2,7 @@
 
 The database is an index of the files, kept for Optuna's tools and to save work: each suggestion is a trial in it, each
 result on file is attached to its trial. A suggestion is made from a private in-memory copy of the study as the trial
-may see it (`sidewinder.schedule.view`), so that what others write meanwhile cannot matter; then it enters the database
+may see it (`sidewinder.schedule`), so that what others write meanwhile cannot matter; then it enters the database
 in one transaction. Pruners see the same copy plus the trial's own reports.
 """
 
@@ -10,11 +10,11 @@ import inspect
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import optuna
 from filelock import FileLock
@@ -24,11 +24,11 @@ from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from sidewinder import SidewinderError
+from sidewinder import SidewinderError, clock
 from sidewinder.config import StudyConfig
 from sidewinder.determinism import derive_seed
 from sidewinder.results import Result, result_path
-from sidewinder.schedule import view
+from sidewinder.schedule import virtual_view, window_view
 from sidewinder.search_space import grid_values
 
 _T = TypeVar("_T")
@@ -39,8 +39,18 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 _STUDY_ATTRS = "sidewinder:study_attrs"
 # What the pruner noted while the trial ran; hidden from those that may not see its result.
 _PRUNER_ATTRS = "sidewinder:pruner_attrs"
+# On the virtual clock: after how much work the trial may end, and after how much it ended.
+_ENDS, _WORK = "sidewinder:ends", "sidewinder:work"
 # The seed of these samplers says which points there are, not which is next.
 _DESIGNS = (optuna.samplers.GridSampler, optuna.samplers.QMCSampler)
+
+
+class NotYetError(Exception):
+    """What a trial may see is not known or not on file yet: `unfinished` trials before it must go on first."""
+
+    def __init__(self, unfinished: list[int]) -> None:
+        super().__init__(f"waiting for trials {unfinished}")
+        self.unfinished = unfinished
 
 
 class Study:
@@ -52,21 +62,27 @@ class Study:
         self.config = config
         self.database = directory / "study.db"
 
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """The study in `directory`, with the config.yaml that is there."""
+        return cls(directory, StudyConfig.load(directory / "config.yaml"))
+
     def ask(self, number: int) -> optuna.Trial:
         """The trial with this number, its parameters suggested.
 
         Makes the suggestions of lower numbers too where nobody has asked for them yet. Safe for any number of processes
-        at a time; the results that the trial may see must be on file.
+        at a time. On the virtual clock that may have to wait; by the window the results must be on file.
 
         Returns:
             A trial of a private copy of the study: `report` and `should_prune` work and touch no database.
 
         Raises:
+            NotYetError: On the virtual clock it is not known yet what the trial may see.
             SidewinderError: A result is missing, or does not belong to this study; or too many trials have failed.
         """
         with self._lock():
             trials = self._repaired(lambda: self._suggest_up_to(number))
-        visible = view(number, self.config.study.window)
+        visible = self._view(trials[:number])
         seen = [trials[k] for k in visible]
         stop_if_too_many_failed(
             self.config, [t.user_attrs["reason"] for t in seen if t.user_attrs["state"] == "failed"]
@@ -133,20 +149,42 @@ class Study:
         storage, study_id = self._open()
         trials = storage.get_all_trials(study_id)
 
-        def attach(numbers: range) -> None:
+        def attach(numbers: Iterable[int]) -> None:
             for k in numbers:
                 if not trials[k].state.is_finished():
                     trials[k] = self._attach_file(k, storage, study_id)
 
         copy = _Copy(self.config, trials)
         for missing in range(len(trials), number + 1):
-            visible = view(missing, self.config.study.window)
+            visible = self._view(trials[:missing])
             attach(visible)
             copy.show(visible)
-            trial_id = storage.create_new_trial(study_id, template_trial=copy.suggest(missing))
+            suggested = copy.suggest(missing)
+            suggested.system_attrs[_ENDS] = clock.possible_ends(self.config, suggested.params)
+            trial_id = storage.create_new_trial(study_id, template_trial=suggested)
             trials.append(storage.get_trial(trial_id))
-        attach(view(number, self.config.study.window))
+        attach(self._view(trials[:number]))
         return trials
+
+    def _view(self, earlier: list[FrozenTrial]) -> Sequence[int]:
+        """What the trial after these may see; all of it is on file, or by the window should be."""
+        if self.config.study.schedule == "window":
+            return window_view(len(earlier), self.config.study.window)
+        unfinished = [
+            trial.number
+            for trial in earlier
+            if not trial.state.is_finished() and not result_path(self.directory, trial.number).exists()
+        ]
+        work = [
+            trial.system_attrs[_WORK]
+            if trial.state.is_finished()
+            else clock.work(self.directory, self.config, trial.number, trial.system_attrs[_ENDS])
+            for trial in earlier
+        ]
+        visible = virtual_view(work, self.config.study.workers)
+        if not set(visible).isdisjoint(unfinished):
+            raise NotYetError(unfinished)
+        return visible
 
     def _attach_file(self, number: int, storage: BaseStorage, study_id: int) -> FrozenTrial:
         """Attach the result on file to its trial; doing it again after a kill half way is no harm."""
@@ -165,6 +203,8 @@ class Study:
         for step, value in reports.items():
             storage.set_trial_intermediate_value(trial_id, step, value)
         storage.set_trial_system_attr(trial_id, _PRUNER_ATTRS, result.pruner_attrs)
+        work = clock.work(self.directory, self.config, number, trial.system_attrs[_ENDS])
+        storage.set_trial_system_attr(trial_id, _WORK, work)
         storage.set_trial_user_attr(trial_id, "state", result.state)
         storage.set_trial_user_attr(trial_id, "reason", result.reason)
         if result.objective is not None:

@@ -3,12 +3,15 @@ rule trial:
         unpack(awaited_by_trial),
         replicates=replicates_of_trial,
     output:
-        result=f"{RESULTS}/{{study}}/trials/{{number}}/result.json",
-        timing=f"{RESULTS}/{{study}}/trials/{{number}}/timing.json",
+        # Not removed when the job starts: another job may have made them already.
+        result=update(f"{RESULTS}/{{study}}/trials/{{number}}/result.json"),
+        timing=update(f"{RESULTS}/{{study}}/trials/{{number}}/timing.json"),
     log:
         f"{RESULTS}/{{study}}/logs/trial/{{number}}.log",
     benchmark:
         f"{RESULTS}/{{study}}/benchmarks/trial/{{number}}.tsv"
+    # In order of number.
+    priority: lambda wildcards: 1 / (1 + int(wildcards.number))
     conda:
         "../../environment.yml"
     threads: lambda wildcards: STUDIES[wildcards.study].config.training["threads"]
@@ -23,12 +26,14 @@ rule replicate:
     input:
         unpack(awaited_by_trial),
     output:
-        result=f"{RESULTS}/{{study}}/trials/{{number}}/replicates/{{replicate}}/result.json",
-        timing=f"{RESULTS}/{{study}}/trials/{{number}}/replicates/{{replicate}}/timing.json",
+        result=update(f"{RESULTS}/{{study}}/trials/{{number}}/replicates/{{replicate}}/result.json"),
+        timing=update(f"{RESULTS}/{{study}}/trials/{{number}}/replicates/{{replicate}}/timing.json"),
     log:
         f"{RESULTS}/{{study}}/logs/replicate/{{number}}/{{replicate}}.log",
     benchmark:
         f"{RESULTS}/{{study}}/benchmarks/replicate/{{number}}/{{replicate}}.tsv"
+    # In order of number.
+    priority: lambda wildcards: 1 / (1 + int(wildcards.number))
     conda:
         "../../environment.yml"
     threads: lambda wildcards: STUDIES[wildcards.study].config.training["threads"]
