@@ -49,10 +49,12 @@ def test_what_cannot_be_expanded(studies: dict[str, list[str]], expected: str) -
 
 
 def test_a_matrix_with_confirmation(tmp_path: Path) -> None:
-    """Two algorithms on two environments, from one entry to four winners with figures."""
+    """Two algorithms on two environments, from one entry to four winners with a figure of their tests."""
     entry = ["study=plain", f"agent={','.join(MATRIX)}", "environment=pendulum,cartpole", *SHORT]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"studies": {"compare": [*entry, "agent.n_steps=50"]}}))
-    run_to_the_end(tmp_path)
+    studies = [f"compare-{agent}-{environment}" for agent in MATRIX for environment in ("pendulum", "cartpole")]
+    made = [f"results/{study}/{file}" for study in studies for file in ("best.yaml", "figures/test_returns.pdf")]
+    run_to_the_end(tmp_path, *made)
     for agent in MATRIX:
         for environment, env_id in (("pendulum", "Pendulum-v1"), ("cartpole", "CartPole-v1")):
             study = tmp_path / "results" / f"compare-{agent}-{environment}"

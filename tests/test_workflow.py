@@ -251,7 +251,7 @@ def test_divergence_is_a_result(tmp_path: Path) -> None:
     studies = {name: [*overrides, f"study.max_failure_rate={rate}"] for name, rate in (("goes_on", 0.5), ("stops", 0))}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"studies": studies, "config_dirs": [str(tmp_path)]}))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    command = snakemake(tmp_path)
+    command = snakemake(tmp_path, *(f"results/{name}/best.yaml" for name in studies))
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
     for name in studies:
         assert (done.stdout + done.stderr).count(f"study {name}: the grid ends the study after 2 trials\n") == 1

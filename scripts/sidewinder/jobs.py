@@ -18,7 +18,7 @@ from sidewinder.study import NotYetError, Study
 
 _FOREVER, _NOT_AT_ALL = -1.0, 0.0
 # How long a trial that others wait for may be in nobody's hands before they take it on, and how often they look.
-_PATIENCE, _INTERVAL = 10.0, 0.3
+_PATIENCE, _INTERVAL = 10.0, 0.5
 logger = logging.getLogger(__name__)
 
 

@@ -11,7 +11,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -109,11 +109,13 @@ class Study:
 
     def _open(self) -> tuple[BaseStorage, int]:
         url = self.config.study.storage
+        # Optuna's own checks take longer than all else that is done here.
+        known = url is None and _is_made_by_this_optuna(self.database)
         if url is None:
             # Relative paths would depend on where the script runs; a reader such as a dashboard may hold the file.
             url = f"sqlite:///{self.database.resolve()}"
         engine = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
-        storage = RDBStorage(url, engine_kwargs=engine)
+        storage = RDBStorage(url, engine_kwargs=engine, skip_compatibility_check=known, skip_table_creation=known)
         settings = self.config.study
         study = optuna.create_study(
             storage=storage, study_name=settings.name, directions=settings.directions, load_if_exists=True
@@ -363,8 +365,18 @@ def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
 
 def _is_sound(database: Path) -> bool:
     """Whether SQLite finds nothing wrong with the file itself."""
+    return bool(_first_row(database, "PRAGMA quick_check") == ("ok",))
+
+
+def _is_made_by_this_optuna(database: Path) -> bool:
+    """Whether the file has all its tables, at this version of Optuna: the version is what is written last."""
+    return bool(_first_row(database, "SELECT library_version FROM version_info") == (optuna.__version__,))
+
+
+def _first_row(database: Path, query: str) -> Any:
+    """The answer to a query that changes nothing; None if the file has none, or is none of SQLite's."""
     try:
-        with sqlite3.connect(f"file:{os.fspath(database.resolve())}?mode=ro", uri=True, timeout=60) as connection:
-            return bool(connection.execute("PRAGMA quick_check").fetchone() == ("ok",))
+        with closing(sqlite3.connect(f"file:{os.fspath(database.resolve())}?mode=ro", uri=True, timeout=60)) as file:
+            return file.execute(query).fetchone()
     except sqlite3.DatabaseError:
-        return False
+        return None
