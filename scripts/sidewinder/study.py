@@ -162,7 +162,8 @@ class Study:
             attach(visible)
             copy.show(visible)
             suggested = copy.suggest(missing)
-            suggested.system_attrs[_ENDS] = clock.possible_ends(self.config, suggested.params)
+            if self.config.study.schedule == "virtual":
+                suggested.system_attrs[_ENDS] = clock.possible_ends(self.config, suggested.params)
             trial_id = storage.create_new_trial(study_id, template_trial=suggested)
             trials.append(storage.get_trial(trial_id))
         attach(self._view(trials[:number]))
@@ -205,8 +206,9 @@ class Study:
         for step, value in reports.items():
             storage.set_trial_intermediate_value(trial_id, step, value)
         storage.set_trial_system_attr(trial_id, _PRUNER_ATTRS, result.pruner_attrs)
-        work = clock.work(self.directory, self.config, number, trial.system_attrs[_ENDS])
-        storage.set_trial_system_attr(trial_id, _WORK, work)
+        if ends := trial.system_attrs.get(_ENDS):
+            work = clock.work(self.directory, self.config, number, ends)
+            storage.set_trial_system_attr(trial_id, _WORK, work)
         storage.set_trial_user_attr(trial_id, "state", result.state)
         storage.set_trial_user_attr(trial_id, "reason", result.reason)
         if result.objective is not None:

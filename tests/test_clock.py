@@ -1,0 +1,86 @@
+"""The virtual clock: what a trial's work is, from its parameters and its files."""
+
+from pathlib import Path
+
+import pytest
+
+from sidewinder import clock
+from sidewinder.composition import compose_study
+from sidewinder.config import StudyConfig
+from sidewinder.results import EvaluationResult, Replicate, Result, State, replicate_path, result_path
+
+BUDGET = ["training.total_timesteps=100", "evaluation.eval_freq=40", "study.schedule=virtual"]
+
+
+def study(*overrides: str) -> StudyConfig:
+    return compose_study("pendulum_ddpg", [*BUDGET, *overrides])
+
+
+def save(path: Path, n_evaluations: int, state: State, n_replicates: int = 0) -> None:
+    evaluations = [EvaluationResult(step=index, mean_return=0.0, std_return=0.0) for index in range(n_evaluations)]
+    one = Replicate(state=state, objective=None, reason=None, evaluations=evaluations, seeds={})
+    Result(
+        number=0,
+        config="",
+        state=state,
+        objective=None,
+        reason=None,
+        params={},
+        distributions={},
+        evaluations=evaluations,
+        pruner_attrs={},
+        seeds={},
+        bit_exact=True,
+        packages={},
+        replicates=[one] * n_replicates,
+    ).save(path)
+
+
+def work(directory: Path, config: StudyConfig) -> int:
+    return clock.work(directory, config, 0, clock.possible_ends(config, {}))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], [[100]]),
+        (["pruner=median"], [[40, 80, 100]]),
+        (["study.replicates=2"], [[200]]),
+        (["study.replicates=2", "pruner=median"], [[40, 80, 100], [40, 80, 100]]),
+        (["study.replicates=3", "study.replicates_in=sequence", "pruner=median"], [[100, 200, 300]]),
+    ],
+)
+def test_where_a_trial_may_end(overrides: list[str], expected: list[list[int]]) -> None:
+    assert clock.possible_ends(study(*overrides), {}) == expected
+
+
+def test_the_budget_may_be_searched() -> None:
+    config = study("pruner=median")
+    assert clock.possible_ends(config, {"training.total_timesteps": 50}) == [[40, 50]]
+
+
+def test_a_trial_that_may_be_pruned(tmp_path: Path) -> None:
+    config, path = study("pruner=median"), result_path(tmp_path, 0)
+    assert work(tmp_path, config) == 40
+    clock.note_progress(path, 1)
+    assert work(tmp_path, config) == 80
+    clock.note_progress(path, 3)
+    assert work(tmp_path, config) == 100
+    for n_evaluations, state, expected in ((2, "pruned", 80), (3, "complete", 100), (0, "failed", 100)):
+        save(path, n_evaluations, state)  # type: ignore[arg-type]
+        assert work(tmp_path, config) == expected
+    clock.forget_progress(path)
+    clock.forget_progress(path)
+    assert not path.with_name("progress.json").exists()
+
+
+def test_replicates(tmp_path: Path) -> None:
+    jobs = study("pruner=median", "study.replicates=2")
+    save(replicate_path(tmp_path, 0, "0"), 1, "pruned")
+    clock.note_progress(replicate_path(tmp_path, 0, "1"), 1)
+    assert work(tmp_path, jobs) == 40 + 80
+    sequence = study("pruner=median", "study.replicates=3", "study.replicates_in=sequence")
+    clock.note_progress(result_path(tmp_path, 0), 1)
+    assert work(tmp_path, sequence) == 200
+    save(result_path(tmp_path, 0), 3, "pruned", n_replicates=2)
+    assert work(tmp_path, sequence) == 200
