@@ -48,6 +48,7 @@ def _draw_settings(axes: Axes, test: pd.DataFrame) -> None:
     axes.set_yticks(range(len(candidates)), ["tuned" if name == "winner" else name for name in candidates])
     axes.set_ylim(len(candidates) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
+    axes.locator_params(axis="x", nbins=5)
 
 
 if __name__ == "__main__":
