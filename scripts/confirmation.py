@@ -73,7 +73,6 @@ def train(config: "StudyConfig", run: "RunConfig", held_out: "HeldOut") -> "Conf
     from sidewinder.results import ConfirmationRun, installed_packages
 
     outcome = training.train(run, held_out=held_out, direction=config.study.return_direction)
-    timed = "steps_per_second" in config.study.objectives
     assert run.evaluation.seed is not None
     return ConfirmationRun(
         state=outcome.state,
@@ -81,9 +80,9 @@ def train(config: "StudyConfig", run: "RunConfig", held_out: "HeldOut") -> "Conf
         returns=outcome.held_out_returns if outcome.state == "complete" else [],
         evaluations=outcome.evaluations,
         seeds={"training": run.training.seed, "evaluation": run.evaluation.seed, "episodes": held_out.seed},
-        bit_exact=run.bit_exact and not timed,
+        bit_exact=run.bit_exact and not config.study.timed,
         packages=installed_packages(),
-        steps_per_second=outcome.steps_per_second if timed else None,
+        steps_per_second=outcome.steps_per_second if config.study.timed else None,
     )
 
 

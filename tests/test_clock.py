@@ -1,13 +1,15 @@
-"""The virtual clock: what a trial's work is, from its parameters and its files."""
+"""The virtual clock: what a trial's work is, from its parameters and its files, and who takes on what nobody makes."""
 
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from sidewinder import clock
+from sidewinder import clock, jobs
 from sidewinder.composition import compose_study
 from sidewinder.config import StudyConfig
 from sidewinder.results import EvaluationResult, Replicate, Result, State, replicate_path, result_path
+from sidewinder.study import Study
 
 BUDGET = ["training.total_timesteps=100", "evaluation.eval_freq=40", "study.schedule=virtual"]
 
@@ -84,3 +86,22 @@ def test_replicates(tmp_path: Path) -> None:
     assert work(tmp_path, sequence) == 200
     save(result_path(tmp_path, 0), 3, "pruned", n_replicates=2)
     assert work(tmp_path, sequence) == 200
+
+
+def test_what_is_in_nobodys_hands(tmp_path: Path) -> None:
+    """A replicate without a result or a maker; or the trial itself, once all of its replicates are there."""
+    study_of_two = Study(tmp_path, study("pruner=median", "study.replicates=2"))
+    first, second = (replicate_path(tmp_path, 0, name) for name in ("0", "1"))
+    assert jobs._is_free(study_of_two, 0)
+    save(first, 3, "complete")
+    with FileLock(second.parent / ".lock"):
+        assert not jobs._is_free(study_of_two, 0)
+        # Nothing to take on: neither the replicate, nor yet the trial.
+        jobs._take_on(study_of_two, 0)
+        assert not result_path(tmp_path, 0).exists()
+    save(second, 3, "complete")
+    assert jobs._is_free(study_of_two, 0)
+    for path in (first, second):
+        path.with_name("timing.json").write_text("[{}]")
+    jobs._take_on(study_of_two, 0)
+    assert len(Result.load(result_path(tmp_path, 0)).replicates) == 2

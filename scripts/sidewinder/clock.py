@@ -56,9 +56,13 @@ def work(study_dir: Path, config: StudyConfig, number: int, ends: list[list[int]
         number: Which trial.
         ends: As `possible_ends` gives them.
     """
+    return sum(_part(path, own) for path, own in zip(part_paths(study_dir, config, number), ends, strict=False))
+
+
+def part_paths(study_dir: Path, config: StudyConfig, number: int) -> list[Path]:
+    """Where the results are or will be of what trains for a trial: its replicates that are jobs, or itself."""
     jobs = config.replicate_jobs()
-    paths = [replicate_path(study_dir, number, name) for name in jobs] or [result_path(study_dir, number)]
-    return sum(_part(path, own) for path, own in zip(paths, ends, strict=False))
+    return [replicate_path(study_dir, number, name) for name in jobs] or [result_path(study_dir, number)]
 
 
 def _part(path: Path, ends: list[int]) -> int:

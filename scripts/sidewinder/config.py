@@ -213,6 +213,11 @@ class StudySettings(_Section):
         return self.direction if isinstance(self.direction, list) else [self.direction]
 
     @property
+    def timed(self) -> bool:
+        """Whether a measurement of time is an objective, so that results are not the same bit by bit."""
+        return "steps_per_second" in self.objectives
+
+    @property
     def return_direction(self) -> Direction:
         """Of the first objective."""
         return self.directions[0]

@@ -138,6 +138,6 @@ def table(config: StudyConfig, results: list[ConfirmationResult]) -> pd.DataFram
     frame = pd.DataFrame(rows).astype({"trial": "Int64"})
     if not config.environments:
         frame = frame.drop(columns=["environment", "score"])
-    if "steps_per_second" not in config.study.objectives:
+    if not config.study.timed:
         frame = frame.drop(columns="steps_per_second")
     return frame

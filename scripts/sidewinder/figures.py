@@ -23,6 +23,7 @@ from optuna.visualization.matplotlib import plot_parallel_coordinate
 
 from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.config import Direction, StudyConfig
+from sidewinder.confirmation import read_table
 from sidewinder.results import write_atomically
 from sidewinder.tables import optuna_study, ranked, read_evaluations, read_trials
 
@@ -94,7 +95,7 @@ class Tables:
                 trials=read_trials(directory / "trials.csv"),
                 evaluations=read_evaluations(directory / "evaluations.csv"),
                 distributions=json.loads((directory / "distributions.json").read_text()),
-                confirmation=pd.read_csv(confirmation) if confirmation.exists() else pd.DataFrame(),
+                confirmation=read_table(confirmation) if confirmation.exists() else pd.DataFrame(),
             )
         except FileNotFoundError as error:
             raise SidewinderError(f"{error.filename}: no such file; scripts/tables.py makes it") from None

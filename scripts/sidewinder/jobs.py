@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -145,29 +146,26 @@ def _ask(study: Study, number: int) -> optuna.Trial:
             time.sleep(_INTERVAL)
 
 
-def _paths(study: Study, number: int) -> list[Path]:
-    """Where the results are or will be that make a trial's: its own, or those of its jobs."""
-    jobs = study.config.replicate_jobs()
-    return [replicate_path(study.directory, number, name) for name in jobs] or [result_path(study.directory, number)]
+def _left_to_do(study: Study, number: int) -> list[Path]:
+    """The results that a trial lacks: of what trains for it, and once all of that is there, its own."""
+    parts = clock.part_paths(study.directory, study.config, number)
+    return [path for path in parts if not path.exists()] or [result_path(study.directory, number)]
 
 
 def _is_free(study: Study, number: int) -> bool:
     """Whether something of an unfinished trial is left to do, and nobody does it."""
-    for path in _paths(study, number):
-        try:
-            with _lock(path, _NOT_AT_ALL):
-                if not path.exists():
-                    return True
-        except Timeout:
-            continue
+    for path in _left_to_do(study, number):
+        with suppress(Timeout), _lock(path, _NOT_AT_ALL):
+            return True
     return False
 
 
 def _take_on(study: Study, number: int) -> None:
     """Make what is left to do of a trial, but for what others are making now."""
-    try:
-        for name in study.config.replicate_jobs():
+    for name in study.config.replicate_jobs():
+        with suppress(Timeout):
             make_replicate(study, number, name, _NOT_AT_ALL)
-        make_trial(study, number, _NOT_AT_ALL)
-    except Timeout:
-        logger.info("trial %d is in other hands by now", number)
+    own = result_path(study.directory, number)
+    if _left_to_do(study, number) == [own]:
+        with suppress(Timeout):
+            make_trial(study, number, _NOT_AT_ALL)

@@ -39,7 +39,7 @@ def objectives(config: StudyConfig, trainings: Sequence[Result]) -> dict[str, fl
         worth = {"return": config.score(value, environment)}
         if "spread" in config.study.objectives:
             worth["spread"] = float(spread(means, stds)) / config.scale(environment)[1]
-        if "steps_per_second" in config.study.objectives:
+        if config.study.timed:
             worth["steps_per_second"] = float(np.mean([one.further_objectives["steps_per_second"] for one in here]))
         found.append(worth)
     return {name: float(np.mean([worth[name] for worth in found])) for name in config.study.objectives}

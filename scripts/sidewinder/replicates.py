@@ -60,20 +60,19 @@ def train_replicate(
         "process": os.getpid(),
     }
     assert run.evaluation.seed is not None
-    timed = "steps_per_second" in config.study.objectives
     result = Result(
         number=trial.number,
         config=config.digest(),
         state=outcome.state,
         objective=outcome.objective(run.evaluation.objective, config.study.return_direction),
-        further_objectives={"steps_per_second": outcome.steps_per_second} if timed else {},
+        further_objectives={"steps_per_second": outcome.steps_per_second} if config.study.timed else {},
         reason=outcome.reason,
         params=trial.params,
         distributions=as_json(trial.distributions),
         evaluations=outcome.evaluations,
         pruner_attrs=pruner_attrs(trial),
         seeds={"training": run.training.seed, "evaluation": run.evaluation.seed},
-        bit_exact=run.bit_exact and not timed,
+        bit_exact=run.bit_exact and not config.study.timed,
         packages=installed_packages(),
         environment=environment,
     )

@@ -81,8 +81,7 @@ class Study:
             SidewinderError: A result is missing, or does not belong to this study; or too many trials have failed.
         """
         with self._lock():
-            trials = self._repaired(lambda: self._suggest_up_to(number))
-        visible = self._view(trials[:number])
+            trials, visible = self._repaired(lambda: self._suggest_up_to(number))
         seen = [trials[k] for k in visible]
         stop_if_too_many_failed(
             self.config, [t.user_attrs["reason"] for t in seen if t.user_attrs["state"] == "failed"]
@@ -145,9 +144,9 @@ class Study:
         except _AtOddsWithFilesError as error:
             raise SidewinderError(str(error)) from None
 
-    def _suggest_up_to(self, number: int) -> list[FrozenTrial]:
+    def _suggest_up_to(self, number: int) -> tuple[list[FrozenTrial], Sequence[int]]:
         """All trials of the database, after making the suggestions that are missing up to `number`, and with the
-        results attached that trial `number` may see."""
+        results attached that trial `number` may see; and which those are."""
         storage, study_id = self._open()
         trials = storage.get_all_trials(study_id)
 
@@ -166,8 +165,9 @@ class Study:
                 suggested.system_attrs[_ENDS] = clock.possible_ends(self.config, suggested.params)
             trial_id = storage.create_new_trial(study_id, template_trial=suggested)
             trials.append(storage.get_trial(trial_id))
-        attach(self._view(trials[:number]))
-        return trials
+        visible = self._view(trials[:number])
+        attach(visible)
+        return trials, visible
 
     def _view(self, earlier: list[FrozenTrial]) -> Sequence[int]:
         """What the trial after these may see; all of it is on file, or by the window should be."""
