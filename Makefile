@@ -23,8 +23,8 @@ format: .venv/.installed
 	$(BIN)/ruff format
 	$(BIN)/snakefmt workflow
 
-.venv/.installed: requirements.lock tests/requirements.lock
+.venv/.installed: requirements.lock requirements-sbx.lock tests/requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --requirement requirements.lock --requirement requirements-sbx.lock
 	$(BIN)/pip install --quiet --no-deps --requirement tests/requirements.lock
 	touch $@

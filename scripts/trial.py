@@ -1,6 +1,7 @@
 """Rule trial: ask the study for one trial's parameters, train with them, and write its result.json.
 
-Where replicates are jobs of their own (`replicate.py`), it gathers their results instead of training.
+Where replicates are jobs of their own (`replicate.py`), it gathers their results instead of training. With
+`study.trials_per_job` it goes on with other trials that are in nobody's hands.
 """
 
 import argparse
@@ -19,13 +20,16 @@ def main() -> None:
     study_dir, number = arguments.result.absolute().parents[2], arguments.result.parent.name
     if not number.isdecimal() or arguments.result.name != "result.json":
         parser.error(f"found {arguments.result}, accepted: results/<study>/trials/<number>/result.json")
+    if arguments.result.exists():
+        logging.info("trial %s has its result already", number)
+        return
     pin_as_configured(study_dir / "config.yaml")
     # Imported late: numpy and torch read the pins when they load.
-    from sidewinder.jobs import make_trial
+    from sidewinder.jobs import make_trials
     from sidewinder.study import Study
 
     with errors_in_one_line():
-        make_trial(Study.open(study_dir), int(number))
+        make_trials(Study.open(study_dir), int(number))
 
 
 if __name__ == "__main__":

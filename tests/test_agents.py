@@ -59,7 +59,7 @@ LEFT_OUT = {
     "optimize_memory_usage",
 }
 # Keys that SB3's constructors do not know.
-OWN = {"algorithm", "lr_schedule", "clip_range_schedule", "noise_std"}
+OWN = {"algorithm", "backend", "lr_schedule", "clip_range_schedule", "noise_std"}
 
 
 def shipped(name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import yaml
 from tiny_study import TINY, run_to_the_end
 
 from sidewinder import SidewinderError
-from sidewinder.agents import ALGORITHMS
+from sidewinder.algorithms import ALGORITHMS
 from sidewinder.planning import expanded
 
 SHORT = [

@@ -16,11 +16,11 @@ from hydra.utils import get_class
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sidewinder import SidewinderError, agents
+from sidewinder.algorithms import POLICY_DEFAULTS
 from sidewinder.checks import check
 from sidewinder.composition import compose_study
 from sidewinder.config import StudyConfig
 from sidewinder.results import Result, result_path
-from sidewinder.starting_points import POLICY_DEFAULTS
 from sidewinder.study import Study
 from sidewinder.tables import pareto_set, trials_table
 

@@ -52,6 +52,22 @@ def test_eight_cores(undisturbed: Path, tmp_path: Path) -> None:
     assert sweep(tmp_path) == sweep(undisturbed)
 
 
+def test_trials_that_share_a_process(undisturbed: Path, tmp_path: Path) -> None:
+    """Also with one killed on the way, and the database lost."""
+    command = snakemake(new_study(tmp_path, "study.trials_per_job=4"), SWEEP)
+    with started(command) as process:
+        wait_for_results(tmp_path, 3)
+        os.killpg(process.pid, signal.SIGKILL)
+    for path in (tmp_path / "results/tiny").glob("study.db*"):
+        path.unlink()
+    finished = {int(path.parent.name) for path in results_so_far(tmp_path)}
+    run_to_the_end(tmp_path, SWEEP)
+    assert sweep(tmp_path) == sweep(undisturbed)
+    made = set(range(N_TRIALS)) - finished
+    timings = [json.loads((tmp_path / f"results/tiny/trials/{number}/timing.json").read_text()) for number in made]
+    assert len({timing[0]["process"] for timing in timings}) <= len(made) / 2
+
+
 def test_any_order_of_jobs(undisturbed: Path, tmp_path: Path) -> None:
     """Trials by hand, in a random order that keeps to the window; Snakemake does the rest."""
     run_to_the_end(new_study(tmp_path), "results/tiny/config.yaml")

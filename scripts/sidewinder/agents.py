@@ -1,11 +1,13 @@
-"""From the `agent` section of a config to a model of Stable-Baselines3 or SB3-Contrib. Knows their signatures and what
-each algorithm asks of an environment, never trains."""
+"""From the `agent` section of a config to a model of Stable-Baselines3, SB3-Contrib or SBX. Knows their signatures and
+what each algorithm asks of an environment, never trains."""
 
 import inspect
+import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,22 +22,9 @@ from stable_baselines3.her import HerReplayBuffer
 from torch import nn
 
 from sidewinder import SidewinderError
+from sidewinder.algorithms import ALGORITHMS, NET_ARCHS, as_text, backend_of, beyond_limits, limits
 
-ALGORITHMS = {
-    "a2c": "stable_baselines3.A2C",
-    "ars": "sb3_contrib.ARS",
-    "crossq": "sb3_contrib.CrossQ",
-    "ddpg": "stable_baselines3.DDPG",
-    "dqn": "stable_baselines3.DQN",
-    "maskable_ppo": "sb3_contrib.MaskablePPO",
-    "ppo": "stable_baselines3.PPO",
-    "qrdqn": "sb3_contrib.QRDQN",
-    "recurrent_ppo": "sb3_contrib.RecurrentPPO",
-    "sac": "stable_baselines3.SAC",
-    "td3": "stable_baselines3.TD3",
-    "tqc": "sb3_contrib.TQC",
-    "trpo": "sb3_contrib.TRPO",
-}
+_ROOT = Path(__file__).resolve().parents[2]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
     "gelu": nn.GELU,
@@ -48,8 +37,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "softplus": nn.Softplus,
     "tanh": nn.Tanh,
 }
-# RL Baselines3 Zoo's small, medium and big.
-NET_ARCHS = {"s": [64, 64], "m": [256, 256], "l": [400, 300]}
 ACTION_NOISES: dict[str, Callable[[np.ndarray, np.ndarray], ActionNoise]] = {
     "normal": NormalActionNoise,
     "ornstein-uhlenbeck": OrnsteinUhlenbeckActionNoise,
@@ -58,7 +45,7 @@ SCHEDULES = ("constant", "linear")
 GOAL_STRATEGIES = ("future", "episode", "final")
 
 # Of the agent's keys, those that SB3's constructors do not know.
-_OWN_KEYS = ("algorithm", "lr_schedule", "clip_range_schedule", "noise_std", "helpers")
+_OWN_KEYS = ("algorithm", "backend", "lr_schedule", "clip_range_schedule", "noise_std", "helpers")
 # Those that schedules are of.
 _SCHEDULED = {"lr_schedule": "learning_rate", "clip_range_schedule": "clip_range"}
 # Of the constructors' keys, those whose values have names or are mappings in the config, checked on their own.
@@ -89,7 +76,8 @@ def build(agent: dict[str, Any], env: VecEnv, *, seed: int, device: str, tensorb
     Args:
         agent: The section, resolved; keys are the constructor's plus `algorithm`, `lr_schedule` and
             `clip_range_schedule` (`constant` or `linear`, to zero) and `noise_std` (standard deviation of
-            `action_noise`, in units of the action). `replay_buffer_class: her` replays with other goals.
+            `action_noise`, in units of the action). `replay_buffer_class: her` replays with other goals. `backend` is
+            `sb3` (torch) or `sbx` (JAX).
             `helpers` may hold anything: it is there for other keys' interpolations to read.
         env: What it trains on.
         seed: For its networks, exploration, replay buffer, and `env`.
@@ -147,23 +135,36 @@ def _check_goals(agent: dict[str, Any], env: VecEnv) -> None:
 
 
 def _algorithm(agent: dict[str, Any]) -> type[BaseAlgorithm]:
-    name = agent.get("algorithm")
-    _accept("algorithm", name, ALGORITHMS)
-    module, _, attribute = ALGORITHMS[str(name)].rpartition(".")
-    algorithm: type[BaseAlgorithm] = getattr(import_module(module), attribute)
+    backend, name = backend_of(agent), agent.get("algorithm")
+    _accept("backend", backend, ALGORITHMS)
+    _accept("algorithm", name, ALGORITHMS[backend], _with_backend(agent))
+    module, _, attribute = ALGORITHMS[backend][str(name)].rpartition(".")
+    try:
+        algorithm: type[BaseAlgorithm] = getattr(import_module(module), attribute)
+    except ModuleNotFoundError:
+        install = f"{sys.executable} -m pip install -r {_ROOT / f'requirements-{backend}.lock'}"
+        raise SidewinderError(f"agent.backend: found {backend!r}, accepted after `{install}`") from None
     return algorithm
+
+
+def _with_backend(agent: dict[str, Any]) -> str:
+    return " with agent.backend=sbx" if backend_of(agent) == "sbx" else ""
 
 
 def _constructor_arguments(agent: dict[str, Any]) -> dict[str, Any]:
     algorithm = _algorithm(agent)
     parameters = inspect.signature(algorithm.__init__).parameters
     known = [name for name in parameters if name not in _SET_ELSEWHERE]
+    if beyond := beyond_limits(agent):
+        raise SidewinderError(beyond)
     arguments = {}
     for key, value in agent.items():
         if key in _OWN_KEYS and _has_object(key, known):
             continue
+        if key in limits(agent) and key not in known:
+            continue  # at the value that stands for its absence
         if key not in known:
-            raise _error(key, value, f"a key of {agent['algorithm']}: {', '.join(known)}")
+            raise _error(key, value, f"a key of {agent['algorithm']}: {', '.join(known)}", _with_backend(agent))
         arguments[key] = _converted(key, value, parameters[key].annotation)
     arguments["policy_kwargs"] = _policy_arguments(algorithm, agent)
     if "action_noise" in agent:
@@ -175,6 +176,11 @@ def _constructor_arguments(agent: dict[str, Any]) -> dict[str, Any]:
             default = parameters[key].default
             arguments[key] = LinearSchedule(float(arguments.get(key, default)), 0.0, 1.0)
     arguments.update(_replay_buffer(agent))
+    if backend_of(agent) == "sbx":
+        # Imported late: JAX is an extra.
+        from sidewinder import jax_agents
+
+        jax_agents.complete(agent["algorithm"], known, arguments)
     return arguments
 
 
@@ -212,7 +218,7 @@ def _replay_buffer(agent: dict[str, Any]) -> dict[str, Any]:
 
 def _policy_arguments(algorithm: type[BaseAlgorithm], agent: dict[str, Any]) -> dict[str, Any]:
     """policy_kwargs with names replaced by what they name; null leaves SB3's own default."""
-    _accept("policy", agent.get("policy"), algorithm.policy_aliases)
+    _accept("policy", agent.get("policy"), algorithm.policy_aliases, _with_backend(agent))
     policy = algorithm.policy_aliases[agent["policy"]]
     known = _policy_keys(policy)
     # A null may be of a key that only the algorithm's other policies have: it means nothing to any of them.
@@ -226,14 +232,23 @@ def _policy_arguments(algorithm: type[BaseAlgorithm], agent: dict[str, Any]) -> 
         if value is None and name in nullable:
             continue
         if name not in known:
-            raise _error(key, value, f"a key of {agent['policy']}: {', '.join(known)}")
+            raise _error(key, value, f"a key of {agent['policy']}: {', '.join(known)}", _with_backend(agent))
         arguments[name] = value
         if name == "activation_fn":
             _accept(key, value, ACTIVATIONS)
-            arguments[name] = ACTIVATIONS[value]
+            arguments[name] = _activations(agent)[value]
         elif name == "net_arch":
             arguments[name] = _net_arch(key, value)
     return arguments
+
+
+def _activations(agent: dict[str, Any]) -> Mapping[str, Callable[..., Any]]:
+    if backend_of(agent) == "sb3":
+        return ACTIVATIONS
+    # Imported late: JAX is an extra.
+    from sidewinder import jax_agents
+
+    return jax_agents.ACTIVATIONS
 
 
 def _policy_keys(policy: type[BasePolicy]) -> list[str]:
@@ -255,10 +270,10 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
 
 
-def _accept(key: str, value: Any, accepted: typing.Iterable[Any]) -> None:
+def _accept(key: str, value: Any, accepted: typing.Iterable[Any], condition: str = "") -> None:
     names = list(accepted)
     if value not in names:
-        raise _error(key, value, ", ".join("null" if name is None else str(name) for name in names))
+        raise _error(key, value, ", ".join(map(as_text, names)), condition)
 
 
 def _converted(key: str, value: Any, hint: Any) -> Any:
@@ -270,6 +285,8 @@ def _converted(key: str, value: Any, hint: Any) -> Any:
     union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
     options = typing.get_args(hint) if union else (hint,)
     accepted = [typing.get_origin(option) or option for option in options]
+    if any(value in typing.get_args(option) for option in options if typing.get_origin(option) is typing.Literal):
+        return value
     if isinstance(value, float) and float not in accepted and int in accepted:
         if not value.is_integer():
             raise _error(key, value, "a whole number")
@@ -286,5 +303,5 @@ def _converted(key: str, value: Any, hint: Any) -> Any:
     return value
 
 
-def _error(key: str, found: Any, accepted: str) -> SidewinderError:
-    return SidewinderError(f"agent.{key}: found {found!r}, accepted: {accepted}")
+def _error(key: str, found: Any, accepted: str, condition: str = "") -> SidewinderError:
+    return SidewinderError(f"agent.{key}: found {found!r}, accepted{condition}: {accepted}")

@@ -22,6 +22,7 @@ from optuna.distributions import CategoricalDistribution
 from pydantic import BaseModel, ValidationError
 
 from sidewinder import SidewinderError, search_space
+from sidewinder.algorithms import backend_of, beyond_limits
 from sidewinder.config import Environment, RunConfig, ScoredEnvironment, StudyConfig, expectation, first_line, one_line
 from sidewinder.search_space import SearchSpace, SearchSpaceError
 from sidewinder.starting_points import starting_points
@@ -321,14 +322,17 @@ def _baselines(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
     path = CONFIG_DIR / "agent" / f"{agent.get('algorithm')}.yaml"
     if not path.exists():
         return {}
-    defaults = OmegaConf.load(path)
+    defaults = OmegaConf.merge(OmegaConf.load(path), {"backend": backend_of(agent)})
     baselines: dict[str, dict[str, Any]] = {"defaults": {"agent": _raw(defaults)}}
     env_id = str(environment.get("env_id")).rpartition(":")[2]
     if plain["environments"]:
         return baselines  # the Zoo has no setting for several at once
     if zoo := _load(f"zoo/{agent['algorithm']}/{env_id}"):
-        merged = OmegaConf.merge(defaults, zoo[1]["agent"])
-        baselines["zoo"] = {"agent": _raw(merged), "environment": zoo[1].get("environment", {})}
+        merged = _raw(OmegaConf.merge(defaults, zoo[1]["agent"]))
+        if lacking := beyond_limits(merged):
+            print(f"baselines: zoo: {lacking}; left out", file=sys.stderr)
+        else:
+            baselines["zoo"] = {"agent": merged, "environment": zoo[1].get("environment", {})}
     return baselines
 
 

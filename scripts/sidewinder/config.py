@@ -170,6 +170,7 @@ class StudySettings(_Section):
         objectives: What the study optimises: the return (always the first), and beside it `spread` (the return's
             standard deviation over episodes), `steps_per_second` (of the training).
         direction: Of the return; or a list with one for each objective.
+        trials_per_job: How many a process trains that started for one of them.
         enqueue: Optuna parameters of the first trials.
     """
 
@@ -186,6 +187,7 @@ class StudySettings(_Section):
     custom_search_space: str | None
     replicates: Annotated[int, Field(ge=1)]
     replicates_in: Literal["jobs", "sequence"]
+    trials_per_job: Annotated[int, Field(ge=1)]
     aggregate: Literal["mean", "median", "iqm"] | Annotated[float, Field(gt=0, lt=1)]
     enqueue: list[dict[str, Any]] = []
 
@@ -234,7 +236,14 @@ class Confirmation(_Section):
 
 
 # Changing these changes no finished trial.
-_FREE = (("study", "n_trials"), ("study", "max_failure_rate"), ("study", "storage"), ("confirmation",), ("baselines",))
+_FREE = (
+    ("study", "n_trials"),
+    ("study", "max_failure_rate"),
+    ("study", "storage"),
+    ("study", "trials_per_job"),
+    ("confirmation",),
+    ("baselines",),
+)
 
 
 class StudyConfig(RunConfig):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+# A training has one core; for networks as small as these, JAX's threads cost more than they give.
+_XLA = "--xla_cpu_multi_thread_eigen=false"
 _LEVELS = {
     "avx2": {
         "ATEN_CPU_CAPABILITY": "avx2",
@@ -14,6 +16,7 @@ _LEVELS = {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "OPENBLAS_CORETYPE": "Haswell",
         "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+        "XLA_FLAGS": f"{_XLA} --xla_cpu_max_isa=AVX2",
     },
     # MKL promises its AVX2 results on Intel only; COMPATIBLE is the branch that every x86-64 shares.
     "compatible": {
@@ -22,15 +25,22 @@ _LEVELS = {
         "ONEDNN_MAX_CPU_ISA": "SSE41",
         "OPENBLAS_CORETYPE": "Nehalem",
         "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+        "XLA_FLAGS": f"{_XLA} --xla_cpu_max_isa=SSE4_2",
     },
-    "native": {},
+    "native": {"XLA_FLAGS": _XLA},
 }
 _PINNED = frozenset().union(*_LEVELS.values())
+# Whatever JAX compiles is kept for other processes, however small.
+_JAX = {
+    "JAX_PLATFORMS": "cpu",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def pin(instruction_set: str, threads: int) -> None:
-    """Fix the CPU kernels and threads of numpy, scipy and torch for this process and its children.
+    """Fix the CPU kernels and threads of numpy, scipy, torch and JAX for this process and its children.
 
     Args:
         instruction_set: `avx2` (default of the shipped configs), `compatible` (the same bits on every x86-64, about
@@ -46,15 +56,19 @@ def pin(instruction_set: str, threads: int) -> None:
         raise RuntimeError(f"pin() must run before {' and '.join(sorted(loaded))} is imported")
     for name in _PINNED:
         os.environ.pop(name, None)
-    os.environ.update(_LEVELS[instruction_set])
+    os.environ.update(_LEVELS[instruction_set] | _JAX)
     os.environ.update(dict.fromkeys(_THREADS, str(threads)))
 
 
 def pin_as_configured(config_path: Path) -> None:
     """`pin` as the `training` section of a config.yaml says, which must be read before anything loads numpy.
 
+    What JAX compiles is kept in `compiled/` beside it for all processes of the study, unless the environment says
+    where.
+
     A file that is missing or malformed pins the defaults; whoever loads it next says what is wrong.
     """
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config_path.absolute().parent / "compiled"))
     try:
         training = yaml.safe_load(config_path.read_text())["training"]
         pin(training["instruction_set"], training["threads"])

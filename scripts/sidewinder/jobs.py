@@ -15,12 +15,32 @@ from filelock import FileLock, Timeout
 from sidewinder import SidewinderError, clock
 from sidewinder.replicates import gather, reporter, train_replicate
 from sidewinder.results import Result, replicate_path, result_path, to_json, write_atomically
+from sidewinder.schedule import window_view
 from sidewinder.study import NotYetError, Study
 
 _FOREVER, _NOT_AT_ALL = -1.0, 0.0
 # How long a trial that others wait for may be in nobody's hands before they take it on, and how often they look.
 _PATIENCE, _INTERVAL = 10.0, 0.5
 logger = logging.getLogger(__name__)
+
+
+def make_trials(study: Study, number: int) -> None:
+    """Make the result of a trial, and with it in this process others that are in nobody's hands, up to
+    `study.trials_per_job` in all. Where the trial itself is in other hands, it makes others until that is done.
+
+    Raises:
+        SidewinderError: As `make_trial`.
+    """
+    own, left = result_path(study.directory, number), study.config.study.trials_per_job
+    several = left > 1
+    while several and (left > 0 or not own.exists()):
+        ahead = _next_to_make(study, number)
+        if ahead is None:
+            break
+        with suppress(Timeout):
+            make_trial(study, ahead, _NOT_AT_ALL)
+            left -= 1
+    make_trial(study, number)
 
 
 def make_trial(study: Study, number: int, patience: float = _FOREVER) -> None:
@@ -144,6 +164,31 @@ def _ask(study: Study, number: int) -> optuna.Trial:
             _take_on(study, free[0])
         else:
             time.sleep(_INTERVAL)
+
+
+def _next_to_make(study: Study, number: int) -> int | None:
+    """The first trial that nobody makes and that need not wait, but this one before all others."""
+    candidates: list[int] = [number, *range(study.config.study.n_trials)]
+    for candidate in candidates:
+        if result_path(study.directory, candidate).exists() or not _is_free(study, candidate):
+            continue
+        if _is_ready(study, candidate):
+            return candidate
+        if candidate != number:
+            break  # later ones see more
+    return None
+
+
+def _is_ready(study: Study, number: int) -> bool:
+    """Whether all that a trial may see is known and on file."""
+    if study.config.study.schedule == "window":
+        view = window_view(number, study.config.study.window)
+        return all(result_path(study.directory, seen).exists() for seen in view)
+    try:
+        study.ask(number)
+    except NotYetError:
+        return False
+    return True
 
 
 def _left_to_do(study: Study, number: int) -> list[Path]:

@@ -18,8 +18,16 @@ Phase = Literal["validation", "test"]
 
 # Packages whose version can change a result.
 _PACKAGES = ("gymnasium", "numpy", "optuna", "sb3-contrib", "stable-baselines3", "torch")
-# Those of environments, by their modules: of no effect where a run has not loaded them.
-_OF_ENVIRONMENTS = {"Box2D": "Box2D", "ale_py": "ale-py", "mujoco": "mujoco"}
+# Those of extras, by their modules: of no effect where a run has not loaded them.
+_OF_EXTRAS = {
+    "Box2D": "Box2D",
+    "ale_py": "ale-py",
+    "flax": "flax",
+    "jax": "jax",
+    "mujoco": "mujoco",
+    "optax": "optax",
+    "sbx": "sbx-rl",
+}
 
 
 class EvaluationResult(BaseModel):
@@ -152,7 +160,7 @@ def as_json(distributions: dict[str, BaseDistribution]) -> dict[str, Any]:
 
 def installed_packages() -> dict[str, str]:
     """Versions of the packages that the results of this process depend on."""
-    loaded = [package for module, package in _OF_ENVIRONMENTS.items() if module in sys.modules]
+    loaded = [package for module, package in _OF_EXTRAS.items() if module in sys.modules]
     return {name: version(name) for name in (*_PACKAGES, *loaded)}
 
 

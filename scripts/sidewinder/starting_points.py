@@ -6,25 +6,10 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from sidewinder import SidewinderError
+from sidewinder.algorithms import NET_ARCHS, POLICY_DEFAULTS
 from sidewinder.config import StudyConfig
 from sidewinder.search_space import parse_value
 
-# What null in policy_kwargs is for each algorithm: (net_arch, activation_fn).
-POLICY_DEFAULTS: dict[str, tuple[Any, str]] = {
-    "a2c": ([64, 64], "tanh"),
-    "ars": ([64, 64], "relu"),
-    "crossq": ({"pi": [256, 256], "qf": [1024, 1024]}, "relu"),
-    "ddpg": ([400, 300], "relu"),
-    "dqn": ([64, 64], "relu"),
-    "maskable_ppo": ([64, 64], "tanh"),
-    "ppo": ([64, 64], "tanh"),
-    "qrdqn": ([64, 64], "relu"),
-    "recurrent_ppo": ([64, 64], "tanh"),
-    "sac": ([256, 256], "relu"),
-    "td3": ([400, 300], "relu"),
-    "tqc": ([256, 256], "relu"),
-    "trpo": ([64, 64], "tanh"),
-}
 _ABSENT = object()
 
 
@@ -126,9 +111,6 @@ def _meaning(config: StudyConfig, name: str, value: Any) -> Any:
     if default and value is None and name == "agent.policy_kwargs.activation_fn":
         return default[1]
     if name == "agent.policy_kwargs.net_arch":
-        # Imported late: SB3 takes seconds.
-        from sidewinder.agents import NET_ARCHS
-
         widths = default[0] if default and value is None else value
         if isinstance(widths, dict):
             return {network: _meaning(config, name, own) for network, own in widths.items()}

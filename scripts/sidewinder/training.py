@@ -14,6 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization
 
 from sidewinder import SidewinderError, agents
+from sidewinder.algorithms import backend_of
 from sidewinder.config import HeldOut, RunConfig, first_line
 from sidewinder.determinism import derive_seed
 from sidewinder.environments import make_checked_env, make_evaluation_env, make_training_env
@@ -62,6 +63,9 @@ def check(run: RunConfig) -> None:
         SidewinderError: One line that names the key.
     """
     agents.check(run.agent)
+    if backend_of(run.agent) == "sbx" and run.training.device != "cpu":
+        found = run.training.device
+        raise SidewinderError(f"training.device: found {found!r}, accepted with agent.backend=sbx: cpu")
     try:
         torch.device(run.training.device)
     except RuntimeError:

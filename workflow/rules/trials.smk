@@ -17,7 +17,7 @@ rule trial:
     threads: lambda wildcards: STUDIES[wildcards.study].config.training["threads"]
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt * STUDIES[wildcards.study].config.study.trials_per_job,
     shell:
         f"python {SCRIPTS}/trial.py" " {output.result} 2> {log}"
 

@@ -1,0 +1,235 @@
+"""The SBX backend: the same agent section in JAX, the same bytes each time, and a line where SBX lacks something."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import sbx
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.env_util import make_vec_env
+from test_agents import ENVIRONMENTS, agent, build, error_of, run_config, shipped
+from tiny_study import REPOSITORY, SWEEP, new_study, results, run, run_to_the_end, snakemake, sweep
+
+from sidewinder import SidewinderError, agents, training
+from sidewinder.algorithms import ALGORITHMS, POLICY_DEFAULTS
+from sidewinder.checks import check
+from sidewinder.composition import compose_study
+
+NAMES = sorted(ALGORITHMS["sbx"])
+FAST = [
+    "agent.backend=sbx",
+    "study.n_trials=5",
+    # Nothing that anything would be compiled anew for.
+    "search_space={agent.batch_size: 32, agent.action_noise: null, agent.noise_std: 0.1, "
+    "agent.policy_kwargs.activation_fn: relu, agent.policy_kwargs.net_arch: [8]}",
+]
+
+
+def widths(params: Any) -> set[int]:
+    """Of all biases of a network's layers; ensembles have them in an axis of their own."""
+    return {leaf.shape[-1] for path, leaf in jax.tree_util.tree_leaves_with_path(params) if "bias" in str(path[-1])}
+
+
+# One section for both backends
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_agent_is_built_by_either_backend(name: str) -> None:
+    section, env_id = shipped(name) | {"backend": "sbx"}, ENVIRONMENTS.get(name, "Pendulum-v1")
+    model = build(section, env_id)
+    assert type(model) is getattr(sbx, type(build(section | {"backend": "sb3"}, env_id)).__name__)
+    assert {key: getattr(model, key) for key in ("learning_rate", "gamma", "batch_size")} == {
+        key: section[key] for key in ("learning_rate", "gamma", "batch_size")
+    }
+    expected = POLICY_DEFAULTS[name][0]
+    assert model.policy_kwargs["net_arch"] == expected
+    critic = getattr(model.policy, "vf_state" if name == "ppo" else "qf1_state" if name == "tqc" else "qf_state")
+    assert widths(critic.params) >= set(expected["qf"] if isinstance(expected, dict) else expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_search_spaces_are_for_either_backend(name: str) -> None:
+    overrides = ["study=plain", f"agent={name}", "agent.backend=sbx"]
+    config = compose_study(
+        "x", [*overrides, f"environment={'cartpole' if name == 'dqn' else 'pendulum'}", "environment.env_kwargs={}"]
+    )
+    check(config)
+    assert config.baselines["defaults"]["agent"]["backend"] == "sbx"
+
+
+@pytest.mark.parametrize("name", agents.ACTIVATIONS)
+def test_an_activation_is_the_same_function(name: str) -> None:
+    from sidewinder.jax_agents import ACTIVATIONS
+
+    points = np.linspace(-3, 3, 61, dtype=np.float32)
+    theirs = agents.ACTIVATIONS[name]()(torch.from_numpy(points)).numpy()
+    assert np.asarray(ACTIVATIONS[name](points)) == pytest.approx(theirs, abs=2e-6)
+    assert ACTIVATIONS.keys() == agents.ACTIVATIONS.keys()
+
+
+def test_one_learning_rate_for_actor_and_critic() -> None:
+    model = build(agent(backend="sbx", learning_rate=0.004))
+    rates = [
+        state.opt_state.hyperparams["learning_rate"] for state in (model.policy.actor_state, model.policy.qf_state)
+    ]
+    assert rates == pytest.approx([0.004, 0.004])
+
+
+def test_the_learning_rate_is_used() -> None:
+    """SBX has it as a constant; here it is an argument of what is compiled."""
+
+    def trained(rate: float) -> np.ndarray:
+        model = build(agent(backend="sbx", learning_rate=rate, learning_starts=10))
+        model.learn(20)
+        return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(model.policy.actor_state.params)])
+
+    start = trained(1e-9)
+    # Ten steps of Adam, each about as long as the rate.
+    assert 0.003 < np.abs(trained(1e-3) - start).max() < 0.011
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        (
+            "a2c",
+            {},
+            "agent.algorithm: found 'a2c', accepted with agent.backend=sbx: crossq, ddpg, dqn, ppo, sac, td3, tqc",
+        ),
+        (
+            "ddpg",
+            {"lr_schedule": "linear"},
+            "agent.lr_schedule: found 'linear', accepted with agent.backend=sbx: constant",
+        ),
+        ("dqn", {"max_grad_norm": 1}, "agent.max_grad_norm: found 1, accepted with agent.backend=sbx: 10"),
+        ("sac", {"use_sde": True}, "agent.use_sde: found True, accepted with agent.backend=sbx: false"),
+        ("ppo", {"target_kl": 0.01}, "agent.target_kl: found 0.01, accepted with agent.backend=sbx: null"),
+        (
+            "crossq",
+            {"policy_kwargs": {"batch_norm_momentum": 0.1}},
+            "agent.policy_kwargs.batch_norm_momentum: found 0.1, accepted with agent.backend=sbx: null",
+        ),
+        (
+            "ddpg",
+            {"policy": "CnnPolicy"},
+            "agent.policy: found 'CnnPolicy', accepted with agent.backend=sbx: MlpPolicy",
+        ),
+    ],
+)
+def test_what_sbx_lacks(name: str, changes: dict[str, Any], message: str) -> None:
+    assert error_of(shipped(name) | {"backend": "sbx"} | changes) == message
+
+
+def test_an_unknown_backend() -> None:
+    assert error_of(agent(backend="tf")) == "agent.backend: found 'tf', accepted: sb3, sbx"
+
+
+def test_sbx_trains_on_the_cpu() -> None:
+    run_settings = run_config(agent(backend="sbx"))
+    run_settings.training.device = "cuda"
+    with pytest.raises(SidewinderError, match=r"device: found 'cuda', accepted with agent\.backend=sbx: cpu"):
+        training.check(run_settings)
+
+
+def test_a_setting_of_the_zoo_that_sbx_lacks_is_no_baseline(capsys: pytest.CaptureFixture[str]) -> None:
+    with_sb3, with_sbx = (
+        compose_study("x", ["study=plain", "agent=ppo", "environment=pendulum", f"agent.backend={backend}"])
+        for backend in ("sb3", "sbx")
+    )
+    assert set(with_sb3.baselines) == {"defaults", "zoo"}
+    assert set(with_sbx.baselines) == {"defaults"}
+    assert "zoo: agent.use_sde: found True, accepted with agent.backend=sbx: false; left out" in capsys.readouterr().err
+
+
+def test_without_the_extra() -> None:
+    script = (
+        "import sys; sys.modules['sbx'] = None; sys.path.insert(0, 'scripts')\n"
+        "from sidewinder import agents\n"
+        "agents.check({'algorithm': 'ddpg', 'policy': 'MlpPolicy', 'backend': 'sbx'})"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert "requirements-sbx.lock`" in done.stderr.splitlines()[-1]
+
+
+# Training
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_algorithm_trains_the_same_twice(name: str) -> None:
+    small = {"n_steps": 32, "batch_size": 16} if name == "ppo" else {"learning_starts": 20, "batch_size": 16}
+    settings = run_config(agent(name, backend="sbx", **small), env_id=ENVIRONMENTS.get(name, "Pendulum-v1"), n_envs=2)
+    settings.training.total_timesteps, settings.evaluation.eval_freq = 128, 64
+    first, second = training.train(settings), training.train(settings)
+    assert first.state == "complete", first.reason
+    assert [evaluation.step for evaluation in first.evaluations] == [64, 128]
+    assert first.evaluations == second.evaluations
+    assert isinstance(first.model, BaseAlgorithm)
+
+
+def test_a_saved_agent_acts_as_before(tmp_path: Path) -> None:
+    model = build(agent(backend="sbx", learning_starts=10))
+    model.learn(30)
+    model.save(tmp_path / "model.zip")
+    observations: Any = make_vec_env("Pendulum-v1", seed=3).reset()
+    loaded = sbx.DDPG.load(tmp_path / "model.zip")
+    assert np.array_equal(model.predict(observations)[0], loaded.predict(observations)[0])
+
+
+def test_a_run_that_diverges_has_failed() -> None:
+    settings = run_config(agent(backend="sbx", learning_rate=1e30, learning_starts=10))
+    settings.training.total_timesteps = 200
+    outcome = training.train(settings)
+    assert outcome.state == "failed"
+    assert "nan" in str(outcome.reason).lower()
+
+
+# The workflow
+
+
+@pytest.fixture(scope="module")
+def undisturbed_sbx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = new_study(tmp_path_factory.mktemp("sbx"), *FAST)
+    run_to_the_end(directory, "--cores", "1", SWEEP)
+    return directory
+
+
+def test_cores_kills_a_shared_process_and_a_damaged_cache_change_nothing(undisturbed_sbx: Path, tmp_path: Path) -> None:
+    directory = new_study(tmp_path, *FAST, "study.trials_per_job=3")
+    process = subprocess.Popen(
+        snakemake(directory, SWEEP), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    cache = directory / "results/tiny/compiled"
+    while not list(directory.glob("results/tiny/trials/*/result.json")):
+        assert process.poll() is None
+        os.sched_yield()
+    os.killpg(process.pid, 9)
+    process.wait()
+    compiled = list(cache.iterdir())
+    assert compiled
+    for path in compiled:
+        path.write_bytes(path.read_bytes()[:100])
+    done = run(snakemake(directory, "--rerun-incomplete", "--cores", "2", SWEEP))
+    assert done.returncode == 0, done.stderr
+    assert sweep(directory) == sweep(undisturbed_sbx)
+
+
+def test_trials_share_what_is_compiled(undisturbed_sbx: Path) -> None:
+    """All trials differ in gamma alone, which nothing is compiled for."""
+    trials = sorted(
+        (undisturbed_sbx / "results/tiny/trials").glob("*/timing.json"), key=lambda path: int(path.parent.name)
+    )
+    first, second = (path.stat().st_mtime_ns for path in trials[:2])
+    written = [path.stat().st_mtime_ns for path in (undisturbed_sbx / "results/tiny/compiled").iterdir()]
+    assert any(moment < first for moment in written)
+    assert not any(first < moment < second for moment in written)
+
+
+def test_results_say_which_packages(undisturbed_sbx: Path) -> None:
+    content = results(undisturbed_sbx)["trials/0/result.json"].decode()
+    assert all(f'"{name}"' in content for name in ("sbx-rl", "jax", "flax", "optax"))
