@@ -71,13 +71,13 @@ def test_shipped_study() -> None:
     assert config.study.n_trials == 20
     assert config.study.storage is None
     assert config.agent["algorithm"] == "ddpg"
-    assert config.agent["policy_kwargs"] == {"net_arch": "s", "activation_fn": None, "n_critics": None}
-    assert (config.agent["train_freq"], config.agent["gradient_steps"]) == (1, 1)
-    assert config.environment == ENVIRONMENT | {"env_id": "Pendulum-v1"}
+    assert config.agent["policy_kwargs"] == {"net_arch": "s", "activation_fn": "relu", "n_critics": None}
+    assert (config.agent["train_freq"], config.agent["gradient_steps"], config.agent["batch_size"]) == (8, -1, 64)
+    assert config.environment == ENVIRONMENT | {"env_id": "Pendulum-v1", "n_envs": 8}
     assert config.training["total_timesteps"] == 20000
-    fixed = {"agent.policy_kwargs.net_arch", "agent.train_freq", "agent.gradient_steps"}
+    searched = {f"agent.{name}" for name in ("learning_rate", "gamma", "tau", "action_noise", "noise_std")}
     space = section("agent/search_spaces/ddpg.yaml")
-    assert config.search_space == {key: value for key, value in space.items() if key not in fixed}
+    assert config.search_space == {key: space[key] for key in space if key in searched}
     assert config.sampler == section("sampler/tpe.yaml") | {"n_startup_trials": 5}
     assert config.pruner == section("pruner/none.yaml")
 

@@ -84,7 +84,7 @@ def test_each_environment_has_its_own_keys() -> None:
     config = study(*BOTH, "+environment.env_kwargs.render_mode=rgb_array", "environment.normalize=true")
     pendulum, car = (config.for_trial({"agent.gamma": 0.5}, name) for name in ("pendulum", "car"))
     assert (pendulum.environment.env_id, car.environment.env_id) == ("Pendulum-v1", "MountainCarContinuous-v0")
-    assert (pendulum.environment.n_envs, car.environment.n_envs) == (1, 2)
+    assert (pendulum.environment.n_envs, car.environment.n_envs) == (8, 2)
     assert car.environment.env_kwargs == {"render_mode": "rgb_array"}
     assert car.environment.normalize is not None
     assert pendulum.agent == car.agent

@@ -9,7 +9,6 @@ import pytest
 from tiny_study import SWEEP, new_study, run_to_the_end
 
 from sidewinder import SidewinderError
-from sidewinder.checks import check
 from sidewinder.composition import compose_study
 from sidewinder.config import StudyConfig
 from sidewinder.objectives import aggregate
@@ -131,10 +130,3 @@ def test_replicates_do_not_depend_on_execution(where: str, tmp_path: Path) -> No
     kept = optuna.load_study(study_name="tiny", storage=f"sqlite:///{study_dir}/study.db").trials[0]
     assert list(kept.intermediate_values) == ([0, 1] if where == "sequence" else [100, 200, 300])
     assert kept.value == first["objective"]
-
-
-def test_replicates_as_jobs_share_no_process() -> None:
-    message = r"trials_per_job: found 2, accepted with replicates as jobs: 1"
-    with pytest.raises(SidewinderError, match=message):
-        check(study("study.trials_per_job=2"))
-    check(study("study.trials_per_job=2", "study.replicates_in=sequence"))

@@ -200,7 +200,7 @@ def undisturbed_sbx(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_cores_kills_a_shared_process_and_a_damaged_cache_change_nothing(undisturbed_sbx: Path, tmp_path: Path) -> None:
-    directory = new_study(tmp_path, *FAST, "study.trials_per_job=3")
+    directory = new_study(tmp_path, *FAST)
     process = subprocess.Popen(
         snakemake(directory, SWEEP), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )

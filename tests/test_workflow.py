@@ -33,6 +33,9 @@ from tiny_study import (
 
 from sidewinder.schedule import awaited
 
+# Each trial in a process of its own.
+ALONE = "study.trials_per_job=1"
+
 
 def test_the_study_prunes_and_learns(undisturbed: Path) -> None:
     """The comparisons below compare something."""
@@ -43,7 +46,7 @@ def test_the_study_prunes_and_learns(undisturbed: Path) -> None:
 
 
 def test_two_cores(undisturbed: Path, tmp_path: Path) -> None:
-    run_to_the_end(new_study(tmp_path), "--cores", "2", BEST)
+    run_to_the_end(new_study(tmp_path, ALONE), "--cores", "2", BEST)
     assert results(tmp_path) == results(undisturbed)
 
 
@@ -54,7 +57,7 @@ def test_eight_cores(undisturbed: Path, tmp_path: Path) -> None:
 
 def test_trials_that_share_a_process(undisturbed: Path, tmp_path: Path) -> None:
     """Also with one killed on the way, and the database lost."""
-    command = snakemake(new_study(tmp_path, "study.trials_per_job=4"), SWEEP)
+    command = snakemake(new_study(tmp_path), SWEEP)
     with started(command) as process:
         wait_for_results(tmp_path, 3)
         os.killpg(process.pid, signal.SIGKILL)
@@ -70,7 +73,7 @@ def test_trials_that_share_a_process(undisturbed: Path, tmp_path: Path) -> None:
 
 def test_any_order_of_jobs(undisturbed: Path, tmp_path: Path) -> None:
     """Trials by hand, in a random order that keeps to the window; Snakemake does the rest."""
-    run_to_the_end(new_study(tmp_path), "results/tiny/config.yaml")
+    run_to_the_end(new_study(tmp_path, ALONE), "results/tiny/config.yaml")
     order, done = random.Random(3), set[int]()
     started = []
     while len(done) < N_TRIALS:
@@ -87,7 +90,7 @@ def test_any_order_of_jobs(undisturbed: Path, tmp_path: Path) -> None:
 
 def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
     """SIGKILL to everything, to Snakemake alone (its trials live on), and to one trial; then the same command again."""
-    command = snakemake(new_study(tmp_path), BEST)
+    command = snakemake(new_study(tmp_path, ALONE), BEST)
     with started(command) as process:
         wait_for_results(tmp_path, 2)
         os.killpg(process.pid, signal.SIGKILL)
@@ -115,7 +118,7 @@ def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
 
 def test_the_virtual_clock(tmp_path: Path) -> None:
     """One core against more of them than virtual workers, and a killed trial that others wait for."""
-    virtual = ["study.schedule=virtual", "study.workers=2", "study.n_trials=8"]
+    virtual = [ALONE, "study.schedule=virtual", "study.workers=2", "study.n_trials=8"]
     run_to_the_end(new_study(tmp_path / "one", *virtual), "--cores", "1", SWEEP)
     assert b",pruned," in sweep(tmp_path / "one")["trials.csv"]
     # Jobs start in order of number, so that one core is enough.

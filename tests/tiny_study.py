@@ -12,6 +12,7 @@ TINY = [
     "study=pendulum_ddpg",
     f"study.n_trials={N_TRIALS}",
     f"study.window={WINDOW}",
+    "study.trials_per_job=4",
     "sampler.n_startup_trials=3",
     "pruner=median",
     "pruner.n_startup_trials=2",

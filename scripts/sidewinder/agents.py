@@ -23,6 +23,7 @@ from torch import nn
 
 from sidewinder import SidewinderError
 from sidewinder.algorithms import ALGORITHMS, NET_ARCHS, as_text, backend_of, beyond_limits, limits
+from sidewinder.fast_torch import make_fast
 
 _ROOT = Path(__file__).resolve().parents[2]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -101,6 +102,8 @@ def build(agent: dict[str, Any], env: VecEnv, *, seed: int, device: str, tensorb
     model: BaseAlgorithm = _algorithm(agent)(
         env=env, seed=seed, device=device, tensorboard_log=tensorboard_log, **arguments
     )
+    if backend_of(agent) == "sb3":
+        make_fast(model)
     return model
 
 

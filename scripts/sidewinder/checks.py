@@ -44,7 +44,6 @@ def check(config: StudyConfig) -> None:
                 agents.check(run.agent)
         _check_effects(config)
         _check_sampling(config)
-        _check_jobs(config)
     except SidewinderError as error:
         raise SidewinderError(f"study {config.study.name}: {error}") from None
 
@@ -95,12 +94,6 @@ def _check_sampling(config: StudyConfig) -> None:
         raise SidewinderError(f"pruner: found {type(pruner).__name__}, accepted for several environments: {accepted}")
     if path := config.study.custom_search_space:
         _make("study.custom_search_space", path, lambda: get_method(path), "package.module.function")
-
-
-def _check_jobs(config: StudyConfig) -> None:
-    if config.study.trials_per_job > 1 and config.replicate_jobs():
-        found = config.study.trials_per_job
-        raise SidewinderError(f"study.trials_per_job: found {found}, accepted with replicates as jobs: 1")
 
 
 def _make(key: str, found: object, make: Callable[[], object], accepted: str) -> object:

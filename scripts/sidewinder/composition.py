@@ -323,7 +323,8 @@ def _baselines(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     defaults = OmegaConf.merge(OmegaConf.load(path), {"backend": backend_of(agent)})
-    baselines: dict[str, dict[str, Any]] = {"defaults": {"agent": _raw(defaults)}}
+    # SB3's defaults are those of one environment: with several, they would update the networks less often.
+    baselines: dict[str, dict[str, Any]] = {"defaults": {"agent": _raw(defaults), "environment": {"n_envs": 1}}}
     env_id = str(environment.get("env_id")).rpartition(":")[2]
     if plain["environments"]:
         return baselines  # the Zoo has no setting for several at once

@@ -26,13 +26,14 @@ logger = logging.getLogger(__name__)
 
 def make_trials(study: Study, number: int) -> None:
     """Make the result of a trial, and with it in this process others that are in nobody's hands, up to
-    `study.trials_per_job` in all. Where the trial itself is in other hands, it makes others until that is done.
+    `study.trials_per_job` in all. Where the trial itself is in other hands, it makes others until that is done. Where
+    replicates are jobs, it makes one trial.
 
     Raises:
         SidewinderError: As `make_trial`.
     """
     own, left = result_path(study.directory, number), study.config.study.trials_per_job
-    several = left > 1
+    several = left > 1 and not study.config.replicate_jobs()
     while several and (left > 0 or not own.exists()):
         ahead = _next_to_make(study, number)
         if ahead is None:

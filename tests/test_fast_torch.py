@@ -1,0 +1,52 @@
+"""Faster updates are the same updates."""
+
+from typing import Any
+
+import pytest
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.env_util import make_vec_env
+from test_agents import CLASSES, ENVIRONMENTS, agent
+
+from sidewinder import agents
+from sidewinder.fast_torch import make_fast
+
+# ARS has no gradients, A2C another optimizer; the others' Adam is fused.
+NAMES = sorted(CLASSES.keys() - {"a2c", "ars", "maskable_ppo"})
+
+
+def model(name: str) -> Any:
+    small = {"learning_starts": 20, "batch_size": 16} if "buffer_size" in agent(name) else {"n_steps": 32}
+    section = agent(name, **small, **({"batch_size": 16} if "n_steps" in small else {}))
+    env = make_vec_env(ENVIRONMENTS.get(name, "Pendulum-v1"), seed=0)
+    return agents._algorithm(section)(env=env, seed=0, device="cpu", **agents._constructor_arguments(section))
+
+
+def parameters(trained: BaseAlgorithm) -> torch.Tensor:
+    return torch.cat([value.flatten() for value in trained.policy.state_dict().values() if value.is_floating_point()])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_updates(name: str) -> None:
+    own = model(name)
+    start = parameters(own)
+    own.learn(32)
+    fast = model(name)
+    make_fast(fast)
+    assert torch.equal(start, parameters(fast))
+    fast.learn(32)
+    moved = (parameters(own) - start).abs().max()
+    assert moved > 1e-4
+    assert (parameters(own) - parameters(fast)).abs().max() < 0.02 * moved
+
+
+@pytest.mark.parametrize("name", ["ddpg", "dqn", "sac"])
+def test_remembered_parameters_are_the_networks(name: str) -> None:
+    """Also after the state is loaded from elsewhere."""
+    made = model(name)
+    make_fast(made)
+    network = made.policy.q_net if name == "dqn" else made.policy.critic
+    network.load_state_dict({key: torch.ones_like(value) for key, value in network.state_dict().items()})
+    assert all((parameter == 1).all() for parameter in network.parameters())
+    assert [id(parameter) for parameter in network.parameters()] == [id(p) for _, p in network.named_parameters()]
+    assert list(network.parameters(recurse=False)) == []
