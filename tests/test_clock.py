@@ -38,8 +38,16 @@ def save(path: Path, n_evaluations: int, state: State, n_replicates: int = 0) ->
     ).save(path)
 
 
-def work(directory: Path, config: StudyConfig) -> int:
-    return clock.work(directory, config, 0, clock.possible_ends(config, {}))
+def possible_ends(config: StudyConfig, params: dict[str, int]) -> list[list[float]]:
+    """In environment steps."""
+    price = clock.step_price(config.for_trial(params))
+    return [[end / price for end in part] for part in clock.possible_ends(config, params)]
+
+
+def work(directory: Path, config: StudyConfig) -> float:
+    """In environment steps."""
+    ends = clock.possible_ends(config, {})
+    return clock.work(directory, config, 0, ends) / clock.step_price(config.for_trial({}))
 
 
 @pytest.mark.parametrize(
@@ -53,12 +61,35 @@ def work(directory: Path, config: StudyConfig) -> int:
     ],
 )
 def test_where_a_trial_may_end(overrides: list[str], expected: list[list[int]]) -> None:
-    assert clock.possible_ends(study(*overrides), {}) == expected
+    assert possible_ends(study(*overrides), {}) == expected
 
 
 def test_the_budget_may_be_searched() -> None:
     config = study("pruner=median")
-    assert clock.possible_ends(config, {"training.total_timesteps": 50}) == [[40, 50]]
+    assert possible_ends(config, {"training.total_timesteps": 50}) == [[40, 50]]
+
+
+@pytest.mark.parametrize("algorithm", ["ddpg", "ppo"])
+@pytest.mark.parametrize("backend", ["sb3", "sbx"])
+def test_what_a_step_costs(algorithm: str, backend: str) -> None:
+    """More with larger networks and more updates; less each, with several environments at a time."""
+    config = compose_study("x", ["study=plain", f"agent={algorithm}", f"agent.backend={backend}"])
+
+    def price(**params: object) -> int:
+        return clock.step_price(config.for_trial(params))
+
+    assert price(**{"agent.policy_kwargs.net_arch": "s"}) < price(**{"agent.policy_kwargs.net_arch": "m"})
+    assert price(**{"agent.policy_kwargs.net_arch": "l"}) == price(**{"agent.policy_kwargs.net_arch": "[400,300]"})
+    assert price(**{"environment.n_envs": 8}) < price()
+    if algorithm == "ddpg":
+        assert price(**{"agent.train_freq": 4}) < price() < price(**{"agent.gradient_steps": 2})
+        assert price(**{"agent.train_freq": 4, "agent.gradient_steps": -1}) == price()
+        assert price(**{"agent.batch_size": 64}) < price()
+        assert price(**{"agent.train_freq": "[1,episode]"}) < price()
+        assert price(**{"agent.policy_kwargs.net_arch": None}) == price(**{"agent.policy_kwargs.net_arch": "l"})
+    else:
+        assert price(**{"agent.n_epochs": 5}) < price()
+        assert price(**{"agent.batch_size": 32}) > price()
 
 
 def test_a_trial_that_may_be_pruned(tmp_path: Path) -> None:

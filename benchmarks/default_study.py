@@ -1,0 +1,102 @@
+"""The default study beside the tutorial's way, one after the other in one run: wall time of each sweep, and what the
+winners are worth on the same test seeds.
+
+python benchmarks/default_study.py my_directory --tutorial-python other_environment/bin/python
+In the other environment are requirements.lock and then hydra-optuna-sweeper, which needs Optuna 2. Half an hour for the
+sweeps on 2 cores; with --confirm, which trains the winners again, most of an hour more.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+BACKENDS = ("sb3", "sbx")
+# Of benchmarks/tutorial.py, beside what it searches.
+TUTORIAL = {"action_noise": "normal", "batch_size": 32, "train_freq": 1, "policy_kwargs.net_arch": "[64,32]"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", type=Path, help="where to run; what is there already is not run again")
+    parser.add_argument("--tutorial-python", type=Path, required=True, help="Python of the tutorial's environment")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--confirm", action="store_true", help="also train the winners on the test seeds")
+    arguments = parser.parse_args()
+    directory, cores = arguments.directory.absolute(), arguments.cores
+    directory.mkdir(parents=True, exist_ok=True)
+    studies = {backend: ["study=pendulum_ddpg", f"agent.backend={backend}"] for backend in BACKENDS}
+    (directory / "config.yaml").write_text(yaml.safe_dump({"studies": studies}))
+    tutorial = [str(arguments.tutorial_python), str(ROOT / "benchmarks/tutorial.py"), "--multirun"]
+    times = {"tutorial": timed("tutorial", [*tutorial, f"hydra.sweep.dir={directory}/tutorial"], directory)}
+    for backend in BACKENDS:
+        times[backend] = timed(backend, snakemake(directory, cores, f"results/{backend}/trials.csv"), directory)
+    print("\n| | wall time | times as fast |\n|---|---|---|")
+    for name, seconds in times.items():
+        print(f"| {name} | {seconds:.0f} s | {times['tutorial'] / seconds:.1f} |")
+    if arguments.confirm:
+        confirm(directory, cores)
+
+
+def timed(name: str, command: list[str], directory: Path) -> float:
+    """Seconds that a command takes, from the file where it was noted if it has run."""
+    note = directory / f"{name}.seconds"
+    if not note.exists():
+        print(f"{name} ...", flush=True)
+        started = time.monotonic()
+        with (directory / f"{name}.log").open("w") as log:
+            subprocess.run(command, cwd=directory, stdout=log, stderr=log, check=True)
+        note.write_text(f"{time.monotonic() - started:.1f}")
+    return float(note.read_text())
+
+
+def snakemake(directory: Path, cores: int, *targets: str) -> list[str]:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile")]
+    return [*command, "--configfile", str(directory / "config.yaml"), "--cores", str(cores), *targets]
+
+
+def confirm(directory: Path, cores: int) -> None:
+    from scipy import stats
+
+    with ProcessPoolExecutor(cores, get_context("spawn"), pin_here) as pool:
+        found = list(pool.map(tutorial_on_test_seed, [directory] * 10, range(10)))
+    interval = stats.bootstrap((found,), lambda x, axis: x.mean(axis=axis), method="percentile", rng=0)
+    low, high = interval.confidence_interval
+    print(f"\ntutorial's winner: {sum(found) / len(found):.1f} [{low:.1f}, {high:.1f}]", flush=True)
+    for backend in reversed(BACKENDS):
+        subprocess.run(
+            snakemake(directory, cores, f"results/{backend}/best.md", "--quiet", "all"), cwd=directory, check=True
+        )
+        print((directory / f"results/{backend}/best.md").read_text(), flush=True)
+
+
+def pin_here() -> None:
+    from sidewinder.determinism import pin
+
+    pin("avx2", 1)
+
+
+def tutorial_on_test_seed(directory: Path, index: int) -> float:
+    """The mean return of the tutorial's best setting, trained as a study's winner is."""
+    from sidewinder.config import StudyConfig
+    from sidewinder.confirmation import Candidate, seeded
+    from sidewinder.training import train
+
+    best = yaml.safe_load((directory / "tutorial/optimization_results.yaml").read_text())["best_params"]
+    params = {f"agent.{key}": value for key, value in {**TUTORIAL, **best}.items()}
+    config = StudyConfig.load(directory / "results/sb3/config.yaml")
+    candidate = Candidate(name="winner", trial=0, params=params, objective=None)
+    run, held_out = seeded(config, candidate, None, "test", index)
+    returns = train(run, held_out=held_out).held_out_returns
+    return sum(returns) / len(returns)
+
+
+if __name__ == "__main__":
+    main()
