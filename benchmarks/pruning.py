@@ -57,9 +57,9 @@ def main() -> None:
         print(rows[-1], flush=True)
     found = pd.DataFrame(rows).groupby("pruner, trials", sort=False).agg(["mean", "sem"])
     print("\n| pruner, trials | steps, in whole trials | winner's test return |\n|---|---|---|")
-    for name, row in found.iterrows():
+    for label, row in found.iterrows():
         steps, returns = (f"{row[key, 'mean']:.1f} ± {row[key, 'sem']:.1f}" for key in ("steps", "return"))
-        print(f"| {name} | {steps} | {returns} |")
+        print(f"| {label} | {steps} | {returns} |")
 
 
 if __name__ == "__main__":
