@@ -3,10 +3,12 @@ winners are worth on the same test seeds.
 
 python benchmarks/default_study.py my_directory --tutorial-python other_environment/bin/python
 In the other environment are requirements.lock and then hydra-optuna-sweeper, which needs Optuna 2. Half an hour for the
-sweeps on 2 cores; with --confirm, which trains the winners again, most of an hour more.
+sweeps on 2 cores; with --confirm, which trains the winners again, a quarter of an hour more.
 """
 
 import argparse
+import json
+import statistics
 import subprocess
 import sys
 import time
@@ -18,7 +20,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
-BACKENDS = ("sb3", "sbx")
+BACKENDS, N_SEEDS = ("sb3", "sbx"), 10
 # Of benchmarks/tutorial.py, beside what it searches.
 TUTORIAL = {"action_noise": "normal", "batch_size": 32, "train_freq": 1, "policy_kwargs.net_arch": "[64,32]"}
 
@@ -63,18 +65,22 @@ def snakemake(directory: Path, cores: int, *targets: str) -> list[str]:
 
 
 def confirm(directory: Path, cores: int) -> None:
+    """Print what the three winners are worth on the test seeds of the default study."""
+    with ProcessPoolExecutor(cores, get_context("spawn"), pin_here) as pool:
+        returns = {"tutorial": list(pool.map(tutorial_on_test_seed, [directory] * N_SEEDS, range(N_SEEDS)))}
+    for backend in BACKENDS:
+        files = [f"results/{backend}/confirmation/test/winner/{index}.json" for index in range(N_SEEDS)]
+        subprocess.run(snakemake(directory, cores, "--quiet", "all", "--", *files), cwd=directory, check=True)
+        runs = [json.loads((directory / file).read_text())["run"] for file in files]
+        returns[backend] = [statistics.mean(run["returns"]) for run in runs]
+    # Imported late: the pool's processes pin numpy before they load it.
+    import numpy as np
     from scipy import stats
 
-    with ProcessPoolExecutor(cores, get_context("spawn"), pin_here) as pool:
-        found = list(pool.map(tutorial_on_test_seed, [directory] * 10, range(10)))
-    interval = stats.bootstrap((found,), lambda x, axis: x.mean(axis=axis), method="percentile", rng=0)
-    low, high = interval.confidence_interval
-    print(f"\ntutorial's winner: {sum(found) / len(found):.1f} [{low:.1f}, {high:.1f}]", flush=True)
-    for backend in reversed(BACKENDS):
-        subprocess.run(
-            snakemake(directory, cores, f"results/{backend}/best.md", "--quiet", "all"), cwd=directory, check=True
-        )
-        print((directory / f"results/{backend}/best.md").read_text(), flush=True)
+    print("\n| winner of | return on test seeds, 95 % interval |\n|---|---|")
+    for name, found in returns.items():
+        low, high = stats.bootstrap((found,), np.mean, method="percentile", rng=0).confidence_interval
+        print(f"| {name} | {statistics.mean(found):.1f} [{low:.1f}, {high:.1f}] |")
 
 
 def pin_here() -> None:
@@ -95,7 +101,7 @@ def tutorial_on_test_seed(directory: Path, index: int) -> float:
     candidate = Candidate(name="winner", trial=0, params=params, objective=None)
     run, held_out = seeded(config, candidate, None, "test", index)
     returns = train(run, held_out=held_out).held_out_returns
-    return sum(returns) / len(returns)
+    return statistics.mean(returns)
 
 
 if __name__ == "__main__":
