@@ -19,7 +19,7 @@ SAMPLERS = ("random", "qmc", "tpe", "cmaes", "nsgaii", "gp")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--past", type=int, default=100, help="finished trials in the study that is asked")
     arguments = parser.parse_args()
     pin("avx2", 1)

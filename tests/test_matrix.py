@@ -68,7 +68,7 @@ def test_a_matrix_with_confirmation(tmp_path: Path) -> None:
 def test_every_algorithm_has_a_trial_and_a_confirmation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of the matrix above have theirs there."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    others = sorted(set(ALGORITHMS) - set(MATRIX) - set(DISCRETE) - {MASKED})
+    others = sorted(set(ALGORITHMS["sb3"]) - set(MATRIX) - set(DISCRETE) - {MASKED})
     shorter = ["study=plain", *SHORT, "training.total_timesteps=120", "evaluation.eval_freq=120"]
     studies = {
         "continuous": [*shorter, f"agent={','.join(others)}", "environment=pendulum"],

@@ -128,5 +128,5 @@ def test_replicates_do_not_depend_on_execution(where: str, tmp_path: Path) -> No
     study_dir = tmp_path / "1" / "results" / "tiny"
     Study(study_dir, StudyConfig.load(study_dir / "config.yaml")).ask(4)
     kept = optuna.load_study(study_name="tiny", storage=f"sqlite:///{study_dir}/study.db").trials[0]
-    assert list(kept.intermediate_values) == ([0, 1] if where == "sequence" else [100, 200, 300])
+    assert list(kept.intermediate_values) == ([0, 1] if where == "sequence" else [104, 200, 304])
     assert kept.value == first["objective"]
