@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sidewinder import errors_in_one_line
 from sidewinder.composition import compose_study
+from sidewinder.determinism import pin_jax, share_compiled
 
 
 def main() -> None:
@@ -16,6 +17,9 @@ def main() -> None:
     arguments = parser.parse_args()
     with errors_in_one_line():
         config = compose_study(arguments.study, arguments.overrides, arguments.config_dirs)
+        # What JAX compiles for the checks serves the trials too.
+        pin_jax(config.training["instruction_set"])
+        share_compiled(arguments.output.absolute().parents[1])
         # Imported late: SB3 and Optuna take a second, which a mistake above need not cost.
         from sidewinder.checks import check
         from sidewinder.results import write_atomically

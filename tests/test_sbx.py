@@ -204,7 +204,7 @@ def test_cores_kills_a_shared_process_and_a_damaged_cache_change_nothing(undistu
     process = subprocess.Popen(
         snakemake(directory, SWEEP), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    cache = directory / "results/tiny/compiled"
+    cache = directory / "results/.compiled"
     while not list(directory.glob("results/tiny/trials/*/result.json")):
         assert process.poll() is None
         os.sched_yield()
@@ -225,7 +225,7 @@ def test_trials_share_what_is_compiled(undisturbed_sbx: Path) -> None:
         (undisturbed_sbx / "results/tiny/trials").glob("*/timing.json"), key=lambda path: int(path.parent.name)
     )
     first, second = (path.stat().st_mtime_ns for path in trials[:2])
-    written = [path.stat().st_mtime_ns for path in (undisturbed_sbx / "results/tiny/compiled").iterdir()]
+    written = [path.stat().st_mtime_ns for path in (undisturbed_sbx / "results/.compiled").iterdir()]
     assert any(moment < first for moment in written)
     assert not any(first < moment < second for moment in written)
 

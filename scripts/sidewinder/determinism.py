@@ -7,8 +7,6 @@ from pathlib import Path
 
 import yaml
 
-# A training has one core; for networks as small as these, JAX's threads cost more than they give.
-_XLA = "--xla_cpu_multi_thread_eigen=false"
 _LEVELS = {
     "avx2": {
         "ATEN_CPU_CAPABILITY": "avx2",
@@ -16,7 +14,6 @@ _LEVELS = {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "OPENBLAS_CORETYPE": "Haswell",
         "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
-        "XLA_FLAGS": f"{_XLA} --xla_cpu_max_isa=AVX2",
     },
     # MKL promises its AVX2 results on Intel only; COMPATIBLE is the branch that every x86-64 shares.
     "compatible": {
@@ -25,11 +22,11 @@ _LEVELS = {
         "ONEDNN_MAX_CPU_ISA": "SSE41",
         "OPENBLAS_CORETYPE": "Nehalem",
         "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
-        "XLA_FLAGS": f"{_XLA} --xla_cpu_max_isa=SSE4_2",
     },
-    "native": {"XLA_FLAGS": _XLA},
+    "native": {},
 }
 _PINNED = frozenset().union(*_LEVELS.values())
+_XLA_LEVELS = {"avx2": "--xla_cpu_max_isa=AVX2", "compatible": "--xla_cpu_max_isa=SSE4_2", "native": ""}
 # Whatever JAX compiles is kept for other processes, however small.
 _JAX = {
     "JAX_PLATFORMS": "cpu",
@@ -56,19 +53,29 @@ def pin(instruction_set: str, threads: int) -> None:
         raise RuntimeError(f"pin() must run before {' and '.join(sorted(loaded))} is imported")
     for name in _PINNED:
         os.environ.pop(name, None)
-    os.environ.update(_LEVELS[instruction_set] | _JAX)
+    os.environ.update(_LEVELS[instruction_set])
     os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+    pin_jax(instruction_set)
+
+
+def pin_jax(instruction_set: str) -> None:
+    """The part of `pin` that JAX reads, when it first computes: also for a process that has numpy already."""
+    # A training has one core; for networks as small as these, JAX's threads cost more than they give.
+    flags = f"--xla_cpu_multi_thread_eigen=false {_XLA_LEVELS.get(instruction_set, '')}"
+    os.environ.update(_JAX | {"XLA_FLAGS": flags.strip()})
+
+
+def share_compiled(results: Path) -> None:
+    """Let all processes of all studies in `results` share what JAX compiles, unless the environment says where."""
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(results.absolute() / ".compiled"))
 
 
 def pin_as_configured(config_path: Path) -> None:
     """`pin` as the `training` section of a config.yaml says, which must be read before anything loads numpy.
 
-    What JAX compiles is kept in `compiled/` beside it for all processes of the study, unless the environment says
-    where.
-
     A file that is missing or malformed pins the defaults; whoever loads it next says what is wrong.
     """
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config_path.absolute().parent / "compiled"))
+    share_compiled(config_path.absolute().parents[1])
     try:
         training = yaml.safe_load(config_path.read_text())["training"]
         pin(training["instruction_set"], training["threads"])
