@@ -1,7 +1,8 @@
 """Environment steps a second of each algorithm at its defaults, by backend, and how long it takes to ask for a trial.
 
 python benchmarks/speed.py
-One thread, one environment, evaluations not counted, SBX compiled beforehand.
+One thread, one environment, evaluations not counted, SBX compiled beforehand; with an algorithm's own networks, and
+with small ones.
 """
 
 import argparse
@@ -11,28 +12,33 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-from sidewinder.determinism import pin
+from sidewinder.determinism import pin, share_compiled
 
 ALGORITHMS = ("ddpg", "td3", "sac", "tqc", "crossq", "dqn", "ppo")
+BACKENDS = ("sb3", "sbx")
 SAMPLERS = ("random", "qmc", "tpe", "cmaes", "nsgaii", "gp")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--past", type=int, default=100, help="finished trials in the study that is asked")
     arguments = parser.parse_args()
     pin("avx2", 1)
-    print("| algorithm | SB3 | SBX | times as fast |\n|---|---|---|---|")
-    for algorithm in ALGORITHMS:
-        sb3, sbx = (steps_per_second(algorithm, backend, arguments.steps) for backend in ("sb3", "sbx"))
-        print(f"| {algorithm} | {sb3:.0f} | {sbx:.0f} | {sbx / sb3:.1f} |", flush=True)
+    print("| algorithm | networks | SB3 | SBX | times as fast |\n|---|---|---|---|---|")
+    with TemporaryDirectory() as compiled:
+        share_compiled(Path(compiled))
+        for algorithm in ALGORITHMS:
+            for net_arch, steps in ((None, arguments.steps), ("s", 4 * arguments.steps)):
+                sb3, sbx = (steps_per_second(algorithm, backend, net_arch, steps) for backend in BACKENDS)
+                networks = "[64, 64]" if net_arch else "default"
+                print(f"| {algorithm} | {networks} | {sb3:.0f} | {sbx:.0f} | {sbx / sb3:.1f} |", flush=True)
     print(f"\n| sampler | ask, ms, after {arguments.past} trials |\n|---|---|")
     for sampler in SAMPLERS:
         print(f"| {sampler} | {1000 * ask_latency(sampler, arguments.past):.0f} |", flush=True)
 
 
-def steps_per_second(algorithm: str, backend: str, steps: int) -> float:
+def steps_per_second(algorithm: str, backend: str, net_arch: str | None, steps: int) -> float:
     from sidewinder.composition import compose_study
     from sidewinder.training import train
 
@@ -40,8 +46,10 @@ def steps_per_second(algorithm: str, backend: str, steps: int) -> float:
     overrides = [f"agent={algorithm}", f"environment={environment}", f"agent.backend={backend}"]
     overrides += [f"training.total_timesteps={steps}", f"evaluation.eval_freq={steps}"]
     run = compose_study("speed", ["study=plain", *overrides]).for_baseline("defaults")
-    # Once before, so that everything is compiled; with PPO that takes a whole rollout.
-    train(run.model_copy(update={"training": run.training.model_copy(update={"total_timesteps": 300})}))
+    run.agent["policy_kwargs"]["net_arch"] = net_arch
+    if backend == "sbx":
+        # Once before, so that everything is compiled.
+        train(run.model_copy(update={"training": run.training.model_copy(update={"total_timesteps": 300})}))
     return train(run).steps_per_second
 
 
