@@ -59,7 +59,7 @@ def ask_latency(sampler: str, past: int) -> float:
     from sidewinder.results import Result, as_json, result_path
     from sidewinder.study import Study
 
-    config = compose_study("asked", ["study=pendulum_ddpg", f"study.n_trials={past + 5}", f"sampler={sampler}"])
+    config = compose_study("asked", ["study=plain", "agent=ddpg", "environment=pendulum", f"sampler={sampler}"])
     with TemporaryDirectory() as directory:
         study, taken = Study(Path(directory), config), []
         for number in range(past + 5):
