@@ -1,6 +1,7 @@
 """The SBX backend: the same agent section in JAX, the same bytes each time, and a line where SBX lacks something."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from test_agents import ENVIRONMENTS, agent, build, error_of, run_config, shipped
+from test_workflow import started, wait_for_results
 from tiny_study import REPOSITORY, SWEEP, new_study, results, run, run_to_the_end, snakemake, sweep
 
 from sidewinder import SidewinderError, agents, training
@@ -201,16 +203,10 @@ def undisturbed_sbx(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_cores_kills_a_shared_process_and_a_damaged_cache_change_nothing(undisturbed_sbx: Path, tmp_path: Path) -> None:
     directory = new_study(tmp_path, *FAST)
-    process = subprocess.Popen(
-        snakemake(directory, SWEEP), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    cache = directory / "results/.compiled"
-    while not list(directory.glob("results/tiny/trials/*/result.json")):
-        assert process.poll() is None
-        os.sched_yield()
-    os.killpg(process.pid, 9)
-    process.wait()
-    compiled = list(cache.iterdir())
+    with started(snakemake(directory, SWEEP)) as process:
+        wait_for_results(directory, 1)
+        os.killpg(process.pid, signal.SIGKILL)
+    compiled = list((directory / "results/.compiled").iterdir())
     assert compiled
     for path in compiled:
         path.write_bytes(path.read_bytes()[:100])
@@ -220,7 +216,7 @@ def test_cores_kills_a_shared_process_and_a_damaged_cache_change_nothing(undistu
 
 
 def test_trials_share_what_is_compiled(undisturbed_sbx: Path) -> None:
-    """All trials differ in gamma alone, which nothing is compiled for."""
+    """Trials differ in nothing that anything is compiled for."""
     trials = sorted(
         (undisturbed_sbx / "results/tiny/trials").glob("*/timing.json"), key=lambda path: int(path.parent.name)
     )

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 __version__ = "0.1.0"
 
@@ -19,3 +20,9 @@ def errors_in_one_line() -> Iterator[None]:
         yield
     except SidewinderError as error:
         sys.exit(f"error: {error}")
+
+
+def installing(extra: str) -> str:
+    """The command that installs what is needed beyond requirements.lock: requirements-<extra>.lock."""
+    lock = Path(__file__).resolve().parents[2] / f"requirements-{extra}.lock"
+    return f"{sys.executable} -m pip install -r {lock}"

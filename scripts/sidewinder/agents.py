@@ -2,12 +2,10 @@
 what each algorithm asks of an environment, never trains."""
 
 import inspect
-import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,11 +19,10 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.her import HerReplayBuffer
 from torch import nn
 
-from sidewinder import SidewinderError
+from sidewinder import SidewinderError, installing
 from sidewinder.algorithms import ALGORITHMS, NET_ARCHS, as_text, backend_of, beyond_limits, limits
 from sidewinder.fast_torch import make_fast
 
-_ROOT = Path(__file__).resolve().parents[2]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
     "gelu": nn.GELU,
@@ -145,8 +142,7 @@ def _algorithm(agent: dict[str, Any]) -> type[BaseAlgorithm]:
     try:
         algorithm: type[BaseAlgorithm] = getattr(import_module(module), attribute)
     except ModuleNotFoundError:
-        install = f"{sys.executable} -m pip install -r {_ROOT / f'requirements-{backend}.lock'}"
-        raise SidewinderError(f"agent.backend: found {backend!r}, accepted after `{install}`") from None
+        raise SidewinderError(f"agent.backend: found {backend!r}, accepted after `{installing(backend)}`") from None
     return algorithm
 
 

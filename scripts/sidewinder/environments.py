@@ -2,10 +2,8 @@
 
 import multiprocessing
 import re
-import sys
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -19,10 +17,9 @@ from stable_baselines3.common.vec_env import (
     VecNormalize,
 )
 
-from sidewinder import SidewinderError
+from sidewinder import SidewinderError, installing
 from sidewinder.config import Environment, RunConfig, Wrappers, first_line
 
-_ROOT = Path(__file__).resolve().parents[2]
 # Environments that need more than requirements.lock: what an error says that has to do with requirements-<name>.lock.
 _EXTRAS = {"atari": r"\bale_py\b|\bALE\b|OpenCV", "box2d": r"Box2D|gymnasium\[box2d\]", "mujoco": r"MuJoCo"}
 _MISSING = (gym.error.DependencyNotInstalled, gym.error.NamespaceNotFound, ModuleNotFoundError, AssertionError)
@@ -150,8 +147,7 @@ def _error(key: str, found: object, error: Exception, accepted: str) -> Sidewind
     if isinstance(error, _MISSING):
         for extra, words in _EXTRAS.items():
             if re.search(words, str(error)):
-                install = f"{sys.executable} -m pip install -r {_ROOT / f'requirements-{extra}.lock'}"
-                return SidewinderError(f"environment.{key}: found {found!r}, accepted after `{install}`")
+                return SidewinderError(f"environment.{key}: found {found!r}, accepted after `{installing(extra)}`")
     return SidewinderError(f"environment.{key}: found {found!r} ({first_line(error)}), accepted: {accepted}")
 
 
