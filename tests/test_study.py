@@ -46,9 +46,12 @@ print(json.dumps({{"number": number, "params": trial.params}}))
 def test_the_virtual_clock_does_not_depend_on_execution(
     sampler: str, pruner: str, study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    """With fewer and with more real workers than virtual ones. Where nothing is pruned, it is the window."""
+    """With fewer and with more real workers than virtual ones. Where all trials cost the same, it is the window."""
     virtual = ["study.n_trials=14", "study.schedule=virtual", "study.workers=3"]
-    config = study_config(*virtual, sampler=SAMPLERS[sampler], pruner=PRUNERS[pruner])
+    # Neither changes what a step costs.
+    space = {"agent.gamma": "interval(0.0, 1.0)", "agent.tau": "tag(log, interval(0.001, 1.0))"}
+    settings: dict[str, Any] = {"search_space": space, "sampler": SAMPLERS[sampler], "pruner": PRUNERS[pruner]}
+    config = study_config(*virtual, **settings)
     alone = run_study(tmp_path / "1", config, cores=1, shuffle=0)
     for cores in (2, 6):
         assert run_study(tmp_path / f"{cores}", config, cores=cores, shuffle=cores) == alone
@@ -59,7 +62,7 @@ def test_the_virtual_clock_does_not_depend_on_execution(
     states = [json.loads(result)["state"] for result in alone.values()]
     assert ("pruned" in states) == (pruner != "none")
     if sampler == "tpe independent":
-        window = study_config("study.n_trials=14", "study.window=3", sampler=SAMPLERS[sampler], pruner=PRUNERS[pruner])
+        window = study_config("study.n_trials=14", "study.window=3", **settings)
         other = run_study(tmp_path / "window", window, cores=1, shuffle=0)
         differ = [json.loads(alone[n])["params"] != json.loads(other[n])["params"] for n in alone]
         assert any(differ) == (pruner != "none")

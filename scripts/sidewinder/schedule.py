@@ -27,7 +27,7 @@ def virtual_view(work: Sequence[int], workers: int) -> list[int]:
     """Trials whose results the next trial is suggested from: those that have ended when it starts.
 
     Each trial starts, in order of number, on the virtual worker that is free first. Of trials that end at one moment,
-    those of lower number end first, so that without pruning this is the window's view.
+    those of lower number end first, so that where all cost the same this is the window's view.
 
     Args:
         work: Of all trials before it, in order of number. Of one that still runs, what it will have done at the next
