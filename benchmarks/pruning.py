@@ -1,65 +1,70 @@
-"""Whether pruning pays: the winner's return on test seeds against the environment steps of the sweep, over study seeds.
+"""Whether pruning pays: what the winner's return lacks against the environment steps that a study spends, by replay.
 
-python benchmarks/pruning.py my_directory --seeds 5
-Studies of SBX's DDPG on Pendulum; about two minutes each on 2 cores. What is there already is not run again.
+python benchmarks/pruning.py --seeds 100
+Trains no agent (benchmarks/replay.py). One trial after the other, with each pruner. Prints a table and draws
+docs/pruning.png; 20 minutes on 2 cores.
 """
 
 import argparse
-import json
-import subprocess
-import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import numpy as np
+import matplotlib.pyplot as plt
+import optuna
 import pandas as pd
-import yaml
+from replay import STEPS, Replay, mean_with_interval
 
-ROOT = Path(__file__).resolve().parents[1]
-# As many trials as train for about as many steps as 20 do that nobody prunes, and 20.
-ROWS = [("none", 20), ("median", 20), ("median", 30), ("hyperband", 20), ("hyperband", 40)]
-STEPS = 20_000
-OPTIONS = {"median": ["pruner.n_startup_trials=5"], "hyperband": ["pruner.min_resource=2000"]}
-N_TEST_SEEDS = 10
+FIGURE = Path(__file__).resolve().parents[1] / "docs/pruning.png"
+PRUNERS = {
+    "none": optuna.pruners.NopPruner(),
+    "median": optuna.pruners.MedianPruner(n_startup_trials=5),
+    "median, from half on": optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=10_000),
+    "percentile 25": optuna.pruners.PercentilePruner(25.0, n_startup_trials=5),
+    "successive halving": optuna.pruners.SuccessiveHalvingPruner(min_resource=2_000, reduction_factor=3),
+    "hyperband": optuna.pruners.HyperbandPruner(min_resource=2_000, max_resource=20_000, reduction_factor=3),
+}
+N_TRIALS = [20, 40]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--seeds", type=int, default=5, help="studies for each row")
+    parser.add_argument("--seeds", type=int, default=100, help="studies for each pruner")
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
-    directory = arguments.directory.absolute()
-    directory.mkdir(parents=True, exist_ok=True)
-    studies = {
-        f"{pruner}-{n_trials}-{seed}": [
-            *("study=pendulum_ddpg", "agent.backend=sbx", f"study.n_trials={n_trials}", f"study.seed={seed}"),
-            *(f"pruner={pruner}", *OPTIONS.get(pruner, [])),
-        ]
-        for seed in range(arguments.seeds)
-        for pruner, n_trials in ROWS
-    }
-    (directory / "config.yaml").write_text(yaml.safe_dump({"studies": studies}))
-    rows = []
-    for name in studies:
-        winner = [f"results/{name}/confirmation/test/winner/{index}.json" for index in range(N_TEST_SEEDS)]
-        snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile")]
-        snakemake += ["--configfile", "config.yaml", "--cores", str(arguments.cores), "--quiet", "all"]
-        subprocess.run([*snakemake, *winner], cwd=directory, check=True, stderr=subprocess.DEVNULL)
-        timings = [json.loads(path.read_text()) for path in directory.glob(f"results/{name}/trials/*/timing.json")]
-        runs = [json.loads((directory / path).read_text())["run"] for path in winner]
-        rows.append(
-            {
-                "pruner, trials": name.rpartition("-")[0].replace("-", ", "),
-                "steps": sum(timing[0]["environment_steps"] for timing in timings) / STEPS,
-                "return": np.mean([np.mean(run["returns"]) for run in runs]),
-            }
-        )
-        print(rows[-1], flush=True)
-    found = pd.DataFrame(rows).groupby("pruner, trials", sort=False).agg(["mean", "sem"])
-    print("\n| pruner, trials | steps, in whole trials | winner's test return |\n|---|---|---|")
-    for label, row in found.iterrows():
-        steps, returns = (f"{row[key, 'mean']:.1f} ± {row[key, 'sem']:.1f}" for key in ("steps", "return"))
-        print(f"| {label} | {steps} | {returns} |")
+    cases = [(seed, pruner) for pruner in PRUNERS for seed in range(arguments.seeds)]
+    with ProcessPoolExecutor(arguments.cores) as pool:
+        found = pd.concat(pool.map(replayed, *zip(*cases, strict=True), chunksize=5))
+    print(
+        "| pruner | trials | steps, in whole trials | return that the winner lacks, 95 % interval |\n|---|---|---|---|"
+    )
+    figure, axes = plt.subplots(figsize=(5, 3.5), layout="constrained")
+    for pruner, rows in found.groupby("pruner", sort=False):
+        points = []
+        for n_trials in N_TRIALS:
+            part = rows[rows["trials"] == n_trials]
+            steps, (mean, low, high) = part["steps"].mean(), mean_with_interval(part["lack"])
+            print(f"| {pruner} | {n_trials} | {steps:.1f} | {mean:.1f} [{low:.1f}, {high:.1f}] |")
+            points.append((steps, mean, mean - low, high - mean))
+        at, means, below, above = zip(*points, strict=True)
+        axes.errorbar(at, means, (below, above), marker="o", capsize=3, label=pruner)
+    axes.set(xlabel="environment steps of the sweep, in whole trials", ylabel="return that the winner lacks")
+    axes.legend(fontsize="small")
+    figure.savefig(FIGURE, dpi=150)
+
+
+def replayed(seed: int, pruner: str) -> pd.DataFrame:
+    """What the best of so many trials lacks, and how many steps they took."""
+    replay, spent, rows = Replay(seed, PRUNERS[pruner]), 0, []
+    for number in range(max(N_TRIALS)):
+        trial = replay.ask()
+        any(trial.evaluate(evaluation) for evaluation in range(len(STEPS)))
+        replay.tell(trial)
+        spent += trial.evaluations
+        if number + 1 in N_TRIALS:
+            winner = max((trial for trial in replay.trials if not trial.pruned), key=lambda trial: trial.value)
+            steps = spent / len(STEPS)
+            rows.append({"pruner": pruner, "trials": number + 1, "steps": steps, "lack": winner.lack})
+    return pd.DataFrame(rows)
 
 
 if __name__ == "__main__":

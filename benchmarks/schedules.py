@@ -1,140 +1,180 @@
-"""What each schedule costs: quality and busy workers at equal wall time, simulated, beside asynchronous Optuna.
+"""What each schedule costs beside asynchronous Optuna: quality and busy workers at equal wall time, by replay.
 
-python benchmarks/schedules.py --workers 8 --seeds 20
-Trials have a budget of ten evaluations, of which a share prunes itself at the first or the second; their durations are
-noisy. The objective is Hartmann's six-dimensional function with noise, the sampler TPE. No agent is trained.
+python benchmarks/schedules.py --seeds 40
+Trains no agent (benchmarks/replay.py). Prints a table and draws docs/schedules.png; 20 minutes on 2 cores.
 """
 
 import argparse
 import heapq
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import optuna
 import pandas as pd
+from replay import STEPS, Replay, mean_with_interval, recorded
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from sidewinder.schedule import virtual_view, window_view
 
-N_EVALUATIONS = 10
-# Of Hartmann's function (Surjanovic and Bingham's library of test functions).
-ALPHA = np.array([1.0, 1.2, 3.0, 3.2])
-A = np.array(
-    [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]]
-)
-P = 1e-4 * np.array(
-    [
-        [1312, 1696, 5569, 124, 8283, 5886],
-        [2329, 4135, 8307, 3736, 1004, 9991],
-        [2348, 1451, 3522, 2883, 3047, 6650],
-        [4047, 8828, 8732, 5743, 1091, 381],
-    ]
-)
+FIGURE = Path(__file__).resolve().parents[1] / "docs/schedules.png"
+PRUNERS = {"none": optuna.pruners.NopPruner, "median": optuna.pruners.MedianPruner}
+# Wall time, in mean durations of a trial: the longer, the fewer work.
+ROUNDS = {2: 10, 8: 5, 32: 3}
+ASYNCHRONOUS = "asynchronous Optuna"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, default=8, help="real workers, and virtual ones")
-    parser.add_argument("--seeds", type=int, default=20, help="studies for each row")
-    parser.add_argument("--rounds", type=float, default=10, help="wall time, in trials that are not pruned")
+    parser.add_argument("--seeds", type=int, default=40, help="studies for each row")
+    parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    cores = arguments.workers
-    schedules = [("asynchronous Optuna", 0), *(("virtual", width) for width in sorted({cores, round(1.25 * cores)}))]
-    schedules += [("window", width) for width in sorted({cores, round(1.5 * cores), 2 * cores})]
-    for pruned, noise in ((0.0, 0.2), (0.4, 0.2)):
-        rows = []
-        for schedule, width in schedules:
-            found = pd.DataFrame(
-                simulated(schedule, width, cores, arguments.rounds, pruned, noise, seed)
-                for seed in range(arguments.seeds)
-            )
-            error = found["best"].std() / np.sqrt(len(found))
-            rows.append(
-                {
-                    "schedule": f"{schedule} {width}" if width else schedule,
-                    "best value": f"{found['best'].mean():.2f} ± {error:.2f}",
-                    "busy": f"{found['busy'].mean():.2f}",
-                    "trials": f"{found['trials'].mean():.0f}",
-                }
-            )
-        print(f"\n{cores} workers, {pruned:.0%} pruned, durations within {noise:.0%} of the work:\n")
-        print(pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True), flush=True)
+    cases = [
+        (seed, workers, pruner, *schedule)
+        for workers in ROUNDS
+        for pruner in PRUNERS
+        for schedule in schedules(workers)
+        for seed in range(arguments.seeds)
+    ]
+    with ProcessPoolExecutor(arguments.cores) as pool:
+        found = pd.DataFrame(pool.map(replayed, *zip(*cases, strict=True), chunksize=10))
+    rows = []
+    for (workers, pruner, schedule), studies in found.groupby(["workers", "pruner", "schedule"], sort=False):
+        row = {"workers": workers, "pruner": pruner, "schedule": schedule}
+        row |= dict(zip(("lack", "low", "high"), mean_with_interval(studies["lack"]), strict=True))
+        rows.append(row | studies[["busy", "trials"]].mean().to_dict())
+    table = pd.DataFrame(rows)
+    print_table(table)
+    draw(table, FIGURE)
 
 
-@dataclass
-class Trial:
-    """A trial on a real worker: so much work, in evaluations, from `start` on at `pace` seconds each."""
+def schedules(workers: int) -> list[tuple[str, int]]:
+    """Those to compare, and their widths."""
+    virtual = [("virtual", width) for width in (workers, round(1.5 * workers))]
+    windows = [("window", width) for width in (workers, round(1.5 * workers), 2 * workers)]
+    return [(ASYNCHRONOUS, 0), *virtual, *windows]
 
-    start: float
-    work: int
-    pace: float
-    may_be_pruned: bool
 
-    @property
-    def end(self) -> float:
-        return self.start + self.work * self.pace
+class Schedule:
+    """A replayed study on so many workers; when each trial starts and ends, in seconds."""
 
-    def known_work(self, now: float) -> int:
-        """Its work, or while it runs that of its next possible end."""
-        if now >= self.end:
-            return self.work
-        return int((now - self.start) / self.pace) + 1 if self.may_be_pruned else N_EVALUATIONS
+    def __init__(self, seed: int, workers: int, pruner: str) -> None:
+        self.replay = Replay(seed, PRUNERS[pruner]())
+        self.workers, self.may_be_pruned = workers, pruner != "none"
+        self.wall = ROUNDS[workers] * float(recorded().pace.mean()) * len(STEPS)
+        self.starts: list[float] = []
+
+    def end(self, number: int) -> float:
+        trial = self.replay.trials[number]
+        return self.starts[number] + trial.evaluations * trial.pace
+
+    def asynchronous(self) -> None:
+        """As Optuna's workers do: each sees whatever has ended, when it asks and when it prunes."""
+        # When, whose and which evaluation comes next; or that a worker is free.
+        events: list[tuple[float, int, int]] = [(0.0, worker - self.workers, 0) for worker in range(self.workers)]
+        while events[0][0] < self.wall:
+            now, number, evaluation = heapq.heappop(events)
+            if number >= 0:
+                trial = self.replay.trials[number]
+                if not trial.evaluate(evaluation):
+                    heapq.heappush(events, (now + trial.pace, number, evaluation + 1))
+                    continue
+                self.replay.tell(trial)
+            self.starts.append(now)
+            heapq.heappush(events, (now + self.replay.ask().pace, len(self.starts) - 1, 0))
+
+    def scheduled(self, schedule: str, width: int) -> None:
+        """As Sidewinder does: a trial sees its view, when it asks and when it prunes."""
+        told: set[int] = set()
+        free = [0.0] * self.workers
+        while True:
+            now, view = self.moment(schedule, width, heapq.heappop(free))
+            if now >= self.wall:
+                return
+            for number in sorted(set(view) - told):
+                self.replay.tell(self.replay.trials[number])
+                told.add(number)
+            trial = self.replay.ask()
+            # Nothing is told before the next one asks.
+            any(trial.evaluate(evaluation) for evaluation in range(len(STEPS)))
+            self.starts.append(now)
+            heapq.heappush(free, self.end(len(self.starts) - 1))
+
+    def moment(self, schedule: str, width: int, now: float) -> tuple[float, Sequence[int]]:
+        """When a worker that is free now may start the next trial, and whose results that trial sees."""
+        numbers = range(len(self.starts))
+        if schedule == "window":
+            seen = window_view(len(numbers), width)
+            return max([now, *(self.end(number) for number in seen)]), seen
+        for event in sorted({now, *(event for event in self.events() if event > now)}):
+            view = virtual_view([self.known_work(number, event) for number in numbers], width)
+            if all(self.end(number) <= event for number in view):
+                return event, view
+        raise AssertionError("the lowest unfinished trial waits")
+
+    def known_work(self, number: int, now: float) -> int:
+        """A trial's work, or while it runs that of its next possible end."""
+        trial = self.replay.trials[number]
+        if now >= self.end(number):
+            return trial.work * trial.evaluations
+        reached = int((now - self.starts[number]) / trial.pace)
+        return trial.work * (reached + 1 if self.may_be_pruned else len(STEPS))
 
     def events(self) -> Iterator[float]:
-        """When more is known of it: at each evaluation, the last of which ends it."""
-        yield from (self.start + step * self.pace for step in range(1, self.work))
-        yield self.end
+        """When more is known of a trial: at each of its evaluations."""
+        for number, (trial, start) in enumerate(zip(self.replay.trials, self.starts, strict=True)):
+            yield from (start + evaluation * trial.pace for evaluation in range(1, trial.evaluations))
+            yield self.end(number)
 
 
-def simulated(
-    schedule: str, width: int, cores: int, rounds: float, pruned: float, noise: float, seed: int
-) -> dict[str, float]:
-    """One study: its best true value, the share of time that workers train, and how many trials ended in time."""
-    random, wall = np.random.default_rng(seed), rounds * N_EVALUATIONS
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    trials: list[Trial] = []
-    asked: list[tuple[optuna.Trial, float]] = []
-    values: list[float] = []
-    told: set[int] = set()
-    free = [0.0] * cores
-    while True:
-        now, seen = moment(schedule, width, heapq.heappop(free), trials)
-        if now >= wall:
-            break
-        for number in set(seen) - told:
-            study.tell(*asked[number])
-            told.add(number)
-        trial = study.ask()
-        x = np.array([trial.suggest_float(f"x{dimension}", 0, 1) for dimension in range(6)])
-        values.append(float((ALPHA * np.exp(-(A * (x - P) ** 2).sum(axis=1))).sum()))
-        asked.append((trial, values[-1] + 0.1 * random.normal()))
-        work = int(random.integers(1, 3)) if random.random() < pruned else N_EVALUATIONS
-        trials.append(Trial(now, work, float(random.lognormal(0, noise)), pruned > 0))
-        heapq.heappush(free, trials[-1].end)
-    ended = [number for number, trial in enumerate(trials) if trial.end <= wall]
-    busy = sum(min(trial.end, wall) - trial.start for trial in trials) / (cores * wall)
-    return {"best": max(values[number] for number in ended), "busy": busy, "trials": len(ended)}
+def replayed(seed: int, workers: int, pruner: str, schedule: str, width: int) -> dict[str, float | str]:
+    """One study: what its winner lacks, the share of time that workers train, and how many trials ended in time."""
+    study = Schedule(seed, workers, pruner)
+    if schedule == ASYNCHRONOUS:
+        study.asynchronous()
+    else:
+        study.scheduled(schedule, width)
+    trials, wall = study.replay.trials, study.wall
+    ended = [trial for number, trial in enumerate(trials) if study.end(number) <= wall]
+    winner = max((trial for trial in ended if not trial.pruned), key=lambda trial: trial.value)
+    busy = sum(min(study.end(number), wall) - start for number, start in enumerate(study.starts))
+    return {
+        "workers": workers,
+        "pruner": pruner,
+        "schedule": f"{schedule} {width}" if width else schedule,
+        "lack": winner.lack,
+        "busy": busy / (workers * wall),
+        "trials": len(ended),
+    }
 
 
-def moment(schedule: str, width: int, now: float, trials: Sequence[Trial]) -> tuple[float, Sequence[int]]:
-    """When a worker that is free now may start the next trial, and whose results that trial sees."""
-    if schedule == "window":
-        seen: Sequence[int] = window_view(len(trials), width)
-        return max([now, *(trials[number].end for number in seen)]), seen
-    if schedule == "asynchronous Optuna":
-        return now, [number for number, trial in enumerate(trials) if trial.end <= now]
-    events = sorted({now, *(event for trial in trials for event in trial.events() if event > now)})
-    for event in events:
-        seen = virtual_view([trial.known_work(event) for trial in trials], width)
-        if all(trials[number].end <= event for number in seen):
-            return event, seen
-    raise AssertionError("the lowest unfinished trial waits")
+def print_table(table: pd.DataFrame) -> None:
+    print("| workers | pruner | schedule | return that the winner lacks, 95 % interval | busy | trials |")
+    print(f"|{6 * '---|'}")
+    for row in table.to_dict("records"):
+        interval = f"{row['lack']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
+        print(f"| {row['workers']} | {row['pruner']} | {row['schedule']} | {interval}", end="")
+        print(f" | {row['busy']:.0%} | {row['trials']:.0f} |")
+
+
+def draw(table: pd.DataFrame, path: Path) -> None:
+    """A column of panels for each number of workers: what winners lack, with intervals, and busy workers."""
+    figure, axes = plt.subplots(2, len(ROUNDS), figsize=(9, 5), sharey="row", layout="constrained")
+    for (workers, rows), (above, below) in zip(table.groupby("workers"), axes.T, strict=True):
+        for (pruner, part), marker, shift in zip(rows.groupby("pruner"), "os", (-0.1, 0.1), strict=True):
+            positions = np.arange(len(part)) + shift
+            errors = [part["lack"] - part["low"], part["high"] - part["lack"]]
+            above.errorbar(positions, part["lack"], errors, fmt=marker, capsize=3, label=f"pruner: {pruner}")
+            below.plot(positions, 100 * part["busy"], marker)
+        above.set(title=f"{workers} workers", xticks=[])
+        below.set_xticks(range(len(part)), part["schedule"], rotation=45, ha="right")
+    axes[0, 0].set_ylabel("return that\nthe winner lacks")
+    axes[1, 0].set_ylabel("workers that train (%)")
+    axes[0, -1].legend()
+    figure.savefig(path, dpi=150)
 
 
 if __name__ == "__main__":

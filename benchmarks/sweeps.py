@@ -1,20 +1,33 @@
-"""What the workflow costs around training: a sweep on one core and on two, beside the same trials in a plain loop, and
-beside Optuna's own `study.optimize(n_jobs=2)`. One after the other in one run.
+"""What the workflow costs around training: sweeps on one core and on two, with each schedule, beside the same trials in
+a plain loop and beside Optuna alone, in two threads and in two processes. One after the other in one run.
 
 python benchmarks/sweeps.py --trials 8 --backend sb3
+The default study's search; each study's first trials are the same.
 """
 
 import argparse
+import json
+import multiprocessing
 import subprocess
 import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
+# Cores, and what differs from the default study.
+SWEEPS = {
+    "one core": (1, []),
+    "window 8": (2, []),
+    "window 2": (2, ["study.window=2"]),
+    "window 3": (2, ["study.window=3"]),
+    "window 4": (2, ["study.window=4"]),
+    "virtual 2": (2, ["study.schedule=virtual", "study.workers=2"]),
+}
 
 
 def main() -> None:
@@ -22,80 +35,121 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=8)
     parser.add_argument("--backend", default="sb3")
     parser.add_argument("--trials-per-job", type=int, default=1)
-    parser.add_argument("--only", choices=["loop", "optimize"], help=argparse.SUPPRESS)
+    parser.add_argument("--sweeps", nargs="*", choices=SWEEPS, default=list(SWEEPS))
+    parser.add_argument("--only", choices=ALONE, help=argparse.SUPPRESS)
     parser.add_argument("--config", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:
-        return {"loop": loop, "optimize": optimize}[arguments.only](arguments.config)
+        from sidewinder.determinism import pin_as_configured
+
+        pin_as_configured(arguments.config)
+        print(json.dumps(ALONE[arguments.only](arguments.config)))
+        return
     overrides = ["study=pendulum_ddpg", f"agent.backend={arguments.backend}", f"study.n_trials={arguments.trials}"]
     overrides.append(f"study.trials_per_job={arguments.trials_per_job}")
+    print(f"{arguments.trials} trials, {arguments.backend}, trials_per_job {arguments.trials_per_job}\n")
+    print("| | wall time | share of it that a core trains | best value |\n|---|---|---|---|", flush=True)
     with TemporaryDirectory() as base:
-        times = {}
-        for cores in (1, 2):
-            directory = Path(base) / f"{cores}"
-            directory.mkdir()
-            (directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"sweep": overrides}}))
-            snakemake = ["-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile"), "--quiet", "all"]
-            snakemake += ["--directory", str(directory), "--configfile", str(directory / "config.yaml")]
-            target = f"results/sweep/{'trials.csv'}"
-            times[f"workflow, {cores} core{'s' * (cores - 1)}"] = timed(*snakemake, "--cores", f"{cores}", target)
-        config = Path(base) / "1/results/sweep/config.yaml"
-        own = [__file__, "--config", str(config), "--only"]
-        times["the same trials in a loop"] = timed(*own, "loop")
-        times["study.optimize(n_jobs=2)"] = timed(*own, "optimize")
-    print(f"\n{arguments.trials} trials, {arguments.backend}, trials_per_job {arguments.trials_per_job}\n")
-    print("| | wall time | to the loop |\n|---|---|---|")
-    for name, seconds in times.items():
-        print(f"| {name} | {seconds:.0f} s | {seconds / times['the same trials in a loop']:.2f} |")
-    return None
+        studies = {name.replace(" ", "_"): [*overrides, *SWEEPS[name][1]] for name in arguments.sweeps}
+        (Path(base) / "config.yaml").write_text(yaml.safe_dump({"studies": studies}))
+        for name in arguments.sweeps:
+            directory, cores = Path(base) / "results" / name.replace(" ", "_"), SWEEPS[name][0]
+            snakemake = ["-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile"), "--directory", base]
+            snakemake += ["--configfile", f"{base}/config.yaml", "--cores", f"{cores}", "--quiet", "all", "--"]
+            seconds, _ = timed(*snakemake, f"results/{directory.name}/trials.csv")
+            timings = [json.loads(path.read_text())[0]["seconds"] for path in directory.glob("trials/*/timing.json")]
+            results = [json.loads(path.read_text())["objective"] for path in directory.glob("trials/*/result.json")]
+            row(name, seconds, sum(timings), cores, max(value for value in results if value is not None))
+        for name in ALONE:
+            seconds, output = timed(__file__, "--config", str(directory / "config.yaml"), "--only", name)
+            row(name.format(directory.name.replace("_", " ")), seconds, *json.loads(output))
 
 
-def timed(*arguments: str) -> float:
+def timed(*arguments: str) -> tuple[float, str]:
+    """Seconds that Python takes with these arguments, and what it prints."""
     started = time.monotonic()
-    subprocess.run([sys.executable, *arguments], check=True, stderr=subprocess.DEVNULL)
-    return time.monotonic() - started
+    done = subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return time.monotonic() - started, done.stdout.decode()
 
 
-def loop(path: Path) -> None:
-    """Train what the sweep's trials trained, one after the other."""
-    from sidewinder.determinism import pin_as_configured
+def row(name: str, seconds: float, trained: float, cores: int, best: float) -> None:
+    print(f"| {name} | {seconds:.0f} s | {trained / cores / seconds:.0%} | {best:.1f} |", flush=True)
 
-    pin_as_configured(path)
+
+def loop(path: Path) -> tuple[float, int, float]:
+    """Train what the sweep's trials trained, one after the other, and check that the returns are theirs."""
     from sidewinder.config import StudyConfig
-    from sidewinder.replicates import seeded
     from sidewinder.results import Result, result_path
-    from sidewinder.training import train
 
     config = StudyConfig.load(path)
-    for number in range(config.study.n_trials):
-        result = Result.load(result_path(path.parent, number))
-        outcome = train(seeded(config, config.for_trial(result.params), number, 0), tensorboard_log=path.parent / "tb")
-        assert outcome.evaluations == result.evaluations
+    results = [Result.load(result_path(path.parent, number)) for number in range(config.study.n_trials)]
+    trained = [train_trial(path, result.number, result.params) for result in results]
+    assert [value for _, value in trained] == [result.objective for result in results]
+    return sum(seconds for seconds, _ in trained), 1, max(value for _, value in trained if value is not None)
 
 
-def optimize(path: Path) -> None:
-    """What one would write with Optuna alone: two threads."""
-    from sidewinder.determinism import pin_as_configured
+def threads(path: Path) -> tuple[float, int, float]:
+    return optimize(path, n_jobs=2)
 
-    pin_as_configured(path)
+
+def processes(path: Path) -> tuple[float, int, float]:
     import optuna
 
-    from sidewinder.config import StudyConfig
-    from sidewinder.replicates import seeded
-    from sidewinder.training import train
+    # Two processes that make one database at once would be in each other's way.
+    optuna.create_study(direction="maximize", storage=storage(path, 1), study_name="optuna")
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        parts = pool.map(optimize, [path, path], chunksize=1)
+    return sum(seconds for seconds, _, _ in parts), 2, max(best for _, _, best in parts)
 
-    config = StudyConfig.load(path)
+
+def optimize(path: Path, n_jobs: int = 1) -> tuple[float, int, float]:
+    """What one would write with Optuna alone: a sampler without a seed, a database, workers that stop at the budget."""
+    import optuna
+    from hydra.utils import instantiate
+
+    from sidewinder.config import StudyConfig
+
+    config, durations = StudyConfig.load(path), []
     distributions = config.space().distributions
 
     def objective(trial: optuna.Trial) -> float:
         params = {name: trial._suggest(name, distribution) for name, distribution in distributions.items()}
-        log = path.parent / f"optimize/{trial.number}"
-        outcome = train(seeded(config, config.for_trial(params), trial.number, 0), tensorboard_log=log)
-        return outcome.objective("best") or -1e9
+        seconds, value = train_trial(path, trial.number, params)
+        durations.append(seconds)
+        return float("nan") if value is None else value  # which Optuna takes for a failure
 
-    study = optuna.create_study(direction="maximize")
-    study.optimize(objective, n_trials=config.study.n_trials, n_jobs=2)
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=instantiate(config.sampler),
+        storage=storage(path, n_jobs),
+        study_name="optuna",
+        load_if_exists=True,
+    )
+    study.optimize(objective, n_jobs=n_jobs, callbacks=[optuna.study.MaxTrialsCallback(config.study.n_trials, None)])
+    return sum(durations), n_jobs, study.best_value
 
+
+def storage(path: Path, n_jobs: int) -> str:
+    return f"sqlite:///{path.parent}/optuna_{n_jobs}.db"
+
+
+def train_trial(path: Path, number: int, params: dict[str, Any]) -> tuple[float, float | None]:
+    """Seconds, and the objective."""
+    from sidewinder.config import StudyConfig
+    from sidewinder.replicates import seeded
+    from sidewinder.training import train
+
+    config, started = StudyConfig.load(path), time.monotonic()
+    run = seeded(config, config.for_trial(params), number, 0)
+    outcome = train(run, tensorboard_log=path.parent / f"alone/{number}")
+    return time.monotonic() - started, outcome.objective(run.evaluation.objective)
+
+
+ALONE = {
+    "the trials of {} in a loop": loop,
+    "Optuna, two threads": threads,
+    "Optuna, two processes": processes,
+}
 
 if __name__ == "__main__":
     main()

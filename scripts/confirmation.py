@@ -2,10 +2,11 @@
 
 import argparse
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.determinism import pin_as_configured
@@ -32,7 +33,11 @@ def main() -> None:
 
 
 def confirm(arguments: argparse.Namespace) -> None:
-    """Train the candidate, or take what the same training gave before; `null` if its file names no candidate."""
+    """Train the candidate, or take what the same training gave before; `null` if its file names no candidate.
+
+    With `study.trials_per_job` it goes on with the candidate's trainings that are in nobody's hands, for the jobs that
+    will want them.
+    """
     # Imported late: numpy and torch read the pins when they load.
     from sidewinder.config import StudyConfig
     from sidewinder.confirmation import Candidate, seeded
@@ -46,16 +51,9 @@ def confirm(arguments: argparse.Namespace) -> None:
     n_seeds = settings.n_validation_seeds if arguments.phase == "validation" else settings.n_test_seeds
     if arguments.index not in (trainings := config.trainings(n_seeds)):
         raise SidewinderError(f"index: found {arguments.index!r}, accepted: {', '.join(trainings)}")
+    runs = arguments.config.parent / "confirmation" / "runs"
     environment, index = trainings[arguments.index]
-    run, held_out = seeded(config, candidate, environment, arguments.phase, index)
-    # By content: when a raised budget makes trials change ranks, nothing is trained twice.
-    path = arguments.config.parent / "confirmation" / "runs" / f"{run.digest(held_out)}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if path.exists():
-            logging.info("%s was trained already", path.stem)
-        else:
-            write_atomically(path, to_json(train(config, run, held_out).model_dump()))
+    path, is_new = trained(config, runs, *seeded(config, candidate, environment, arguments.phase, index))
     result = ConfirmationResult(
         phase=arguments.phase,
         candidate=arguments.candidate.stem,
@@ -65,6 +63,33 @@ def confirm(arguments: argparse.Namespace) -> None:
         run=ConfirmationRun.model_validate_json(path.read_bytes()),
     )
     write_atomically(arguments.output, to_json(result.model_dump()))
+    left = config.study.trials_per_job - 1 if is_new else 0
+    for name, (environment, index) in trainings.items():
+        if left > 0 and name != arguments.index:
+            with suppress(Timeout):
+                ahead = seeded(config, candidate, environment, arguments.phase, index)
+                left -= trained(config, runs, *ahead, patience=0)[1]
+
+
+def trained(
+    config: "StudyConfig", runs: Path, run: "RunConfig", held_out: "HeldOut", patience: float = -1
+) -> tuple[Path, bool]:
+    """Where in `runs` this training's outcome is, and whether it was trained just now. The same training has the same
+    file: when a raised budget makes trials change ranks, nothing is trained twice.
+
+    Raises:
+        Timeout: For so many seconds another process has been at it; -1 waits for it.
+    """
+    from sidewinder.results import to_json, write_atomically
+
+    path = runs / f"{run.digest(held_out)}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock"), timeout=patience):
+        if path.exists():
+            logging.info("%s was trained already", path.stem)
+            return path, False
+        write_atomically(path, to_json(train(config, run, held_out).model_dump()))
+        return path, True
 
 
 def train(config: "StudyConfig", run: "RunConfig", held_out: "HeldOut") -> "ConfirmationRun":

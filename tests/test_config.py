@@ -82,6 +82,13 @@ def test_shipped_study() -> None:
     assert config.pruner == section("pruner/none.yaml")
 
 
+def test_another_sampler_than_the_default_studys() -> None:
+    """Which has an option that the other one lacks."""
+    with pytest.raises(SidewinderError, match=r"accepted: .*; ~sampler\.n_startup_trials leaves it out"):
+        check(compose_study("pendulum_ddpg", ["sampler=random"]))
+    check(compose_study("pendulum_ddpg", ["sampler=random", "~sampler.n_startup_trials"]))
+
+
 def test_a_study_may_be_made_of_overrides_alone() -> None:
     config = compose_study("long", ["study=pendulum_ddpg", "study.n_trials=100", "agent.gamma=0.5", "pruner=median"])
     assert config.study.name == "long"

@@ -45,6 +45,12 @@ def test_the_study_prunes_and_learns(undisturbed: Path) -> None:
     assert b",complete," in found["trials.csv"]
 
 
+def test_the_winners_trainings_share_a_process(undisturbed: Path) -> None:
+    """The first job goes on with the next one's, and that has nothing to train."""
+    logs = (undisturbed / "results/tiny/logs/confirmation/test/winner").glob("*.log")
+    assert sorted("trained already" in log.read_text() for log in logs) == [False, True]
+
+
 def test_two_cores(undisturbed: Path, tmp_path: Path) -> None:
     run_to_the_end(new_study(tmp_path, ALONE), "--cores", "2", BEST)
     assert results(tmp_path) == results(undisturbed)

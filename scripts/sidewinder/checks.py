@@ -1,5 +1,6 @@
 """All that can be wrong with a composed study before anything trains."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -101,4 +102,7 @@ def _make(key: str, found: object, make: Callable[[], object], accepted: str) ->
         return make()
     except (HydraException, ImportError, TypeError, ValueError, KeyError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]
+        # As of a sampler that the study's file gives an option that the one chosen in its place has not.
+        if unknown := re.search(r"unexpected keyword argument '(\w+)'", reason):
+            accepted += f"; ~{key}.{unknown[1]} leaves it out"
         raise SidewinderError(f"{key}: found {found!r} ({reason}), accepted: {accepted}") from None

@@ -22,7 +22,7 @@ from sidewinder.results import Result, replicate_path, result_path, write_atomic
 # Microseconds: a step of all environments, and of each; an update at all, and how many weights, each for one sample,
 # take one.
 _STEP_PRICE, _STEP_OF_ONE_PRICE = 320, 40
-_UPDATE_PRICES = {"sb3": (1300, 5000), "sbx": (100, 13000)}
+_UPDATE_PRICES = {"sb3": (1300, 5000), "sbx": (100, 8000)}
 _STEPS_OF_AN_EPISODE = 200
 
 

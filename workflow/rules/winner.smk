@@ -30,7 +30,7 @@ rule confirmation:
     threads: lambda wildcards: STUDIES[wildcards.study].config.training["threads"]
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt * STUDIES[wildcards.study].config.study.trials_per_job,
     params:
         # Not for the script: other episodes are another result.
         n_eval_episodes=lambda wildcards: STUDIES[wildcards.study].config.confirmation.n_eval_episodes,

@@ -1,0 +1,58 @@
+"""Record trials for benchmarks/schedules.py to replay: random settings of DDPG on Pendulum, each trained twice by SBX.
+
+python benchmarks/record.py my_directory
+Writes benchmarks/recorded_trials.csv; 25 minutes on 2 cores. One row a training: the trial and its parameters, what the
+virtual clock takes an environment step to cost, the seconds it took, and the return of each evaluation.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+RECORDED = ROOT / "benchmarks/recorded_trials.csv"
+# The default study's five parameters, and two that change what a step costs.
+SPACE = '{agent.batch_size: "choice(32, 64, 128)", agent.policy_kwargs.net_arch: "choice(s, [128, 128])"}'
+
+
+def main() -> None:
+    from sidewinder.clock import step_price
+    from sidewinder.config import StudyConfig
+    from sidewinder.results import Result, result_path
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", type=Path, help="where to run; what is there already is not run again")
+    parser.add_argument("--trials", type=int, default=160)
+    parser.add_argument("--cores", type=int, default=2)
+    arguments = parser.parse_args()
+    overrides = ["study=pendulum_ddpg", "agent.backend=sbx", "sampler=random", "~sampler.n_startup_trials"]
+    overrides += [f"search_space={SPACE}", f"study.n_trials={arguments.trials}", "study.window=1000"]
+    overrides += ["study.replicates=2", "study.replicates_in=sequence", "study.trials_per_job=20"]
+    arguments.directory.mkdir(parents=True, exist_ok=True)
+    (arguments.directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"recorded": overrides}}))
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile"), "--quiet", "all"]
+    snakemake += ["--configfile", "config.yaml", "--cores", str(arguments.cores), "results/recorded/trials.csv"]
+    subprocess.run(snakemake, cwd=arguments.directory, check=True)
+    study_dir = arguments.directory / "results/recorded"
+    config = StudyConfig.load(study_dir / "config.yaml")
+    rows = []
+    for number in range(arguments.trials):
+        path = result_path(study_dir, number)
+        result, timings = Result.load(path), json.loads(path.with_name("timing.json").read_text())
+        price = step_price(config.for_trial(result.params))
+        for index, (replicate, timing) in enumerate(zip(result.replicates, timings, strict=True)):
+            row = {"number": number, "replicate": index, **result.params, "step_price": price}
+            row["seconds"] = round(timing["seconds"], 2)
+            returns = {evaluation.step: round(evaluation.mean_return, 3) for evaluation in replicate.evaluations}
+            rows.append(row | returns)
+    pd.DataFrame(rows).to_csv(RECORDED, index=False)
+
+
+if __name__ == "__main__":
+    main()
