@@ -107,7 +107,8 @@ class Replay:
     def __init__(self, seed: int, pruner: optuna.pruners.BasePruner) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         sampler = optuna.samplers.TPESampler(n_startup_trials=5, constant_liar=True, seed=seed)
-        self.study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+        # Hyperband's brackets depend on the name.
+        self.study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner, study_name=f"{seed}")
         self.seen_training = seed % 2
         self.trials: list[Trial] = []
 

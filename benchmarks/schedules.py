@@ -1,7 +1,7 @@
 """What each schedule costs beside asynchronous Optuna: quality and busy workers at equal wall time, by replay.
 
-python benchmarks/schedules.py --seeds 40
-Trains no agent (benchmarks/replay.py). Prints a table and draws docs/schedules.png; 20 minutes on 2 cores.
+python benchmarks/schedules.py --seeds 100
+Trains no agent (benchmarks/replay.py). Prints a table and draws docs/schedules.png; five minutes on 2 cores.
 """
 
 import argparse
@@ -29,7 +29,7 @@ ASYNCHRONOUS = "asynchronous Optuna"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=40, help="studies for each row")
+    parser.add_argument("--seeds", type=int, default=100, help="studies for each row")
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     cases = [
@@ -162,6 +162,7 @@ def print_table(table: pd.DataFrame) -> None:
 
 def draw(table: pd.DataFrame, path: Path) -> None:
     """A column of panels for each number of workers: what winners lack, with intervals, and busy workers."""
+    plt.style.use("seaborn-v0_8-colorblind")
     figure, axes = plt.subplots(2, len(ROUNDS), figsize=(9, 5), sharey="row", layout="constrained")
     for (workers, rows), (above, below) in zip(table.groupby("workers"), axes.T, strict=True):
         for (pruner, part), marker, shift in zip(rows.groupby("pruner"), "os", (-0.1, 0.1), strict=True):
@@ -170,10 +171,12 @@ def draw(table: pd.DataFrame, path: Path) -> None:
             above.errorbar(positions, part["lack"], errors, fmt=marker, capsize=3, label=f"pruner: {pruner}")
             below.plot(positions, 100 * part["busy"], marker)
         above.set(title=f"{workers} workers", xticks=[])
-        below.set_xticks(range(len(part)), part["schedule"], rotation=45, ha="right")
+        below.set_xticks(
+            range(len(part)), part["schedule"].replace(ASYNCHRONOUS, "asynchronous"), rotation=45, ha="right"
+        )
     axes[0, 0].set_ylabel("return that\nthe winner lacks")
     axes[1, 0].set_ylabel("workers that train (%)")
-    axes[0, -1].legend()
+    axes[1, 0].legend(*axes[0, 0].get_legend_handles_labels())
     figure.savefig(path, dpi=150)
 
 
