@@ -17,8 +17,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import yaml
+from workflow import ROOT, snakemake, write_studies
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 BACKENDS, N_SEEDS = ("sb3", "sbx"), 10
 # Of benchmarks/tutorial.py, beside what it searches.
@@ -33,9 +33,7 @@ def main() -> None:
     parser.add_argument("--confirm", action="store_true", help="also train the winners on the test seeds")
     arguments = parser.parse_args()
     directory, cores = arguments.directory.absolute(), arguments.cores
-    directory.mkdir(parents=True, exist_ok=True)
-    studies = {backend: ["study=pendulum_ddpg", f"agent.backend={backend}"] for backend in BACKENDS}
-    (directory / "config.yaml").write_text(yaml.safe_dump({"studies": studies}))
+    write_studies(directory, {backend: ["study=pendulum_ddpg", f"agent.backend={backend}"] for backend in BACKENDS})
     tutorial = [str(arguments.tutorial_python), str(ROOT / "benchmarks/tutorial.py"), "--multirun"]
     times = {"tutorial": timed("tutorial", [*tutorial, f"hydra.sweep.dir={directory}/tutorial"], directory)}
     for backend in BACKENDS:
@@ -59,18 +57,13 @@ def timed(name: str, command: list[str], directory: Path) -> float:
     return float(note.read_text())
 
 
-def snakemake(directory: Path, cores: int, *targets: str) -> list[str]:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile")]
-    return [*command, "--configfile", str(directory / "config.yaml"), "--cores", str(cores), *targets]
-
-
 def confirm(directory: Path, cores: int) -> None:
     """Print what the three winners are worth on the test seeds of the default study."""
     with ProcessPoolExecutor(cores, get_context("spawn"), pin_here) as pool:
         returns = {"tutorial": list(pool.map(tutorial_on_test_seed, [directory] * N_SEEDS, range(N_SEEDS)))}
     for backend in BACKENDS:
         files = [f"results/{backend}/confirmation/test/winner/{index}.json" for index in range(N_SEEDS)]
-        subprocess.run(snakemake(directory, cores, "--quiet", "all", "--", *files), cwd=directory, check=True)
+        subprocess.run(snakemake(directory, cores, *files), check=True)
         runs = [json.loads((directory / file).read_text())["run"] for file in files]
         returns[backend] = [statistics.mean(run["returns"]) for run in runs]
     # Imported late: the pool's processes pin numpy before they load it.

@@ -34,9 +34,8 @@ def main() -> None:
     cases = [(seed, pruner) for pruner in PRUNERS for seed in range(arguments.seeds)]
     with ProcessPoolExecutor(arguments.cores) as pool:
         found = pd.concat(pool.map(replayed, *zip(*cases, strict=True), chunksize=5))
-    print(
-        "| pruner | trials | steps, in whole trials | return that the winner lacks, 95 % interval |\n|---|---|---|---|"
-    )
+    print("| pruner | trials | steps, in whole trials | return that the winner lacks, 95 % interval |")
+    print(f"|{4 * '---|'}")
     plt.style.use("seaborn-v0_8-colorblind")
     figure, axes = plt.subplots(figsize=(5, 4), layout="constrained")
     for (pruner, rows), marker in zip(found.groupby("pruner", sort=False), "os^vDP", strict=True):
@@ -58,7 +57,7 @@ def replayed(seed: int, pruner: str) -> pd.DataFrame:
     replay, spent, rows = Replay(seed, PRUNERS[pruner]), 0, []
     for number in range(max(N_TRIALS)):
         trial = replay.ask()
-        any(trial.evaluate(evaluation) for evaluation in range(len(STEPS)))
+        trial.train()
         replay.tell(trial)
         spent += trial.evaluations
         if number + 1 in N_TRIALS:

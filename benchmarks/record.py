@@ -12,20 +12,19 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import yaml
+from workflow import snakemake, write_studies
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-RECORDED = ROOT / "benchmarks/recorded_trials.csv"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+from sidewinder.clock import step_price
+from sidewinder.config import StudyConfig
+from sidewinder.results import Result, result_path
+
+RECORDED = Path(__file__).with_name("recorded_trials.csv")
 # The default study's five parameters, and two that change what a step costs.
 SPACE = '{agent.batch_size: "choice(32, 64, 128)", agent.policy_kwargs.net_arch: "choice(s, [128, 128])"}'
 
 
 def main() -> None:
-    from sidewinder.clock import step_price
-    from sidewinder.config import StudyConfig
-    from sidewinder.results import Result, result_path
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path, help="where to run; what is there already is not run again")
     parser.add_argument("--trials", type=int, default=160)
@@ -34,12 +33,10 @@ def main() -> None:
     overrides = ["study=pendulum_ddpg", "agent.backend=sbx", "sampler=random", "~sampler.n_startup_trials"]
     overrides += [f"search_space={SPACE}", f"study.n_trials={arguments.trials}", "study.window=1000"]
     overrides += ["study.replicates=2", "study.replicates_in=sequence", "study.trials_per_job=20"]
-    arguments.directory.mkdir(parents=True, exist_ok=True)
-    (arguments.directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"recorded": overrides}}))
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile"), "--quiet", "all"]
-    snakemake += ["--configfile", "config.yaml", "--cores", str(arguments.cores), "results/recorded/trials.csv"]
-    subprocess.run(snakemake, cwd=arguments.directory, check=True)
-    study_dir = arguments.directory / "results/recorded"
+    directory = arguments.directory.absolute()
+    write_studies(directory, {"recorded": overrides})
+    subprocess.run(snakemake(directory, arguments.cores, "results/recorded/trials.csv"), check=True)
+    study_dir = directory / "results/recorded"
     config = StudyConfig.load(study_dir / "config.yaml")
     rows = []
     for number in range(arguments.trials):

@@ -31,11 +31,13 @@ STEPS = range(2000, 22000, 2000)
 
 @dataclass(frozen=True)
 class Recorded:
-    """The recorded trials: places (trials x dimensions), returns (trials x trainings x evaluations), seconds between
-    two evaluations and what the virtual clock takes for that (trials)."""
+    """The recorded trials: places (trials x dimensions), returns (trials x trainings x evaluations) and by how much the
+    best of a training's is lower than that of the best trial (trials x trainings), seconds between two evaluations and
+    what the virtual clock takes for that (trials)."""
 
     places: np.ndarray
     returns: np.ndarray
+    lacks: np.ndarray
     pace: np.ndarray
     work: np.ndarray
 
@@ -47,8 +49,10 @@ def recorded() -> Recorded:
     first, second = (rows[rows["replicate"] == replicate] for replicate in (0, 1))
     returns = np.stack([one[[str(step) for step in STEPS]].to_numpy(float) for one in (first, second)], axis=1)
     places = np.array([place(params) for params in first[list(SPACE)].to_dict("records")])
+    best = returns.max(axis=2)
     # Of the second training: some processes compile something in the first.
-    return Recorded(places, returns, second["seconds"].to_numpy(float) / len(STEPS), second["step_price"].to_numpy(int))
+    pace, work = second["seconds"].to_numpy(float) / len(STEPS), second["step_price"].to_numpy(int)
+    return Recorded(places, returns, best.max(axis=0) - best, pace, work)
 
 
 def place(params: Mapping[Any, Any]) -> list[float]:
@@ -81,8 +85,7 @@ class Trial:
         self.asked = asked
         self.pace, self.work = float(recorded().pace[like]), int(recorded().work[like])
         self.returns = recorded().returns[like, seen_training]
-        unseen = recorded().returns[:, 1 - seen_training].max(axis=1)
-        self.lack = float(unseen.max() - unseen[like])
+        self.lack = float(recorded().lacks[like, 1 - seen_training])
         self.evaluations = len(STEPS)
 
     @property
@@ -99,6 +102,12 @@ class Trial:
         if self.asked.should_prune():
             self.evaluations = evaluation + 1
         return evaluation + 1 == self.evaluations
+
+    def train(self) -> None:
+        """All its evaluations, while nothing else happens in the study."""
+        for evaluation in range(len(STEPS)):
+            if self.evaluate(evaluation):
+                break
 
 
 class Replay:

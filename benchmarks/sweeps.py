@@ -13,12 +13,14 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
+from workflow import ROOT, snakemake, write_studies
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
+if TYPE_CHECKING:
+    from sidewinder.config import StudyConfig
+
 # Cores, and what differs from the default study.
 SWEEPS = {
     "one core": (1, []),
@@ -51,24 +53,23 @@ def main() -> None:
     print("| | wall time | share of it that a core trains | best value |\n|---|---|---|---|", flush=True)
     with TemporaryDirectory() as base:
         studies = {name.replace(" ", "_"): [*overrides, *SWEEPS[name][1]] for name in arguments.sweeps}
-        (Path(base) / "config.yaml").write_text(yaml.safe_dump({"studies": studies}))
+        write_studies(Path(base), studies)
         for name in arguments.sweeps:
             directory, cores = Path(base) / "results" / name.replace(" ", "_"), SWEEPS[name][0]
-            snakemake = ["-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile"), "--directory", base]
-            snakemake += ["--configfile", f"{base}/config.yaml", "--cores", f"{cores}", "--quiet", "all", "--"]
-            seconds, _ = timed(*snakemake, f"results/{directory.name}/trials.csv")
+            seconds, _ = timed(snakemake(Path(base), cores, f"results/{directory.name}/trials.csv"))
             timings = [json.loads(path.read_text())[0]["seconds"] for path in directory.glob("trials/*/timing.json")]
             results = [json.loads(path.read_text())["objective"] for path in directory.glob("trials/*/result.json")]
             row(name, seconds, sum(timings), cores, max(value for value in results if value is not None))
         for name in ALONE:
-            seconds, output = timed(__file__, "--config", str(directory / "config.yaml"), "--only", name)
+            config = str(directory / "config.yaml")
+            seconds, output = timed([sys.executable, __file__, "--config", config, "--only", name])
             row(name.format(directory.name.replace("_", " ")), seconds, *json.loads(output))
 
 
-def timed(*arguments: str) -> tuple[float, str]:
-    """Seconds that Python takes with these arguments, and what it prints."""
+def timed(command: list[str]) -> tuple[float, str]:
+    """Seconds that a command takes, and what it prints."""
     started = time.monotonic()
-    done = subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return time.monotonic() - started, done.stdout.decode()
 
 
@@ -83,7 +84,7 @@ def loop(path: Path) -> tuple[float, int, float]:
 
     config = StudyConfig.load(path)
     results = [Result.load(result_path(path.parent, number)) for number in range(config.study.n_trials)]
-    trained = [train_trial(path, result.number, result.params) for result in results]
+    trained = [train_trial(config, path.parent, result.number, result.params) for result in results]
     assert [value for _, value in trained] == [result.objective for result in results]
     return sum(seconds for seconds, _ in trained), 1, max(value for _, value in trained if value is not None)
 
@@ -114,7 +115,7 @@ def optimize(path: Path, n_jobs: int = 1) -> tuple[float, int, float]:
 
     def objective(trial: optuna.Trial) -> float:
         params = {name: trial._suggest(name, distribution) for name, distribution in distributions.items()}
-        seconds, value = train_trial(path, trial.number, params)
+        seconds, value = train_trial(config, path.parent, trial.number, params)
         durations.append(seconds)
         return float("nan") if value is None else value  # which Optuna takes for a failure
 
@@ -133,15 +134,16 @@ def storage(path: Path, n_jobs: int) -> str:
     return f"sqlite:///{path.parent}/optuna_{n_jobs}.db"
 
 
-def train_trial(path: Path, number: int, params: dict[str, Any]) -> tuple[float, float | None]:
+def train_trial(
+    config: "StudyConfig", directory: Path, number: int, params: dict[str, Any]
+) -> tuple[float, float | None]:
     """Seconds, and the objective."""
-    from sidewinder.config import StudyConfig
     from sidewinder.replicates import seeded
     from sidewinder.training import train
 
-    config, started = StudyConfig.load(path), time.monotonic()
+    started = time.monotonic()
     run = seeded(config, config.for_trial(params), number, 0)
-    outcome = train(run, tensorboard_log=path.parent / f"alone/{number}")
+    outcome = train(run, tensorboard_log=directory / f"alone/{number}")
     return time.monotonic() - started, outcome.objective(run.evaluation.objective)
 
 

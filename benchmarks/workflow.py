@@ -1,0 +1,21 @@
+"""Runs of the workflow for other benchmarks: studies in a directory, and the command that makes files of theirs."""
+
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def write_studies(directory: Path, studies: dict[str, list[str]]) -> None:
+    """Make the directory, and a config.yaml with these studies' overrides."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "config.yaml").write_text(yaml.safe_dump({"studies": studies}))
+
+
+def snakemake(directory: Path, cores: int, *targets: str) -> list[str]:
+    """What makes these files of the studies in a directory."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile"), "--quiet", "all"]
+    command += ["--directory", str(directory), "--configfile", str(directory / "config.yaml")]
+    return [*command, "--cores", str(cores), "--", *targets]
