@@ -3,7 +3,7 @@ winners are worth on the same test seeds.
 
 python benchmarks/default_study.py my_directory --tutorial-python other_environment/bin/python
 In the other environment are requirements.lock and then hydra-optuna-sweeper, which needs Optuna 2. Half an hour for the
-sweeps on 2 cores; with --confirm, which trains the winners again, a quarter of an hour more.
+sweeps on 2 cores; with --confirm, which trains the winners again, as long again.
 """
 
 import argparse
@@ -20,7 +20,13 @@ import yaml
 from workflow import ROOT, snakemake, write_studies
 
 sys.path.insert(0, str(ROOT / "scripts"))
-BACKENDS, N_SEEDS = ("sb3", "sbx"), 10
+N_SEEDS = 10
+STUDIES = {
+    "sb3": ["agent.backend=sb3"],
+    "sbx": ["agent.backend=sbx"],
+    "sbx_unpruned": ["agent.backend=sbx", "pruner=none"],
+    "sb3_unpruned": ["agent.backend=sb3", "pruner=none"],
+}
 # Of benchmarks/tutorial.py, beside what it searches.
 TUTORIAL = {"action_noise": "normal", "batch_size": 32, "train_freq": 1, "policy_kwargs.net_arch": "[64,32]"}
 
@@ -33,11 +39,11 @@ def main() -> None:
     parser.add_argument("--confirm", action="store_true", help="also train the winners on the test seeds")
     arguments = parser.parse_args()
     directory, cores = arguments.directory.absolute(), arguments.cores
-    write_studies(directory, {backend: ["study=pendulum_ddpg", f"agent.backend={backend}"] for backend in BACKENDS})
+    write_studies(directory, {name: ["study=pendulum_ddpg", *overrides] for name, overrides in STUDIES.items()})
     tutorial = [str(arguments.tutorial_python), str(ROOT / "benchmarks/tutorial.py"), "--multirun"]
     times = {"tutorial": timed("tutorial", [*tutorial, f"hydra.sweep.dir={directory}/tutorial"], directory)}
-    for backend in BACKENDS:
-        times[backend] = timed(backend, snakemake(directory, cores, f"results/{backend}/trials.csv"), directory)
+    for name in STUDIES:
+        times[name] = timed(name, snakemake(directory, cores, f"results/{name}/trials.csv"), directory)
     print("\n| | wall time | times as fast |\n|---|---|---|")
     for name, seconds in times.items():
         print(f"| {name} | {seconds:.0f} s | {times['tutorial'] / seconds:.1f} |")
@@ -58,14 +64,14 @@ def timed(name: str, command: list[str], directory: Path) -> float:
 
 
 def confirm(directory: Path, cores: int) -> None:
-    """Print what the three winners are worth on the test seeds of the default study."""
+    """Print what the winners are worth on the test seeds of the default study."""
     with ProcessPoolExecutor(cores, get_context("spawn"), pin_here) as pool:
         returns = {"tutorial": list(pool.map(tutorial_on_test_seed, [directory] * N_SEEDS, range(N_SEEDS)))}
-    for backend in BACKENDS:
-        files = [f"results/{backend}/confirmation/test/winner/{index}.json" for index in range(N_SEEDS)]
+    for name in STUDIES:
+        files = [f"results/{name}/confirmation/test/winner/{index}.json" for index in range(N_SEEDS)]
         subprocess.run(snakemake(directory, cores, *files), check=True)
         runs = [json.loads((directory / file).read_text())["run"] for file in files]
-        returns[backend] = [statistics.mean(run["returns"]) for run in runs]
+        returns[name] = [statistics.mean(run["returns"]) for run in runs]
     # Imported late: the pool's processes pin numpy before they load it.
     import numpy as np
     from scipy import stats

@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     overrides = ["study=pendulum_ddpg", "agent.backend=sbx", "sampler=random", "~sampler.n_startup_trials"]
-    overrides += [f"search_space={SPACE}", f"study.n_trials={arguments.trials}", "study.window=1000"]
+    overrides += [f"search_space={SPACE}", f"study.n_trials={arguments.trials}", "study.workers=1000"]
     overrides += ["study.replicates=2", "study.replicates_in=sequence", "study.trials_per_job=20"]
     directory = arguments.directory.absolute()
     write_studies(directory, {"recorded": overrides})

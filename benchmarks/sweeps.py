@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 # Cores, and what differs from the default study.
 SWEEPS = {
     "one core": (1, []),
-    "window 8": (2, []),
-    "window 2": (2, ["study.window=2"]),
-    "window 3": (2, ["study.window=3"]),
-    "window 4": (2, ["study.window=4"]),
-    "virtual 2": (2, ["study.schedule=virtual", "study.workers=2"]),
+    "virtual 8": (2, []),
+    "virtual 2": (2, ["study.workers=2"]),
+    "window 2": (2, ["study.schedule=window", "study.window=2"]),
+    "window 3": (2, ["study.schedule=window", "study.window=3"]),
+    "window 4": (2, ["study.schedule=window", "study.window=4"]),
 }
 
 

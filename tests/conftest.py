@@ -140,7 +140,7 @@ def run_study(directory: Path, config: StudyConfig, *, cores: int, shuffle: int)
     directory.mkdir(parents=True, exist_ok=True)
     order, settings = random.Random(shuffle), config.study
     virtual = settings.schedule == "virtual"
-    window = 2 * settings.workers if virtual else settings.window
+    window = settings.window or 2 * settings.workers
     running: dict[int, Iterator[Result | None]] = {}
     waiting: list[int] = []
     done: set[int] = set()

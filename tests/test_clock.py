@@ -11,7 +11,7 @@ from sidewinder.config import StudyConfig
 from sidewinder.results import EvaluationResult, Replicate, Result, State, replicate_path, result_path
 from sidewinder.study import Study
 
-BUDGET = ["training.total_timesteps=100", "evaluation.eval_freq=40", "study.schedule=virtual"]
+BUDGET = ["training.total_timesteps=100", "evaluation.eval_freq=40", "pruner=none"]
 
 
 def study(*overrides: str) -> StudyConfig:

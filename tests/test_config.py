@@ -79,7 +79,7 @@ def test_shipped_study() -> None:
     space = section("agent/search_spaces/ddpg.yaml")
     assert config.search_space == {key: space[key] for key in space if key in searched}
     assert config.sampler == section("sampler/tpe.yaml") | {"n_startup_trials": 5}
-    assert config.pruner == section("pruner/none.yaml")
+    assert config.pruner == section("pruner/median.yaml")
 
 
 def test_another_sampler_than_the_default_studys() -> None:
@@ -262,7 +262,7 @@ def test_n_jobs_prints_one_line_that_says_what_takes_its_place(
     (line,) = captured.err.splitlines()
     assert "my configs/study/mine.yaml: hydra.sweeper.n_jobs: found 4, not used" in line
     assert "--cores" in line
-    assert "study.window" in line
+    assert "study.workers" in line
 
 
 @pytest.mark.parametrize("more", ["", "    n_trials: 5\n"])
@@ -527,6 +527,7 @@ def test_mistakes_in_a_studys_file(mistake: str, compose: Compose) -> None:
         ("pruner=nope", "pruner: found 'nope', accepted: .*hyperband, median"),
         ("study.n_trials=-1", r"study\.n_trials: found -1, accepted: greater than"),
         ("study.n_trials=many", r"study\.n_trials: found 'many', accepted: valid integer"),
+        ("study.window=4", r"study\.window: found 4, accepted: null, or a number with study\.schedule=window"),
         ("study.direction=up", r"study\.direction: found 'up', accepted: 'maximize' or 'minimize'"),
         ("agent.gama=0.9", r".*'agent\.gama'.*'gama' is not in struct"),
         ("+training.sed=1", r"training\.sed: found 1, accepted: no such key"),
@@ -537,8 +538,13 @@ def test_mistakes_in_a_studys_file(mistake: str, compose: Compose) -> None:
     ],
 )
 def test_mistakes_in_an_override(override: str, expected: str, compose: Compose) -> None:
-    message = error_of(compose, "", "study.window=2", override)
+    message = error_of(compose, "", "study.workers=2", override)
     assert re.match(f"override {re.escape(override)}: {expected}", message), message
+
+
+def test_a_schedule_without_its_number(compose: Compose) -> None:
+    message = error_of(compose, "", "study.schedule=window")
+    assert message.endswith("study.window: found None, accepted: how many trials, as study.schedule is window")
 
 
 def test_a_mistake_in_another_file_names_that_file(compose: Compose) -> None:
@@ -626,7 +632,8 @@ def test_what_makes_no_other_study(override: str) -> None:
     ("override", "difference"),
     [
         ("study.seed=1", "study.seed: 0 -> 1"),
-        ("study.window=4", "study.window: 8 -> 4"),
+        ("study.workers=4", "study.workers: 8 -> 4"),
+        ("evaluation.n_eval_episodes=5", "evaluation.n_eval_episodes: 10 -> 5"),
         ("agent.gamma=0.5", "agent.gamma: 0.99 -> 0.5"),
         ("+agent.stats_window_size=5", "agent.stats_window_size: absent -> 5"),
         ("~agent.noise_std", "agent.noise_std: 0.1 -> absent"),

@@ -13,6 +13,7 @@ from sidewinder.planning import expanded
 SHORT = [
     *(override for override in TINY if override.startswith(("training", "evaluation", "confirmation"))),
     "study.n_trials=1",
+    "study.trials_per_job=4",
     "confirmation.top_k=1",
 ]
 MATRIX = ("a2c", "ppo")

@@ -206,7 +206,7 @@ def test_what_is_not_dominated() -> None:
 
 def write_studies(directory: Path, **studies: list[str]) -> None:
     tiny = [override for override in TINY if not override.startswith("pruner")]
-    short = [*tiny, "study.n_trials=2", "study.window=1", "confirmation.top_k=1"]
+    short = [*tiny, "pruner=none", "study.n_trials=2", "study.workers=1", "confirmation.top_k=1"]
     entries = {name: [*short, *overrides] for name, overrides in studies.items()}
     (directory / "config.yaml").write_text(yaml.safe_dump({"studies": entries}))
 

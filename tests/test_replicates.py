@@ -18,7 +18,7 @@ from sidewinder.study import Study
 
 REPLICATED = [
     "study.n_trials=4",
-    "study.window=1",
+    "study.workers=1",
     "study.replicates=2",
     "pruner=median",
     "pruner.n_startup_trials=1",

@@ -73,7 +73,7 @@ def test_every_option_of_optuna_is_in_its_file(group: str) -> None:
 def test_nothing_depends_on_execution(sampler: str, pruner: str, study_config: MakeConfig, tmp_path: Path) -> None:
     config = study_config(
         "study.n_trials=12",
-        "study.window=2",
+        "study.workers=2",
         sampler=SAMPLERS[sampler],
         pruner=PRUNERS[pruner],
         search_space=DISCRETE if sampler in ("grid", "brute_force") else None,
@@ -89,7 +89,7 @@ def test_several_objectives_do_not_depend_on_execution(sampler: str, study_confi
     aims = ["study.objectives=[return,spread]", "study.direction=[maximize,minimize]"]
     # Where the two objectives are at odds: 0.3 is best for the one, 1 for the other.
     space = {"agent.gamma": "interval(0.0, 1.0)", "agent.tau": "interval(0.0, 1.0)"}
-    budget = ["study.n_trials=12", "study.window=2"]
+    budget = ["study.n_trials=12", "study.workers=2"]
     config = study_config(*budget, *aims, sampler=SAMPLERS[sampler], search_space=space)
     alone = run_study(tmp_path / "alone", config, cores=1, shuffle=0)
     assert run_study(tmp_path / "2", config, cores=2, shuffle=1) == alone
@@ -112,7 +112,7 @@ def test_a_search_of_every_point_ends_with_the_last(
     sampler: str, search: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     settings = {"search_space": DISCRETE}
-    config = composed(tmp_path, settings, f"sampler={sampler}", "study.n_trials=50", "study.window=4")
+    config = composed(tmp_path, settings, f"sampler={sampler}", "study.n_trials=50", "study.workers=4")
     assert capsys.readouterr().err == f"study mine: {search} ends the study after 18 trials\n"
     results = run_study(tmp_path / "run", config, cores=3, shuffle=1)
     assert len({json.dumps(json.loads(result)["params"]) for result in results.values()}) == len(results) == 18
@@ -197,7 +197,7 @@ def test_starting_points_come_first_however_a_study_is_run(
 ) -> None:
     points = [{"agent.gamma": 0.9, "agent.tau": 0.5, "agent.batch_size": 2}, {"agent.gamma": 0.1}]
     space = DISCRETE if sampler == "brute_force" else None
-    config = study_config("study.n_trials=9", "study.window=2", sampler=SAMPLERS[sampler], search_space=space)
+    config = study_config("study.n_trials=9", "study.workers=2", sampler=SAMPLERS[sampler], search_space=space)
     plain = config.digest()
     config.study.enqueue = points
     assert config.digest() != plain
@@ -217,7 +217,7 @@ def test_starting_points_come_first_however_a_study_is_run(
 def test_a_grid_comes_after_its_starting_points(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     points: list[dict[str, Any]] = [{"agent.gamma": 0.3, "agent.tau": tau, "agent.batch_size": 2} for tau in (0.5, 0.5)]
     settings = {"study": {"enqueue": points}, "search_space": DISCRETE}
-    config = composed(tmp_path, settings, "sampler=grid", "study.n_trials=50", "study.window=4")
+    config = composed(tmp_path, settings, "sampler=grid", "study.n_trials=50", "study.workers=4")
     assert capsys.readouterr().err == "study mine: the grid ends the study after 20 trials\n"
     results = run_study(tmp_path / "run", config, cores=2, shuffle=1)
     params = [json.loads(result)["params"] for result in results.values()]
@@ -243,7 +243,7 @@ def test_a_conditional_space_does_not_depend_on_execution(
 ) -> None:
     config = study_config(
         "study.n_trials=10",
-        "study.window=2",
+        "study.workers=2",
         "study.seed=1",
         sampler=SAMPLERS[sampler],
         search_space=dict(CONDITIONAL),

@@ -47,7 +47,7 @@ def test_the_virtual_clock_does_not_depend_on_execution(
     sampler: str, pruner: str, study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
 ) -> None:
     """With fewer and with more real workers than virtual ones. Where all trials cost the same, it is the window."""
-    virtual = ["study.n_trials=14", "study.schedule=virtual", "study.workers=3"]
+    virtual = ["study.n_trials=14", "study.workers=3"]
     # Neither changes what a step costs.
     space = {"agent.gamma": "interval(0.0, 1.0)", "agent.tau": "tag(log, interval(0.001, 1.0))"}
     settings: dict[str, Any] = {"search_space": space, "sampler": SAMPLERS[sampler], "pruner": PRUNERS[pruner]}
@@ -62,15 +62,15 @@ def test_the_virtual_clock_does_not_depend_on_execution(
     states = [json.loads(result)["state"] for result in alone.values()]
     assert ("pruned" in states) == (pruner != "none")
     if sampler == "tpe independent":
-        window = study_config("study.n_trials=14", "study.window=3", **settings)
-        other = run_study(tmp_path / "window", window, cores=1, shuffle=0)
+        window = study_config("study.n_trials=14", "study.schedule=window", "study.window=3", **settings)
+        other = run_study(tmp_path / "window 1", window, cores=1, shuffle=0)
+        assert run_study(tmp_path / "window 5", window, cores=5, shuffle=1) == other
         differ = [json.loads(alone[n])["params"] != json.loads(other[n])["params"] for n in alone]
         assert any(differ) == (pruner != "none")
 
 
 def test_a_virtual_view_waits_for_what_it_may_see(study_config: MakeConfig, tmp_path: Path) -> None:
-    virtual = ["study.schedule=virtual", "study.workers=2"]
-    study = Study(tmp_path, study_config(*virtual, "pruner=median", sampler=SAMPLERS["random"]))
+    study = Study(tmp_path, study_config("study.workers=2", "pruner=median", sampler=SAMPLERS["random"]))
     first, second = training(study, 0), training(study, 1)
     next(first)
     next(second)
@@ -90,9 +90,9 @@ def test_a_virtual_view_waits_for_what_it_may_see(study_config: MakeConfig, tmp_
 
 
 def test_plain_optuna_does_depend_on_execution(study_config: MakeConfig, tmp_path: Path) -> None:
-    """The check above can fail: with a window as wide as the study, and so no results seen, TPE suggests otherwise."""
-    narrow = study_config("study.n_trials=16", "study.window=1", sampler=SAMPLERS["tpe"])
-    wide = study_config("study.n_trials=16", "study.window=16", sampler=SAMPLERS["tpe"])
+    """The check above can fail: where no trial sees a result, TPE suggests otherwise."""
+    narrow = study_config("study.n_trials=16", "study.workers=1", sampler=SAMPLERS["tpe"])
+    wide = study_config("study.n_trials=16", "study.workers=16", sampler=SAMPLERS["tpe"])
     params = [
         [json.loads(result)["params"] for result in run_study(tmp_path / name, config, cores=1, shuffle=0).values()]
         for name, config in (("narrow", narrow), ("wide", wide))
@@ -101,15 +101,15 @@ def test_plain_optuna_does_depend_on_execution(study_config: MakeConfig, tmp_pat
     assert params[0][4:] != params[1][4:]
 
 
-def test_a_window_of_one_is_plain_sequential_optuna(study_config: MakeConfig, tmp_path: Path) -> None:
+def test_one_virtual_worker_is_plain_sequential_optuna(study_config: MakeConfig, tmp_path: Path) -> None:
     """Grid and QMC have one seed a study, so that their designs are Optuna's own: no point twice, none left out."""
-    config = study_config("study.n_trials=18", "study.window=4", sampler=SAMPLERS["grid"], search_space=DISCRETE)
+    config = study_config("study.n_trials=18", "study.workers=4", sampler=SAMPLERS["grid"], search_space=DISCRETE)
     results = run_study(tmp_path / "grid", config, cores=3, shuffle=1)
     points = {json.dumps(json.loads(result)["params"]) for result in results.values()}
     assert len(points) == 3 * 3 * 2
 
     space = {"agent.gamma": "interval(0.0, 1.0)", "agent.tau": "interval(0.0, 1.0)"}
-    config = study_config("study.n_trials=17", "study.window=1", sampler=SAMPLERS["qmc"], search_space=space)
+    config = study_config("study.n_trials=17", "study.workers=1", sampler=SAMPLERS["qmc"], search_space=space)
     ours = [json.loads(r)["params"] for r in run_study(tmp_path / "qmc", config, cores=1, shuffle=1).values()]
     quarters = {(int(p["agent.gamma"] * 4), int(p["agent.tau"] * 4)) for p in ours[1:]}
     # 16 points of a Sobol sequence fall into 16 different cells (the first trial, before any result, is random).
@@ -120,7 +120,7 @@ def test_a_window_of_one_is_plain_sequential_optuna(study_config: MakeConfig, tm
 def test_a_lost_database_changes_nothing(
     sampler: str, study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    config = study_config("study.n_trials=14", "study.window=3", "pruner=median", sampler=SAMPLERS[sampler])
+    config = study_config("study.n_trials=14", "study.workers=3", "pruner=median", sampler=SAMPLERS[sampler])
     undisturbed = run_study(tmp_path / "undisturbed", config, cores=1, shuffle=0)
     directory = tmp_path / "disturbed"
     directory.mkdir()
@@ -136,12 +136,12 @@ def test_a_lost_database_changes_nothing(
 
 
 def test_a_damaged_database_is_rebuilt_and_kept_aside(study_config: MakeConfig, tmp_path: Path) -> None:
-    config = study_config("study.n_trials=6", "study.window=2", sampler=SAMPLERS["tpe"])
+    config = study_config("study.n_trials=6", "study.workers=2", sampler=SAMPLERS["tpe"])
     undisturbed = run_study(tmp_path / "undisturbed", config, cores=1, shuffle=0)
     for name, damage in (("truncated", 20_000), ("garbage", 0)):
         directory = tmp_path / name
         run_study(
-            directory, study_config("study.n_trials=4", "study.window=2", sampler=SAMPLERS["tpe"]), cores=1, shuffle=0
+            directory, study_config("study.n_trials=4", "study.workers=2", sampler=SAMPLERS["tpe"]), cores=1, shuffle=0
         )
         database = directory / "study.db"
         intact = database.read_bytes()
@@ -157,7 +157,7 @@ def test_a_damaged_database_is_rebuilt_and_kept_aside(study_config: MakeConfig, 
 def test_a_result_of_another_study_is_refused(
     study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    config = study_config("study.n_trials=4", "study.window=1", sampler=SAMPLERS["tpe"])
+    config = study_config("study.n_trials=4", "study.workers=1", sampler=SAMPLERS["tpe"])
     run_study(tmp_path, config, cores=1, shuffle=0)
     path = result_path(tmp_path, 1)
     result = Result.load(path)
@@ -170,7 +170,8 @@ def test_a_result_of_another_study_is_refused(
 
 
 def test_the_database_is_what_optuna_dashboard_reads(study_config: MakeConfig, tmp_path: Path) -> None:
-    config = study_config("study.n_trials=12", "study.window=3", "pruner=median", sampler=SAMPLERS["tpe"])
+    window = ["study.schedule=window", "study.window=3"]
+    config = study_config("study.n_trials=12", *window, "pruner=median", sampler=SAMPLERS["tpe"])
     results = [json.loads(raw) for raw in run_study(tmp_path, config, cores=2, shuffle=3).values()]
     Study(tmp_path, config).ask(12 + 2)  # sees, and so attaches, all 12
     trials = optuna.load_study(study_name="made_up", storage=f"sqlite:///{tmp_path}/study.db").trials[:12]
@@ -184,7 +185,7 @@ def test_the_database_is_what_optuna_dashboard_reads(study_config: MakeConfig, t
 
 def test_too_many_failures_stop_the_study(study_config: MakeConfig, tmp_path: Path) -> None:
     config = study_config(
-        "study.n_trials=10", "study.window=1", "study.max_failure_rate=0.2", sampler=SAMPLERS["random"]
+        "study.n_trials=10", "study.workers=1", "study.max_failure_rate=0.2", sampler=SAMPLERS["random"]
     )
     for number in range(3):
         result = run_trial(Study(tmp_path, config), number, tell=False)()
@@ -200,7 +201,7 @@ def test_too_many_failures_stop_the_study(study_config: MakeConfig, tmp_path: Pa
 
 def test_a_kill_while_asking_leaves_nothing_half_done(study_config: MakeConfig, tmp_path: Path) -> None:
     """SIGKILL at random moments of 12 asks; whoever asks again gets what an undisturbed study gives."""
-    config = study_config("study.n_trials=6", "study.window=6", sampler=SAMPLERS["qmc"])
+    config = study_config("study.n_trials=6", "study.workers=6", sampler=SAMPLERS["qmc"])
     directory = tmp_path / "killed"
     directory.mkdir()
     (directory / "config.yaml").write_text(config.dump())
@@ -223,7 +224,7 @@ def test_a_kill_while_asking_leaves_nothing_half_done(study_config: MakeConfig, 
 
 
 def test_32_processes_ask_at_once(study_config: MakeConfig, tmp_path: Path) -> None:
-    config = study_config("study.n_trials=32", "study.window=32", sampler=SAMPLERS["tpe"])
+    config = study_config("study.n_trials=32", "study.workers=32", sampler=SAMPLERS["tpe"])
     (tmp_path / "config.yaml").write_text(config.dump())
     numbers = list(range(32))
     random.Random(1).shuffle(numbers)

@@ -7,11 +7,11 @@ from pathlib import Path
 import yaml
 
 REPOSITORY = Path(__file__).parents[1]
-N_TRIALS, WINDOW = 12, 4
+N_TRIALS = 12
 TINY = [
     "study=pendulum_ddpg",
     f"study.n_trials={N_TRIALS}",
-    f"study.window={WINDOW}",
+    "study.workers=4",
     "study.trials_per_job=4",
     "sampler.n_startup_trials=3",
     "pruner=median",

@@ -220,7 +220,7 @@ class _Composition:
             where = self._source(("hydra", "sweeper", "n_jobs"))
             print(
                 f"{where}: hydra.sweeper.n_jobs: found {sweeper.n_jobs}, not used: `snakemake --cores` sets how many "
-                "trials run at a time, study.window how many may be in flight",
+                "trials run at a time, study.workers for how many the study is made",
                 file=sys.stderr,
             )
 

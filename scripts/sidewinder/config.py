@@ -170,6 +170,7 @@ class StudySettings(_Section):
         objectives: What the study optimises: the return (always the first), and beside it `spread` (the return's
             standard deviation over episodes), `steps_per_second` (of the training).
         direction: Of the return; or a list with one for each objective.
+        window: None where the schedule is the virtual clock.
         trials_per_job: How many a process trains that started for one of them.
         enqueue: Optuna parameters of the first trials.
     """
@@ -178,9 +179,9 @@ class StudySettings(_Section):
     objectives: list[Objective] = ["return"]
     direction: Direction | list[Direction]
     n_trials: Annotated[int, Field(ge=1)]
-    schedule: Literal["window", "virtual"]
-    window: Annotated[int, Field(ge=1)]
+    schedule: Literal["virtual", "window"]
     workers: Annotated[int, Field(ge=1)]
+    window: Annotated[int, Field(ge=1)] | None
     seed: Annotated[int, Field(ge=0)]
     max_failure_rate: Annotated[float, Field(ge=0, le=1)]
     storage: str | None
@@ -190,6 +191,16 @@ class StudySettings(_Section):
     trials_per_job: Annotated[int, Field(ge=1)]
     aggregate: Literal["mean", "median", "iqm"] | Annotated[float, Field(gt=0, lt=1)]
     enqueue: list[dict[str, Any]] = []
+
+    @field_validator("window")
+    @classmethod
+    def _of_its_schedule(cls, window: int | None, info: ValidationInfo) -> int | None:
+        schedule = info.data.get("schedule")
+        if schedule == "virtual" and window is not None:
+            raise PydanticCustomError("window", "null, or a number with study.schedule=window")
+        if schedule == "window" and window is None:
+            raise PydanticCustomError("window", "how many trials, as study.schedule is window")
+        return window
 
     @field_validator("objectives")
     @classmethod

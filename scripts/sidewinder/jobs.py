@@ -168,28 +168,19 @@ def _ask(study: Study, number: int) -> optuna.Trial:
 
 
 def _next_to_make(study: Study, number: int) -> int | None:
-    """The first trial that nobody makes and that need not wait, but this one before all others."""
+    """The first trial that nobody makes, but this one before all others. By the window none whose view is not on file
+    yet; on the virtual clock the trial's own job would wait too, in a process that has yet to start."""
     candidates: list[int] = [number, *range(study.config.study.n_trials)]
     for candidate in candidates:
         if result_path(study.directory, candidate).exists() or not _is_free(study, candidate):
             continue
-        if _is_ready(study, candidate):
+        if (window := study.config.study.window) is None:
+            return candidate
+        if all(result_path(study.directory, seen).exists() for seen in window_view(candidate, window)):
             return candidate
         if candidate != number:
             break  # later ones see more
     return None
-
-
-def _is_ready(study: Study, number: int) -> bool:
-    """Whether all that a trial may see is known and on file."""
-    if study.config.study.schedule == "window":
-        view = window_view(number, study.config.study.window)
-        return all(result_path(study.directory, seen).exists() for seen in view)
-    try:
-        study.ask(number)
-    except NotYetError:
-        return False
-    return True
 
 
 def _left_to_do(study: Study, number: int) -> list[Path]:

@@ -34,7 +34,7 @@ class PlannedStudy:
         the job itself waits for what it may see; these keep it from starting long before.
         """
         settings = self.config.study
-        window = settings.window if settings.schedule == "window" else 2 * settings.workers
+        window = settings.window or 2 * settings.workers
         missing = set(range(max(self.finished, default=0))) - self.finished
         return sorted({*awaited(number, window), *missing.intersection(window_view(number, window))})
 

@@ -171,8 +171,8 @@ class Study:
 
     def _view(self, earlier: list[FrozenTrial]) -> Sequence[int]:
         """What the trial after these may see; all of it is on file, or by the window should be."""
-        if self.config.study.schedule == "window":
-            return window_view(len(earlier), self.config.study.window)
+        if (window := self.config.study.window) is not None:
+            return window_view(len(earlier), window)
         unfinished = [
             trial.number
             for trial in earlier
