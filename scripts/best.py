@@ -9,7 +9,7 @@ import pandas as pd
 from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.config import StudyConfig
 from sidewinder.confirmation import Candidate, read_table
-from sidewinder.estimates import Figures, by_environment, figures, probability_of_improvement
+from sidewinder.estimates import Figures, by_environment, figures, gain, probability_of_improvement
 from sidewinder.reporting import latex, markdown, parameters, text, trainable
 from sidewinder.results import Result, result_path, write_atomically
 
@@ -55,10 +55,11 @@ class Tested:
             }
             for name, rows in self.rows.items()
         }
+        winner, direction = self.rows["winner"], config.study.return_direction
+        baselines = {name: rows for name, rows in self.rows.items() if name != "winner"}
+        self.gain = {name: gain(winner, rows, direction) for name, rows in baselines.items()}
         self.improvement = {
-            name: probability_of_improvement(self.rows["winner"], rows, config.study.return_direction)
-            for name, rows in self.rows.items()
-            if name != "winner"
+            name: probability_of_improvement(winner, rows, direction) for name, rows in baselines.items()
         }
 
     @property
@@ -77,6 +78,8 @@ class Tested:
                     environment: own.model_dump() if own else None for environment, own in self.in_each[name].items()
                 }
             if name in self.improvement:
+                own = self.gain[name]
+                data[name]["gain_of_winner"] = own.model_dump() if own else None
                 data[name]["probability_that_winner_is_better"] = self.improvement[name].model_dump()
         return data
 
@@ -85,7 +88,11 @@ class Tested:
         rows = []
         for name, found in self.figures.items():
             setting = {"setting": f"tuned (trial {self.chosen.trial})" if name == "winner" else name}
-            better = {"P(tuned is better)": text(self.improvement[name], 2) if name in self.improvement else ""}
+            digits = 3 if self.in_each[name] else 1
+            better = {
+                "gain of tuned [95% CI]": text(self.gain[name], digits) if name in self.gain else "",
+                "P(tuned is better)": text(self.improvement[name], 2) if name in self.improvement else "",
+            }
             if not self.in_each[name]:
                 rows.append(setting | self._row(found, len(self.rows[name]), 1) | better)
                 continue

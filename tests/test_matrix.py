@@ -8,7 +8,7 @@ from tiny_study import TINY, run_to_the_end
 
 from sidewinder import SidewinderError
 from sidewinder.algorithms import ALGORITHMS
-from sidewinder.planning import expanded
+from sidewinder.matrix import expanded, factors
 
 SHORT = [
     *(override for override in TINY if override.startswith(("training", "evaluation", "confirmation"))),
@@ -35,6 +35,19 @@ def test_several_values_of_an_override_are_several_studies() -> None:
         "study.seed=1",
         "agent.policy_kwargs.net_arch=[8,8]",
     ]
+
+
+def test_several_lists_are_compared_with_each_other() -> None:
+    """What differs between the lists is in the names too."""
+    lists = [
+        ["study=plain", "agent=ddpg,ppo", "environment=pendulum", "study.n_trials=5"],
+        ["study=plain", "agent=dqn,ppo", "environment=cartpole", "study.n_trials=5", "agent.gamma=0.9"],
+    ]
+    found = factors("all", lists)
+    assert list(found) == ["all-ddpg-pendulum", "all-ppo-pendulum", "all-dqn-cartpole", "all-ppo-cartpole"]
+    assert list(found) == list(expanded({"all": lists}))
+    assert found["all-ppo-cartpole"] == {"agent": "ppo", "environment": "cartpole"}
+    assert factors("one", ["study=plain", "agent=ddpg", "agent=sac"]) == {"one": {}}
 
 
 @pytest.mark.parametrize(

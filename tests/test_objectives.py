@@ -12,13 +12,15 @@ import pytest
 import yaml
 from tiny_study import REPOSITORY, TINY, run_to_the_end
 
-from sidewinder import SidewinderError, figures
+from sidewinder import SidewinderError
 from sidewinder.checks import check
 from sidewinder.composition import compose_study
 from sidewinder.config import StudyConfig
 from sidewinder.confirmation import read_table
 from sidewinder.estimates import figures as estimated
 from sidewinder.estimates import objective_estimates, probability_of_improvement, winner
+from sidewinder.figures import pareto_front, style
+from sidewinder.figures.study_tables import Tables
 from sidewinder.objectives import objectives, spread
 from sidewinder.replicates import gather
 from sidewinder.results import EvaluationResult, Result
@@ -277,8 +279,6 @@ def test_a_pareto_set_in_the_workflow(tmp_path: Path) -> None:
     kept = undominated(means, config.study.directions)
     assert list(frame["undominated in test"]) == [position in kept for position in range(len(frame))]
     assert "| trial" in (results / "pareto.md").read_text()
-    with figures.styled():
-        import pareto_front
-
-        axes = pareto_front.draw(figures.Tables.read(results / "config.yaml", results)).axes
+    with style.styled():
+        axes = pareto_front.draw(Tables.read(results / "config.yaml", results)).axes
     assert [one.get_ylabel() for one in axes] == ["spread of the return"]

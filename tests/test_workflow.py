@@ -30,6 +30,7 @@ from tiny_study import (
     sweep,
 )
 
+from sidewinder.figures import SWEEP_FIGURES, WINNER_FIGURES
 from sidewinder.schedule import awaited
 
 # Each trial in a process of its own.
@@ -228,19 +229,8 @@ def test_figures_and_the_winner_again(undisturbed: Path, tmp_path: Path) -> None
     shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
     run_to_the_end(tmp_path)
     figures = tmp_path / "results/tiny/figures"
-    assert {path.name for path in figures.iterdir()} == {
-        f"{name}.{suffix}"
-        for name in (
-            "optimization_history",
-            "learning_curves",
-            "parallel_coordinates",
-            "parameter_importance",
-            "contrast",
-            "test_returns",
-            "selection_gap",
-        )
-        for suffix in ("pdf", "png")
-    }
+    made = {f"{name}.{suffix}" for name in (*SWEEP_FIGURES, *WINNER_FIGURES) for suffix in ("pdf", "png", "svg")}
+    assert {path.name for path in figures.iterdir()} == made
     study = tmp_path / "results" / "tiny"
     winner = yaml.safe_load((study / "best.yaml").read_text())["winner"]
     train = str(REPOSITORY / "scripts" / "train.py")

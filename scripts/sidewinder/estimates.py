@@ -141,7 +141,44 @@ def probability_of_improvement(rows: pd.DataFrame, others: pd.DataFrame, directi
     return _estimate(samples, share)
 
 
-def _mean(parts: Iterable[np.ndarray]) -> np.ndarray:
+def performance_profile(scores: Sequence[np.ndarray], thresholds: np.ndarray) -> list[Estimate]:
+    """The share of runs that score more than each threshold, in several tasks the mean (Agarwal et al. 2021).
+
+    Args:
+        scores: Of the runs in each task.
+        thresholds: In any order.
+    """
+
+    def shares(*parts: np.ndarray, axis: int) -> np.ndarray:
+        # Thresholds come first: a new axis.
+        above = [part > thresholds.reshape(-1, *[1] * part.ndim) for part in parts]
+        return _mean(one.mean(axis=axis + 1 if axis >= 0 else axis) for one in above)
+
+    interval = _bootstrap(scores, shares)
+    values = zip(shares(*scores, axis=-1), interval.low, interval.high, strict=True)
+    return [Estimate(value=float(value), low=float(low), high=float(high)) for value, low, high in values]
+
+
+def gain(rows: pd.DataFrame, others: pd.DataFrame, direction: str) -> Estimate | None:
+    """By how much the first candidate's mean return (or score) is better than the second's, in several environments the
+    mean; None if in some environment fewer than two seeds have a return."""
+    value, sign = value_column(rows), -1 if direction == "minimize" else 1
+    samples = [
+        sign * part[value].dropna().to_numpy(float)
+        for candidate in (rows, others)
+        for part in by_environment(candidate).values()
+    ]
+    if min(map(len, samples)) < 2:
+        return None
+
+    def difference(*parts: np.ndarray, axis: int) -> np.ndarray:
+        half = len(parts) // 2
+        return np.asarray(_mean_of_means(*parts[:half], axis=axis) - _mean_of_means(*parts[half:], axis=axis))
+
+    return _estimate(samples, difference)
+
+
+def _mean(parts: Iterable[Any]) -> np.ndarray:
     return np.asarray(np.mean(list(parts), axis=0))
 
 
@@ -156,7 +193,12 @@ def _wins(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _estimate(samples: Sequence[np.ndarray], statistic: Any) -> Estimate:
-    interval = stats.bootstrap(
+    interval = _bootstrap(samples, statistic)
+    return Estimate(value=float(statistic(*samples, axis=-1)), low=float(interval.low), high=float(interval.high))
+
+
+def _bootstrap(samples: Sequence[np.ndarray], statistic: Any) -> Any:
+    return stats.bootstrap(
         tuple(samples),
         statistic,
         confidence_level=_CONFIDENCE,
@@ -165,5 +207,3 @@ def _estimate(samples: Sequence[np.ndarray], statistic: Any) -> Estimate:
         rng=np.random.default_rng(0),
         vectorized=True,
     ).confidence_interval
-    value = statistic(*samples, axis=-1)
-    return Estimate(value=float(value), low=float(interval.low), high=float(interval.high))

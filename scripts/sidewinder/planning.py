@@ -1,18 +1,14 @@
 """What the Snakefile must know before any job runs: its studies, composed, and which trials they have."""
 
-import itertools
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import OverrideParseException
-
 from sidewinder import SidewinderError
 from sidewinder.composition import compose_study
 from sidewinder.config import StudyConfig
+from sidewinder.matrix import Entry, expanded
 from sidewinder.results import Result
 from sidewinder.schedule import awaited, window_view
 
@@ -39,31 +35,47 @@ class PlannedStudy:
         return sorted({*awaited(number, window), *missing.intersection(window_view(number, window))})
 
 
-def plan_studies(
-    studies: Sequence[str] | Mapping[str, Sequence[str]], config_dirs: Sequence[str], results: Path
-) -> dict[str, PlannedStudy]:
-    """Compose the studies, by name.
+class Studies:
+    """The studies of configs/config.yaml, by name. Each is composed when it is first asked for."""
 
-    Args:
-        studies: Names, or Hydra overrides by name; one name with several values of an override is several studies, as
-            `expanded` says.
-        config_dirs: Directories of the user's Hydra configs.
-        results: Directory of the studies' directories.
+    def __init__(self, entries: Mapping[str, Entry], config_dirs: Sequence[str], results: Path) -> None:
+        """Expand the entries to their studies.
 
-    Raises:
-        SidewinderError: A study cannot be composed, or its config is not the one that its trials were made with.
-    """
-    overrides = expanded(studies if isinstance(studies, Mapping) else dict.fromkeys(studies, ()))
-    directories = tuple(map(Path, config_dirs))
-    _check_writable(results)
-    planned = {}
-    for name, own in overrides.items():
-        config = compose_study(name, own, directories)
-        finished = {int(path.parent.name): path for path in (results / name).glob("trials/*/result.json")}
-        if finished:
-            _check_unchanged(results / name / "config.yaml", config, finished[min(finished)])
-        planned[name] = PlannedStudy(tuple(own), directories, config, frozenset(finished))
-    return planned
+        Args:
+            entries: Hydra overrides of a study by its name, or of several studies, as `matrix.expanded` says. A name
+                may have directories before it.
+            config_dirs: Directories of the user's Hydra configs.
+            results: Directory of the studies' directories.
+
+        Raises:
+            SidewinderError: An entry cannot be expanded, or `results` not be written.
+        """
+        self.entries = dict(entries)
+        self._overrides = expanded(self.entries)
+        self._config_dirs = tuple(map(Path, config_dirs))
+        self._results = results
+        self._planned: dict[str, PlannedStudy] = {}
+        _check_writable(results)
+
+    def of(self, entry: str) -> list[str]:
+        """The names of an entry's studies."""
+        return list(expanded({entry: self.entries[entry]}))
+
+    def __getitem__(self, name: str) -> PlannedStudy:
+        """The study of this name, composed.
+
+        Raises:
+            KeyError: There is none.
+            SidewinderError: It cannot be composed, or its config is not the one that its trials were made with.
+        """
+        if name not in self._planned:
+            overrides, directory = tuple(self._overrides[name]), self._results / name
+            config = compose_study(directory.name, overrides, self._config_dirs)
+            finished = {int(path.parent.name): path for path in directory.glob("trials/*/result.json")}
+            if finished:
+                _check_unchanged(directory / "config.yaml", config, finished[min(finished)])
+            self._planned[name] = PlannedStudy(overrides, self._config_dirs, config, frozenset(finished))
+        return self._planned[name]
 
 
 def check_rerun_triggers(triggers: Iterable[object]) -> None:
@@ -81,42 +93,6 @@ def check_rerun_triggers(triggers: Iterable[object]) -> None:
             f"rerun-triggers: found {', '.join(found)}, accepted: mtime, params; others would train finished trials "
             "again, so put `rerun-triggers: [mtime, params]` into your profile"
         )
-
-
-def expanded(studies: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """A study for each combination of values, where overrides have several, as in Hydra's multirun: `agent=ddpg,sac` or
-    `study.seed=range(5)`. The values become part of the name: `compare-ddpg-0`.
-
-    Raises:
-        SidewinderError: An override has endless values, or two studies would have one name.
-    """
-    found: dict[str, list[str]] = {}
-    for name, overrides in studies.items():
-        choices = [_values(name, override) for override in overrides]
-        if not any(override.startswith("study=") for override in overrides):
-            choices.insert(0, [(f"study={name}", "")])
-        for combination in itertools.product(*choices):
-            values = [re.sub(r"[^A-Za-z0-9_.]+", "_", value).strip("_") for _, value in combination if value]
-            study = "-".join([name, *values])
-            if study in found:
-                raise SidewinderError(f"studies: found two studies named {study!r}, accepted: one of each name")
-            found[study] = [override for override, _ in combination]
-    return found
-
-
-def _values(name: str, override: str) -> list[tuple[str, str]]:
-    """The single overrides that an override stands for, and what each adds to the study's name."""
-    try:
-        parsed = OverridesParser.create().parse_override(override)
-    except OverrideParseException:
-        return [(override, "")]  # composition says what is wrong
-    if not parsed.is_sweep_override():
-        return [(override, "")]
-    if not parsed.is_discrete_sweep():
-        accepted = "values or range(start, stop); what Optuna should search belongs to search_space"
-        raise SidewinderError(f"studies: {name}: found {override!r}, accepted: {accepted}")
-    key = parsed.get_key_element()
-    return [(f"{key}={value}", value) for value in parsed.sweep_string_iterator()]
 
 
 def _check_unchanged(path: Path, config: StudyConfig, result: Path) -> None:

@@ -46,6 +46,17 @@ def evaluations_table(results: list[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["number", "step", "mean_return", "std_return"])
 
 
+def timings_table(timings: Mapping[int, str]) -> pd.DataFrame:
+    """One row a training, of several replicates one each. Columns: `number`, `started` (ISO 8601, UTC), `seconds`,
+    `environment_steps`, `host`, `process`.
+
+    Args:
+        timings: Content of each trial's timing.json, by its number.
+    """
+    rows = [{"number": number, **training} for number, text in timings.items() for training in json.loads(text)]
+    return pd.DataFrame(rows, columns=["number", "started", "seconds", "environment_steps", "host", "process"])
+
+
 def distributions_json(results: list[Result]) -> str:
     """The distribution of each parameter, in Optuna's JSON: what the two tables lack to make the study again."""
     distributions: dict[str, BaseDistribution] = {}
@@ -63,6 +74,11 @@ def read_trials(path: Path) -> pd.DataFrame:
 def read_evaluations(path: Path) -> pd.DataFrame:
     """Read evaluations.csv as `evaluations_table` made it."""
     return pd.read_csv(path)
+
+
+def read_timings(path: Path) -> pd.DataFrame:
+    """Read timings.csv as `timings_table` made it, `started` as times."""
+    return pd.read_csv(path, parse_dates=["started"], date_format="ISO8601")
 
 
 def ranked(trials: pd.DataFrame, direction: str) -> list[int]:

@@ -7,11 +7,12 @@ rule compose:
     conda:
         "../../environment.yml"
     params:
+        name=lambda wildcards: Path(wildcards.study).name,
         overrides=lambda wildcards: STUDIES[wildcards.study].overrides,
         config_dirs=lambda wildcards: STUDIES[wildcards.study].config_dirs,
         # Not for the script: a study that composes to something new is composed again.
         config=lambda wildcards: STUDIES[wildcards.study].config.dump(),
     shell:
         f"python {SCRIPTS}/compose.py"
-        " {wildcards.study} {output}"
+        " {params.name} {output}"
         " --overrides {params.overrides:q} --config-dirs {params.config_dirs:q} 2> {log}"

@@ -1,164 +1,78 @@
-rule optimization_history:
+# A figure is drawn by scripts/sidewinder/figures/<figure>.py from tables of studies. These may be archived ones, in
+# results/reference/, which no rule makes.
+
+
+rule sweep_figures:
     input:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
         tables=rules.tables.output,
+        timings=f"{RESULTS}/{{study}}/timings.csv",
     output:
-        pdf=f"{RESULTS}/{{study}}/figures/optimization_history.pdf",
-        png=report(
-            f"{RESULTS}/{{study}}/figures/optimization_history.png",
-            caption="../report/optimization_history.rst",
-            category="{study}",
-        ),
+        drawn(SWEEP_FIGURES),
     log:
-        f"{RESULTS}/{{study}}/logs/optimization_history.log",
+        f"{RESULTS}/{{study}}/logs/sweep_figures.log",
+    wildcard_constraints:
+        study="(paper/|reference/)?[^/]+",
     localrule: True
     conda:
         "../../environment.yml"
     shell:
-        f"python {SCRIPTS}/optimization_history.py"
-        " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
+        f"python {SCRIPTS}/figures.py" " {input.config} $(dirname {input.timings}) --output {output} 2> {log}"
 
 
-rule learning_curves:
-    input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
-        tables=rules.tables.output,
-    output:
-        pdf=f"{RESULTS}/{{study}}/figures/learning_curves.pdf",
-        png=report(
-            f"{RESULTS}/{{study}}/figures/learning_curves.png",
-            caption="../report/learning_curves.rst",
-            category="{study}",
-        ),
-    log:
-        f"{RESULTS}/{{study}}/logs/learning_curves.log",
-    localrule: True
-    conda:
-        "../../environment.yml"
-    shell:
-        f"python {SCRIPTS}/learning_curves.py" " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
-
-
-rule parallel_coordinates:
-    input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
-        tables=rules.tables.output,
-    output:
-        pdf=f"{RESULTS}/{{study}}/figures/parallel_coordinates.pdf",
-        png=report(
-            f"{RESULTS}/{{study}}/figures/parallel_coordinates.png",
-            caption="../report/parallel_coordinates.rst",
-            category="{study}",
-        ),
-    log:
-        f"{RESULTS}/{{study}}/logs/parallel_coordinates.log",
-    localrule: True
-    conda:
-        "../../environment.yml"
-    shell:
-        f"python {SCRIPTS}/parallel_coordinates.py"
-        " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
-
-
-rule parameter_importance:
-    input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
-        tables=rules.tables.output,
-    output:
-        pdf=f"{RESULTS}/{{study}}/figures/parameter_importance.pdf",
-        png=report(
-            f"{RESULTS}/{{study}}/figures/parameter_importance.png",
-            caption="../report/parameter_importance.rst",
-            category="{study}",
-        ),
-    log:
-        f"{RESULTS}/{{study}}/logs/parameter_importance.log",
-    localrule: True
-    conda:
-        "../../environment.yml"
-    shell:
-        f"python {SCRIPTS}/parameter_importance.py"
-        " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
-
-
-rule contrast:
-    input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
-        tables=rules.tables.output,
-    output:
-        pdf=f"{RESULTS}/{{study}}/figures/contrast.pdf",
-        png=report(
-            f"{RESULTS}/{{study}}/figures/contrast.png",
-            caption="../report/contrast.rst",
-            category="{study}",
-        ),
-    log:
-        f"{RESULTS}/{{study}}/logs/contrast.log",
-    localrule: True
-    conda:
-        "../../environment.yml"
-    shell:
-        f"python {SCRIPTS}/contrast.py" " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
-
-
-rule test_returns:
+rule winner_figures:
     input:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
         tables=rules.tables.output,
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
     output:
-        pdf=f"{RESULTS}/{{study}}/figures/test_returns.pdf",
-        png=report(
-            f"{RESULTS}/{{study}}/figures/test_returns.png",
-            caption="../report/test_returns.rst",
-            category="{study}",
-        ),
+        drawn(WINNER_FIGURES),
     log:
-        f"{RESULTS}/{{study}}/logs/test_returns.log",
+        f"{RESULTS}/{{study}}/logs/winner_figures.log",
+    wildcard_constraints:
+        study="(paper/|reference/)?[^/]+",
     localrule: True
     conda:
         "../../environment.yml"
     shell:
-        f"python {SCRIPTS}/test_returns.py" " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
+        f"python {SCRIPTS}/figures.py" " {input.config} $(dirname {input.confirmation}) --output {output} 2> {log}"
 
 
-rule selection_gap:
+rule pareto_figures:
     input:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
         tables=rules.tables.output,
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
     output:
-        pdf=f"{RESULTS}/{{study}}/figures/selection_gap.pdf",
-        png=report(
-            f"{RESULTS}/{{study}}/figures/selection_gap.png",
-            caption="../report/selection_gap.rst",
-            category="{study}",
-        ),
+        drawn(PARETO_FIGURES),
     log:
-        f"{RESULTS}/{{study}}/logs/selection_gap.log",
+        f"{RESULTS}/{{study}}/logs/pareto_figures.log",
+    wildcard_constraints:
+        study="(paper/|reference/)?[^/]+",
     localrule: True
     conda:
         "../../environment.yml"
     shell:
-        f"python {SCRIPTS}/selection_gap.py" " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
+        f"python {SCRIPTS}/figures.py" " {input.config} $(dirname {input.confirmation}) --output {output} 2> {log}"
 
 
-rule pareto_front:
+rule comparison_figures:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
-        tables=rules.tables.output,
-        confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+        unpack(tables_of_entry),
     output:
-        pdf=f"{RESULTS}/{{study}}/figures/pareto_front.pdf",
-        png=report(
-            f"{RESULTS}/{{study}}/figures/pareto_front.png",
-            caption="../report/pareto_front.rst",
-            category="{study}",
-        ),
+        drawn(COMPARISON_FIGURES, of="entry"),
     log:
-        f"{RESULTS}/{{study}}/logs/pareto_front.log",
+        f"{RESULTS}/{{entry}}/logs/comparison_figures.log",
     localrule: True
     conda:
         "../../environment.yml"
+    params:
+        overrides=lambda wildcards: [
+            argument
+            for overrides in matrix.lists(STUDIES.entries[planned(wildcards.entry)])
+            for argument in ("--overrides", *overrides)
+        ],
     shell:
-        f"python {SCRIPTS}/pareto_front.py" " {input.config} $(dirname {input.tables[0]}) --output {output} 2> {log}"
+        f"python {SCRIPTS}/comparison_figures.py"
+        " $(dirname $(dirname {input.trials[0]})) $(basename {wildcards.entry})"
+        " {params.overrides:q} --output {output} 2> {log}"

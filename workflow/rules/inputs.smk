@@ -64,12 +64,50 @@ def confirmations(study, phase, candidates, n_seeds):
     ]
 
 
-def all_targets(wildcards):
-    """What each study ends with: its winner, or of several objectives its Pareto set; and its figures."""
+def planned(entry):
+    """The name by which STUDIES knows an entry, also of archived studies."""
+    return entry.replace("reference/", "paper/", 1) if entry.startswith("reference/") else entry
+
+
+def tables_of_entry(wildcards):
+    """What the studies of an entry are compared by, made or archived."""
+    directory = Path(RESULTS, wildcards.entry).parent
+    studies = [directory / Path(study).name for study in STUDIES.of(planned(wildcards.entry))]
+    return {name: [f"{study}/{name}.csv" for study in studies] for name in ("trials", "confirmation")}
+
+
+def figures_of_study(study, directory):
+    """What there is to see of a study, in its directory."""
+    one = len(STUDIES[study].config.study.objectives) == 1
+    figures = [*SWEEP_FIGURES, *(WINNER_FIGURES if one else PARETO_FIGURES)]
+    return [f"{directory}/figures/{figure}.svg" for figure in figures]
+
+
+def figures_of_entry(entry):
+    """What there is to see of several studies side by side."""
+    return [f"{RESULTS}/{entry}/figures/{figure}.svg" for figure in COMPARISON_FIGURES]
+
+
+def ends_of(entries):
+    """What entries end with: of each study its winner, or of several objectives its Pareto set, and its figures; and
+    the figures of several studies side by side."""
     ends = []
-    for study, planned in STUDIES.items():
-        one = len(planned.config.study.objectives) == 1
-        figures = [*FIGURES, *(WINNER_FIGURES if one else PARETO_FIGURES)]
-        ends.append(f"{RESULTS}/{study}/{'best.yaml' if one else 'pareto.md'}")
-        ends += [f"{RESULTS}/{study}/figures/{figure}.pdf" for figure in figures]
+    for entry in entries:
+        for study in STUDIES.of(entry):
+            one = len(STUDIES[study].config.study.objectives) == 1
+            ends.append(f"{RESULTS}/{study}/{'best.yaml' if one else 'pareto.md'}")
+            ends += figures_of_study(study, f"{RESULTS}/{study}")
+        if len(STUDIES.of(entry)) > 1:
+            ends += figures_of_entry(entry)
     return ends
+
+
+def archived_figures(wildcards):
+    """From archived tables, the figures of the paper's comparisons, and those of the studies that it shows in full."""
+    figures = []
+    for entry in PAPERS:
+        if len(STUDIES.of(entry)) > 1:
+            figures += figures_of_entry(entry.replace("paper/", "reference/", 1))
+    for study in config["paper"]["in_full"]:
+        figures += figures_of_study(f"paper/{study}", f"{RESULTS}/reference/{study}")
+    return figures

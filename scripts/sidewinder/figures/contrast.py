@@ -1,26 +1,21 @@
-"""Rule contrast: draw the learning curves of two trials, best and worst if not told which, and how they differ."""
+"""The learning curves of two trials, best and worst if not told which, and how they differ."""
 
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sidewinder import SidewinderError, figures
-from sidewinder.figures import BLUE, COLUMN, VERMILION, Tables
-
-
-def main() -> None:
-    parser = figures.parser(__doc__)
-    parser.add_argument("--trials", nargs=2, type=int, metavar="N", help="which two (default: best and worst complete)")
-    arguments = parser.parse_args()
-    figures.make(lambda tables: draw(tables, arguments.trials), arguments)
+from sidewinder import SidewinderError
+from sidewinder.figures import style
+from sidewinder.figures.study_tables import Tables
+from sidewinder.figures.style import BLUE, COLUMN, VERMILION
 
 
 def draw(tables: Tables, trials: Sequence[int] | None = None) -> Figure:
     """Axes: environment steps, mean return; below it the parameters that the two trials do not share."""
     complete = tables.ranked()
     if trials is None and len(complete) < 2:
-        return figures.empty(f"a contrast needs two complete trials, found {len(complete)}")
+        return style.empty(f"a contrast needs two complete trials, found {len(complete)}")
     first, second = trials or (complete[0], complete[-1])
     for number in (first, second):
         if number not in tables.params:
@@ -30,9 +25,9 @@ def draw(tables: Tables, trials: Sequence[int] | None = None) -> Figure:
     heights = [2.4, 0.14 * len(rows)]
     figure = Figure(figsize=(COLUMN, sum(heights)))
     curves, table = figure.subplots(2, height_ratios=heights)
-    figures.draw_curve(curves, tables.curve(first), BLUE, "-", labels[0])
-    figures.draw_curve(curves, tables.curve(second), VERMILION, "--", labels[1])
-    figures.label_curves(figure, curves, tables.value)
+    style.draw_curve(curves, tables.curve(first), BLUE, "-", labels[0])
+    style.draw_curve(curves, tables.curve(second), VERMILION, "--", labels[1])
+    style.label_curves(figure, curves, tables.value)
     _write(table, rows)
     return figure
 
@@ -40,7 +35,7 @@ def draw(tables: Tables, trials: Sequence[int] | None = None) -> Figure:
 def differences(tables: Tables, first: int, second: int) -> list[tuple[str, str, str]]:
     """Short name and both values of each parameter that differs, as text; `-` where a trial does not have it."""
     pairs = [(name, [tables.params[number].get(name, "-") for number in (first, second)]) for name in tables.names]
-    rows = [(figures.short(name), *figures.apart(*values)) for name, values in pairs if values[0] != values[1]]
+    rows = [(style.short(name), *style.apart(*values)) for name, values in pairs if values[0] != values[1]]
     return rows or [("no parameter differs", "", "")]
 
 
@@ -51,7 +46,3 @@ def _write(axes: Axes, rows: list[tuple[str, str, str]]) -> None:
         axes.text(0, y, row[0], ha="left", va="center", fontsize=7)
         axes.text(0.65, y, row[1], ha="right", va="center", fontsize=7, color=BLUE)
         axes.text(1, y, row[2], ha="right", va="center", fontsize=7, color=VERMILION)
-
-
-if __name__ == "__main__":
-    main()

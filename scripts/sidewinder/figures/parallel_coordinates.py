@@ -1,4 +1,4 @@
-"""Rule parallel_coordinates: draw each complete trial as a line through its parameters, coloured by its objective."""
+"""Each complete trial as a line through its parameters, coloured by its objective."""
 
 import textwrap
 
@@ -6,13 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator
+from optuna.visualization.matplotlib import plot_parallel_coordinate
 
-from sidewinder import figures
-from sidewinder.figures import PAGE, Tables
-
-
-def main() -> None:
-    figures.make(draw, figures.parser(__doc__).parse_args())
+from sidewinder.figures import style
+from sidewinder.figures.study_tables import Tables
+from sidewinder.figures.style import PAGE
 
 
 def draw(tables: Tables) -> Figure:
@@ -20,13 +18,15 @@ def draw(tables: Tables) -> Figure:
     best_first = tables.ranked()
     names = sorted({name for number in best_first for name in tables.params[number]})
     if not names:
-        return figures.empty("no complete trial that has a parameter")
-    axes = figures.parallel_coordinate_axes(tables.study(best_first[::-1]), names, tables.objective)
+        return style.empty("no complete trial that has a parameter")
+    with style.optuna_plots():
+        axes = plot_parallel_coordinate(tables.study(best_first[::-1]), params=names, target_name=tables.objective)
+    # Those of its figure: its own, the colours', and the parameters'.
     figure = axes.figure
     assert isinstance(figure, Figure)
     figure.set_size_inches(PAGE, 3.2)
     axes.set_title("")
-    labels = ["objective", *map(figures.short, names)]
+    labels = ["objective", *map(style.short, names)]
     axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right", rotation_mode="anchor")
     # Dark is good.
     colors = "viridis" if tables.direction == "minimize" else "viridis_r"
@@ -44,12 +44,8 @@ def _style(axes: Axes) -> None:
         names = [label.get_text() for label in axes.get_yticklabels()]
         axes.set_yticks(axes.get_yticks(), [textwrap.fill(name, 10, break_long_words=False) for name in names])
     elif axes.get_yscale() == "log":
-        ticks = figures.log_ticks(*axes.get_ylim())
+        ticks = style.log_ticks(*axes.get_ylim())
         axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
     for label in axes.get_yticklabels():
         label.set_path_effects([withStroke(linewidth=2, foreground="white")])
-
-
-if __name__ == "__main__":
-    main()

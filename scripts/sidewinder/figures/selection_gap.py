@@ -1,23 +1,20 @@
-"""Rule selection_gap: draw how much of the sweep's best values was luck (the winner's curse)."""
+"""How much of the sweep's best values was luck (the winner's curse)."""
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sidewinder import figures
 from sidewinder.estimates import value_column
-from sidewinder.figures import BLUE, COLUMN, GREY, Tables
-
-
-def main() -> None:
-    figures.make(draw, figures.parser(__doc__).parse_args())
+from sidewinder.figures import style
+from sidewinder.figures.study_tables import Tables
+from sidewinder.figures.style import BLUE, COLUMN, GREY
 
 
 def draw(tables: Tables) -> Figure:
     """A line a confirmed trial: its value in the sweep, then its mean over validation seeds and, of the winner, over
     test seeds. Points are single seeds."""
     if tables.confirmation.empty:
-        return figures.empty("the study is not confirmed yet")
+        return style.empty("the study is not confirmed yet")
     figure = Figure(figsize=(COLUMN, 2.4))
     axes = figure.subplots()
     trials = tables.confirmation.dropna(subset="trial")
@@ -43,7 +40,3 @@ def _line(axes: Axes, tuned: float, rows: pd.DataFrame, won: bool, number: int) 
     axes.plot(range(len(means)), means, "o-" if won else "s--", color=color, markersize=4, label=label)
     for position, returns in enumerate(phases.values(), start=1):
         axes.plot([position] * len(returns), returns, "_", color=color, alpha=0.7, markersize=7)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,19 +1,16 @@
-"""Rule pareto_front: draw the objectives of all trials against each other, the sweep's Pareto set, and its test."""
+"""The objectives of all trials against each other, the sweep's Pareto set, and its test."""
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sidewinder import figures
 from sidewinder.estimates import objective_estimates
-from sidewinder.figures import BLUE, COLUMN, GREY, VERMILION, Tables
+from sidewinder.figures import style
+from sidewinder.figures.study_tables import Tables
+from sidewinder.figures.style import BLUE, COLUMN, GREY, VERMILION
 from sidewinder.tables import pareto_set, value_columns
 
 LABELS = {"return": "return", "spread": "spread of the return", "steps_per_second": "training steps per second"}
-
-
-def main() -> None:
-    figures.make(draw, figures.parser(__doc__).parse_args())
 
 
 def draw(tables: Tables) -> Figure:
@@ -22,9 +19,9 @@ def draw(tables: Tables) -> Figure:
     settings = tables.config.study
     objectives = settings.objectives
     if len(objectives) == 1:
-        return figures.empty("the study has one objective")
+        return style.empty("the study has one objective")
     if not (front := pareto_set(tables.trials, objectives, settings.directions)):
-        return figures.empty("no complete trial")
+        return style.empty("no complete trial")
     sweep = tables.trials.set_index("number")[value_columns(objectives)].astype(float).set_axis(objectives, axis=1)
     figure = Figure(figsize=(COLUMN, 2.6 * (len(objectives) - 1)))
     for axes, other in zip(figure.subplots(len(objectives) - 1, squeeze=False)[:, 0], objectives[1:], strict=True):
@@ -68,7 +65,3 @@ def _draw_test(axes: Axes, tables: Tables, sweep: pd.DataFrame, other: str) -> N
             axes.plot([from_x, x.value], [from_y, y.value], ":", color=GREY, linewidth=0.8)
         else:
             axes.annotate(str(name), (x.value, y.value), xytext=(3, 3), textcoords="offset points", fontsize=6)
-
-
-if __name__ == "__main__":
-    main()

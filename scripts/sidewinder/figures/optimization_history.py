@@ -1,16 +1,12 @@
-"""Rule optimization_history: draw the objective of each trial, the best so far, and which trials have none."""
+"""The objective of each trial, the best so far, and which trials have none."""
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from sidewinder import figures
-from sidewinder.figures import BLUE, COLUMN, GREY, VERMILION, Tables
-
-
-def main() -> None:
-    figures.make(draw, figures.parser(__doc__).parse_args())
+from sidewinder.figures.study_tables import Tables
+from sidewinder.figures.style import BLUE, COLUMN, GREY, VERMILION
 
 
 def draw(tables: Tables) -> Figure:
@@ -44,7 +40,3 @@ def _mark(axes: Axes, numbers: list[int], marker: str, color: str, label: str) -
         axes.plot(
             numbers, heights, marker, color=color, markersize=3, label=label, transform=axes.get_xaxis_transform()
         )
-
-
-if __name__ == "__main__":
-    main()

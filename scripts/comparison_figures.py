@@ -1,0 +1,39 @@
+"""Rule comparison_figures: draw figures of studies side by side, those of one entry of configs/config.yaml.
+
+A figure's name says what is drawn: `figures/budget_curve.pdf` is made by sidewinder/figures/budget_curve.py.
+"""
+
+import argparse
+from pathlib import Path
+
+from sidewinder import errors_in_one_line
+from sidewinder.figures import COMPARISON_FIGURES
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, help="directory of the studies' directories")
+    parser.add_argument("entry", help="the entry's name")
+    parser.add_argument(
+        "--overrides", nargs="*", action="append", required=True, help="the entry's overrides; again, of several lists"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help=f"what to draw: .pdf, .png or .svg of {', '.join(COMPARISON_FIGURES)}",
+    )
+    arguments = parser.parse_args()
+    # Imported late: --help takes no second.
+    from sidewinder.figures.comparison import Comparison
+    from sidewinder.figures.drawing import save
+
+    with errors_in_one_line():
+        comparison = Comparison.read(arguments.entry, arguments.overrides, arguments.results)
+        save(arguments.output, COMPARISON_FIGURES, comparison)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The figures: `draw` in the module of a figure's name draws it from tables of a study, or of several."""
+
+# From the trials alone; from the confirmation of a winner; of several objectives.
+SWEEP_FIGURES = (
+    "optimization_history",
+    "learning_curves",
+    "timeline",
+    "slices",
+    "contours",
+    "parallel_coordinates",
+    "parameter_importance",
+    "contrast",
+)
+WINNER_FIGURES = ("test_returns", "selection_gap")
+PARETO_FIGURES = ("pareto_front",)
+# From several studies side by side.
+COMPARISON_FIGURES = (
+    "best_so_far",
+    "budget_curve",
+    "tuned_and_baselines",
+    "performance_profiles",
+    "probability_of_improvement",
+)

@@ -1,0 +1,101 @@
+"""Matrices of studies: entries of configs/config.yaml whose overrides have several values, as in Hydra's multirun."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import OverrideParseException
+
+from sidewinder import SidewinderError
+
+# The overrides of an entry; or several lists of them, whose studies are compared with each other too.
+Entry = Sequence[str] | Sequence[Sequence[str]]
+
+
+def expanded(studies: Mapping[str, Entry]) -> dict[str, list[str]]:
+    """A study for each combination of values, where overrides have several, as in Hydra's multirun: `agent=ddpg,sac` or
+    `study.seed=range(5)`. The values become part of the name: `compare-ddpg-0`.
+
+    Returns:
+        The overrides of each study, by its name.
+
+    Raises:
+        SidewinderError: An override has endless values, or two studies would have one name.
+    """
+    found: dict[str, list[str]] = {}
+    for entry, overrides in studies.items():
+        for study, combination in _named(entry, overrides):
+            if study in found:
+                raise SidewinderError(f"studies: found two studies named {study!r}, accepted: one of each name")
+            found[study] = combination
+    return found
+
+
+def factors(entry: str, overrides: Entry) -> dict[str, dict[str, str]]:
+    """In what the studies of an entry differ: for each, by its name, what its overrides have for the keys that have
+    several values; nothing if the entry is one study."""
+    combinations = _named(entry, overrides)
+    keys = _varied(overrides, [combination for _, combination in combinations])
+    return {study: _picked(combination, keys) for study, combination in combinations}
+
+
+def lists(overrides: Entry) -> list[list[str]]:
+    """Several lists of overrides, or one."""
+    several = [list(one) for one in overrides if not isinstance(one, str)]
+    return several or [[str(override) for override in overrides]]
+
+
+def _named(entry: str, overrides: Entry) -> list[tuple[str, list[str]]]:
+    """The name and the overrides of each study of an entry."""
+    found = []
+    for one in lists(overrides):
+        choices = [_values(entry, override) for override in one]
+        if not any(override.startswith("study=") for override in one):
+            choices.insert(0, [f"study={entry}"])
+        found += [list(combination) for combination in itertools.product(*choices)]
+    keys = _varied(overrides, found)
+    names = []
+    for combination in found:
+        values = [re.sub(r"[^A-Za-z0-9_.]+", "_", value).strip("_") for value in _picked(combination, keys).values()]
+        names.append("-".join([entry, *values]))
+    return list(zip(names, found, strict=True))
+
+
+def _varied(overrides: Entry, combinations: list[list[str]]) -> list[str]:
+    """The keys that are written with several values, or have different ones in the entry's lists; in their order."""
+    values: dict[str, set[str]] = {}
+    for combination in combinations:
+        # Of an override that is there twice, the last counts.
+        for key, value in {key: value for key, _, value in map(_parts, combination)}.items():
+            values.setdefault(key, set()).add(value)
+    swept = {override.partition("=")[0] for one in lists(overrides) for override in one if _is_swept(override)}
+    return [key for key, found in values.items() if key in swept or len(found) > 1]
+
+
+def _picked(combination: list[str], keys: list[str]) -> dict[str, str]:
+    """What a study's overrides have for these keys, in the order of the overrides."""
+    return {key: value for key, _, value in map(_parts, combination) if key in keys}
+
+
+def _parts(override: str) -> tuple[str, str, str]:
+    return override.partition("=")
+
+
+def _is_swept(override: str) -> bool:
+    try:
+        return OverridesParser.create().parse_override(override).is_sweep_override()
+    except OverrideParseException:
+        return False  # composition says what is wrong
+
+
+def _values(entry: str, override: str) -> list[str]:
+    """The single overrides that an override stands for."""
+    if not _is_swept(override):
+        return [override]
+    parsed = OverridesParser.create().parse_override(override)
+    if not parsed.is_discrete_sweep():
+        accepted = "values or range(start, stop); what Optuna should search belongs to search_space"
+        raise SidewinderError(f"studies: {entry}: found {override!r}, accepted: {accepted}")
+    key = override.partition("=")[0]
+    return [f"{key}={value}" for value in parsed.sweep_string_iterator()]

@@ -1,0 +1,12 @@
+# What jobs make, where a pattern cannot say it.
+
+
+def drawn(figures, of="study"):
+    """The files of some figures: an SVG each for the report, and beside it a PDF and a PNG."""
+    paths = {figure: f"{RESULTS}/{{{of}}}/figures/{figure}" for figure in figures}
+    svgs = [in_report(f"{path}.svg", figure, of) for figure, path in paths.items()]
+    return [*svgs, *(f"{path}.{suffix}" for path in paths.values() for suffix in ("pdf", "png"))]
+
+
+def in_report(path, figure, of):
+    return report(path, caption=f"../report/{figure}.rst", category=f"{{{of}}}", labels={"figure": figure})
