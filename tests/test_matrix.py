@@ -38,10 +38,11 @@ def test_several_values_of_an_override_are_several_studies() -> None:
 
 
 def test_several_lists_are_compared_with_each_other() -> None:
-    """What differs between the lists is in the names too."""
+    """What differs between the lists is in the names where they would not be unique without it."""
     lists = [
-        ["study=plain", "agent=ddpg,ppo", "environment=pendulum", "study.n_trials=5"],
-        ["study=plain", "agent=dqn,ppo", "environment=cartpole", "study.n_trials=5", "agent.gamma=0.9"],
+        ["study=mine", "agent=ddpg", "environment=pendulum", "study.n_trials=5"],
+        ["study=plain", "agent=ppo", "environment=pendulum", "study.n_trials=5"],
+        ["study=plain", "agent=dqn,ppo", "environment=cartpole", "study.n_trials=6", "agent.gamma=0.9"],
     ]
     found = factors("all", lists)
     assert list(found) == ["all-ddpg-pendulum", "all-ppo-pendulum", "all-dqn-cartpole", "all-ppo-cartpole"]

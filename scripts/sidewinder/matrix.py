@@ -63,14 +63,20 @@ def _named(entry: str, overrides: Entry) -> list[tuple[str, list[str]]]:
 
 
 def _varied(overrides: Entry, combinations: list[list[str]]) -> list[str]:
-    """The keys that are written with several values, or have different ones in the entry's lists; in their order."""
-    values: dict[str, set[str]] = {}
-    for combination in combinations:
-        # Of an override that is there twice, the last counts.
-        for key, value in {key: value for key, _, value in map(_parts, combination)}.items():
-            values.setdefault(key, set()).add(value)
+    """The keys that are written with several values; and where these leave studies with one name, the first others in
+    which they differ."""
+    # Of an override that is there twice, the last counts.
+    values = [{key: value for key, _, value in map(_parts, combination)} for combination in combinations]
     swept = {override.partition("=")[0] for one in lists(overrides) for override in one if _is_swept(override)}
-    return [key for key, found in values.items() if key in swept or len(found) > 1]
+    keys = list(dict.fromkeys(key for own in values for key in own))
+
+    def n_distinct(keys: set[str]) -> int:
+        return len({tuple((key, value) for key, value in own.items() if key in keys) for own in values})
+
+    for key in keys:
+        if n_distinct({*swept, key}) > n_distinct(swept):
+            swept.add(key)
+    return [key for key in keys if key in swept]
 
 
 def _picked(combination: list[str], keys: list[str]) -> dict[str, str]:
