@@ -27,7 +27,7 @@ def main() -> None:
             raise SidewinderError(f"{arguments.winner}: trial: found nothing, accepted: a trial of the sweep")
         trial = Result.load(result_path(arguments.config.parent, chosen.trial))
         tested = Tested(config, chosen, read_table(arguments.confirmation))
-        frames = [parameters(config, {"tuned": chosen.params}), tested.returns()]
+        frames = [tested.returns(), parameters(config, {"tuned": chosen.params})]
         provenance = {"selection_gap": tested.selection_gap, "test": tested.data()}
         output = arguments.output
         write_atomically(output / "best.md", markdown(config.study.name, frames, tested.note()))

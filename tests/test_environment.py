@@ -16,6 +16,8 @@ RUNTIME = {
     "filelock",
     "gymnasium",
     "hydra-core",
+    "itables",
+    "markdown",
     "matplotlib",
     "optuna",
     "pandas",
@@ -27,11 +29,12 @@ RUNTIME = {
     "scipy",
     "seaborn",
     "snakemake",
+    "snakemake-logger-plugin-rich",
     "stable-baselines3",
     "tensorboard",
     "torch",
 }
-DEVELOPMENT = {"mypy", "pandas-stubs", "pytest", "pytest-xdist", "ruff", "snakefmt", "types-pyyaml"}
+DEVELOPMENT = {"mypy", "pandas-stubs", "pytest", "pytest-xdist", "ruff", "snakefmt", "types-markdown", "types-pyyaml"}
 DIRECT = RUNTIME | DEVELOPMENT
 
 

@@ -1,40 +1,125 @@
-"""A paper's studies: all that there is of them, and their figures again from an archive."""
+"""A paper's studies: all that there is of them, and their figures and report again from an archive."""
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import yaml
+from filelock import FileLock
+from playwright.sync_api import Page, expect, sync_playwright
 from tiny_study import REPOSITORY, TINY, run, run_to_the_end
 
 from sidewinder.figures import COMPARISON_FIGURES, SWEEP_FIGURES, WINNER_FIGURES
 
+CHROMIUM = shutil.which("chromium")
+STUDY = [*TINY, "study.n_trials=4", "confirmation.top_k=1", "sampler.n_startup_trials=2"]
 
-def test_figures_of_a_paper_again_from_its_archive(tmp_path: Path) -> None:
-    entry = [*TINY, "study.seed=range(2)", "study.n_trials=4", "confirmation.top_k=1", "sampler.n_startup_trials=2"]
-    paper = {"studies": {"seeds": entry}, "in_full": ["seeds-1"]}
-    # Not of the paper: it is neither run nor drawn.
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"studies": {"other": TINY}, "paper": paper}))
-    output = run_to_the_end(tmp_path, "paper")
-    assert "seeds-0" in output  # the summary
-    made, archive = tmp_path / "results/paper", tmp_path / "results/reference"
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A directory with a paper of two studies in results/paper, once for all processes of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    directory = (base if worker_id == "master" else base.parent) / "paper"
+    with FileLock(f"{directory}.lock"):
+        if not directory.exists():
+            directory.mkdir()
+            paper = {"studies": {"seeds": [*STUDY, "study.seed=range(2)"]}, "in_full": ["seeds-1"]}
+            # The other study is not of the paper: it is neither run nor drawn.
+            (directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"other": TINY}, "paper": paper}))
+            output = run_to_the_end(directory, "paper")
+            assert "seeds-0" in output  # the summary
+    return directory
+
+
+@pytest.fixture
+def archived(made: Path, tmp_path: Path) -> Path:
+    """A directory that has of this paper only its archive, and of that the figures."""
+    archive = tmp_path / "results/reference"
+    done = run([sys.executable, str(REPOSITORY / "scripts/archive.py"), str(made / "results/paper"), str(archive)])
+    assert done.returncode == 0, done.stderr
+    shutil.copy(made / "config.yaml", tmp_path)
+    assert "rule trial" not in run_to_the_end(tmp_path, "figures")
+    return tmp_path
+
+
+def test_figures_of_a_paper_again_from_its_archive(made: Path, archived: Path) -> None:
+    paper, archive = made / "results/paper", archived / "results/reference"
+    assert sorted(path.name for path in archive.iterdir()) == ["seeds", "seeds-0", "seeds-1"]
+    assert (archive / "seeds-0/best.yaml").read_bytes() == (paper / "seeds-0/best.yaml").read_bytes()
+    assert set(pd.read_csv(archive / "seeds-0/timings.csv")["host"]) == {"machine 1"}
     figures = [
         f"{directory}/figures/{name}.{suffix}"
         for directory, names in (("seeds", COMPARISON_FIGURES), ("seeds-1", (*SWEEP_FIGURES, *WINNER_FIGURES)))
         for name in names
         for suffix in ("svg", "pdf", "png")
     ]
-    before = {name: (made / name).read_bytes() for name in figures if "timeline" not in name}
-    done = run([sys.executable, str(REPOSITORY / "scripts/archive.py"), str(made), str(archive)])
-    assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in archive.iterdir()) == ["seeds-0", "seeds-1"]
-    assert (archive / "seeds-0/best.yaml").read_bytes() == (made / "seeds-0/best.yaml").read_bytes()
-    assert set(pd.read_csv(archive / "seeds-0/timings.csv")["host"]) == {"machine 1"}
-    shutil.rmtree(made)
-    output = run_to_the_end(tmp_path, "figures")
-    assert "rule trial" not in output
-    assert not made.exists()
-    assert not (tmp_path / "results/other").exists()
-    assert {name: (archive / name).read_bytes() for name in before} == before
     assert all((archive / name).exists() for name in figures)
+    unchanged = [name for name in figures if "timeline" not in name]
+    assert {name: (archive / name).read_bytes() for name in unchanged} == {
+        name: (paper / name).read_bytes() for name in unchanged
+    }
+    assert not (archived / "results/paper").exists()
+    assert not (archived / "results/other").exists()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium installed")
+def test_the_report_in_a_browser(archived: Path) -> None:
+    report = archived / "report.html"
+    run_to_the_end(archived, "--report", str(report), "figures")
+    problems: list[str] = []
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]) as browser,
+        browser.new_context(offline=True) as context,
+    ):
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("requestfailed", lambda request: problems.append(request.url[:100]))
+        page.goto(report.as_uri())
+        page.get_by_text("tuned by Sidewinder").wait_for()
+        captions = page.evaluate("Object.values(results).map(result => result.caption)")
+        assert all("seeds" in caption and "4 trials of 300 environment steps" in caption for caption in captions)
+        look_at_figures(page, "reference/seeds", COMPARISON_FIGURES)
+        page.reload()
+        look_at_figures(page, "reference/seeds-1", (*SWEEP_FIGURES, *WINNER_FIGURES))
+        look_at_pages(page)
+    assert problems == []
+
+
+def look_at_figures(page: Page, category: str, figures: Sequence[str]) -> None:
+    """Each is an image of its own size when its button is pressed."""
+    page.get_by_text(category, exact=True).click()
+    for name in figures:
+        show(page, name)
+        image = page.locator(f"img[src*='filename={name}.svg']")
+        image.wait_for()
+        assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100, name
+
+
+def look_at_pages(page: Page) -> None:
+    """The summary answers what a reader asks; the table of trials can be searched."""
+    show(page, "summary")
+    summary = page.frame_locator("iframe").locator("body")
+    text = summary.inner_text()
+    assert "gain of tuned [95% CI]" in text
+    assert "4 (" in text  # trials
+    assert "seeds-1: [study=pendulum_ddpg, study.n_trials=12" in text
+    summary.locator("summary", has_text="best.yaml").click()
+    assert "probability_that_winner_is_better" in summary.inner_text()
+    show(page, "trials")
+    table = page.frame_locator("iframe")
+    rows = table.locator("tbody tr:visible")
+    expect(rows.filter(has_text="complete")).not_to_have_count(0)
+    expect(rows).to_have_count(4)
+    table.locator("input[type=search]:visible").fill("no such trial")
+    expect(rows).to_have_text(["No matching records found"])
+
+
+def show(page: Page, name: str) -> None:
+    """Press a result's button with the eye."""
+    row = page.locator("tr", has=page.get_by_text(name.replace("_", " "), exact=True))
+    row.locator("a[iconname=eye]").click()

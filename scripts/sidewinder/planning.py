@@ -22,6 +22,18 @@ class PlannedStudy:
     config: StudyConfig
     finished: frozenset[int]
 
+    @property
+    def settings(self) -> str:
+        """What the study is, for the caption of a figure."""
+        config = self.config
+        backend = {"sb3": "Stable-Baselines3", "sbx": "SBX"}[config.agent["backend"]]
+        environments = ", ".join(config.environments) or config.environment["env_id"]
+        sampler, pruner = (part["_target_"].rpartition(".")[2] for part in (config.sampler, config.pruner))
+        return (
+            f"{config.agent['algorithm'].upper()} of {backend} on {environments}: {config.study.n_trials} trials of "
+            f"{config.training['total_timesteps']:,} environment steps, {sampler}, {pruner}, seed {config.study.seed}"
+        )
+
     def awaited_by(self, number: int) -> list[int]:
         """The trials whose results an unfinished trial waits for itself.
 

@@ -16,6 +16,9 @@ rule sweep_figures:
     localrule: True
     conda:
         "../../environment.yml"
+    params:
+        # Of the captions.
+        settings=lambda wildcards: STUDIES[planned(wildcards.study)].settings,
     shell:
         f"python {SCRIPTS}/figures.py" " {input.config} $(dirname {input.timings}) --output {output} 2> {log}"
 
@@ -34,6 +37,9 @@ rule winner_figures:
     localrule: True
     conda:
         "../../environment.yml"
+    params:
+        # Of the captions.
+        settings=lambda wildcards: STUDIES[planned(wildcards.study)].settings,
     shell:
         f"python {SCRIPTS}/figures.py" " {input.config} $(dirname {input.confirmation}) --output {output} 2> {log}"
 
@@ -52,6 +58,9 @@ rule pareto_figures:
     localrule: True
     conda:
         "../../environment.yml"
+    params:
+        # Of the captions.
+        settings=lambda wildcards: STUDIES[planned(wildcards.study)].settings,
     shell:
         f"python {SCRIPTS}/figures.py" " {input.config} $(dirname {input.confirmation}) --output {output} 2> {log}"
 
@@ -67,6 +76,8 @@ rule comparison_figures:
     conda:
         "../../environment.yml"
     params:
+        # Of the captions.
+        settings=lambda wildcards: settings_of_entry(planned(wildcards.entry)),
         overrides=lambda wildcards: [
             argument
             for overrides in matrix.lists(STUDIES.entries[planned(wildcards.entry)])

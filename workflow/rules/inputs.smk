@@ -69,6 +69,12 @@ def planned(entry):
     return entry.replace("reference/", "paper/", 1) if entry.startswith("reference/") else entry
 
 
+def settings_of_entry(entry):
+    """What the studies of an entry are, for captions; of those that differ in their seed alone, one."""
+    settings = (STUDIES[study].settings.rpartition(", seed ")[0] for study in STUDIES.of(entry))
+    return "; ".join(dict.fromkeys(settings))
+
+
 def tables_of_entry(wildcards):
     """What the studies of an entry are compared by, made or archived."""
     directory = Path(RESULTS, wildcards.entry).parent
@@ -76,11 +82,18 @@ def tables_of_entry(wildcards):
     return {name: [f"{study}/{name}.csv" for study in studies] for name in ("trials", "confirmation")}
 
 
-def figures_of_study(study, directory):
-    """What there is to see of a study, in its directory."""
+def tested_of_study(wildcards):
+    """The winner and the table of its returns, or of several objectives the table of the Pareto set; made or
+    archived."""
+    one = len(STUDIES[planned(wildcards.study)].config.study.objectives) == 1
+    return [f"{RESULTS}/{wildcards.study}/{name}" for name in (["best.md", "best.yaml"] if one else ["pareto.md"])]
+
+
+def shown_of_study(study, directory):
+    """What there is to see of a study, in its directory: the pages of the report, and figures."""
     one = len(STUDIES[study].config.study.objectives) == 1
     figures = [*SWEEP_FIGURES, *(WINNER_FIGURES if one else PARETO_FIGURES)]
-    return [f"{directory}/figures/{figure}.svg" for figure in figures]
+    return [f"{directory}/pages/summary.html", *(f"{directory}/figures/{figure}.svg" for figure in figures)]
 
 
 def figures_of_entry(entry):
@@ -89,14 +102,14 @@ def figures_of_entry(entry):
 
 
 def ends_of(entries):
-    """What entries end with: of each study its winner, or of several objectives its Pareto set, and its figures; and
-    the figures of several studies side by side."""
+    """What entries end with: of each study its winner, or of several objectives its Pareto set, its pages and its
+    figures; and the figures of several studies side by side."""
     ends = []
     for entry in entries:
         for study in STUDIES.of(entry):
             one = len(STUDIES[study].config.study.objectives) == 1
             ends.append(f"{RESULTS}/{study}/{'best.yaml' if one else 'pareto.md'}")
-            ends += figures_of_study(study, f"{RESULTS}/{study}")
+            ends += shown_of_study(study, f"{RESULTS}/{study}")
         if len(STUDIES.of(entry)) > 1:
             ends += figures_of_entry(entry)
     return ends
@@ -109,5 +122,5 @@ def archived_figures(wildcards):
         if len(STUDIES.of(entry)) > 1:
             figures += figures_of_entry(entry.replace("paper/", "reference/", 1))
     for study in config["paper"]["in_full"]:
-        figures += figures_of_study(f"paper/{study}", f"{RESULTS}/reference/{study}")
+        figures += shown_of_study(f"paper/{study}", f"{RESULTS}/reference/{study}")
     return figures

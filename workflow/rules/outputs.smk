@@ -8,5 +8,6 @@ def drawn(figures, of="study"):
     return [*svgs, *(f"{path}.{suffix}" for path in paths.values() for suffix in ("pdf", "png"))]
 
 
-def in_report(path, figure, of):
-    return report(path, caption=f"../report/{figure}.rst", category=f"{{{of}}}", labels={"figure": figure})
+def in_report(path, name, of="study"):
+    caption, category = f"../report/{name}.rst", f"{{{of}}}"
+    return report(path, caption=caption, category=category, labels={"shows": name.replace("_", " ")})

@@ -84,7 +84,7 @@ rule best:
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
     output:
         yaml=f"{RESULTS}/{{study}}/best.yaml",
-        markdown=report(f"{RESULTS}/{{study}}/best.md", caption="../report/best.rst", category="{study}"),
+        markdown=f"{RESULTS}/{{study}}/best.md",
         latex=f"{RESULTS}/{{study}}/best.tex",
     log:
         f"{RESULTS}/{{study}}/logs/best.log",
@@ -103,7 +103,7 @@ rule pareto:
     output:
         configs=directory(f"{RESULTS}/{{study}}/pareto"),
         table=f"{RESULTS}/{{study}}/pareto.csv",
-        markdown=report(f"{RESULTS}/{{study}}/pareto.md", caption="../report/pareto.rst", category="{study}"),
+        markdown=f"{RESULTS}/{{study}}/pareto.md",
         latex=f"{RESULTS}/{{study}}/pareto.tex",
     log:
         f"{RESULTS}/{{study}}/logs/pareto.log",
