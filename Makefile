@@ -23,8 +23,10 @@ format: .venv/.installed
 	$(BIN)/ruff format
 	$(BIN)/snakefmt workflow
 
-.venv/.installed: requirements.lock requirements-sbx.lock tests/requirements.lock
+LOCKS := requirements.lock requirements-sbx.lock requirements-video.lock
+
+.venv/.installed: $(LOCKS) tests/requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.lock --requirement requirements-sbx.lock
+	$(BIN)/pip install --quiet $(LOCKS:%=--requirement %)
 	$(BIN)/pip install --quiet --no-deps --requirement tests/requirements.lock
 	touch $@

@@ -2,13 +2,16 @@
 
 import shutil
 import sys
+from base64 import b64encode
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from filelock import FileLock
+from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 from tiny_study import REPOSITORY, TINY, run, run_to_the_end
 
@@ -29,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             paper = {"studies": {"seeds": [*STUDY, "study.seed=range(2)"]}, "in_full": ["seeds-1"]}
             # The other study is not of the paper: it is neither run nor drawn.
             (directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"other": TINY}, "paper": paper}))
-            output = run_to_the_end(directory, "paper")
+            output = run_to_the_end(directory, "--profile", str(REPOSITORY / "workflow/profiles/progress"), "paper")
             assert "seeds-0" in output  # the summary
     return directory
 
@@ -63,6 +66,20 @@ def test_figures_of_a_paper_again_from_its_archive(made: Path, archived: Path) -
     }
     assert not (archived / "results/paper").exists()
     assert not (archived / "results/other").exists()
+
+
+def test_a_video_of_a_studys_agents(made: Path) -> None:
+    page = "results/paper/seeds-1/pages/video.html"
+    assert "rule trial" not in run_to_the_end(made, page)
+    gif = (made / "results/paper/seeds-1/video.gif").read_bytes()
+    assert b64encode(gif).decode() in (made / page).read_text()
+    with Image.open(BytesIO(gif)) as video:
+        # The last of an episode of 200 steps.
+        video.seek(198)
+        assert video.size == (600, 340)
+        assert len(set(video.convert("L").tobytes())) > 10
+        with pytest.raises(EOFError):
+            video.seek(199)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium installed")

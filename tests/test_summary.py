@@ -30,9 +30,11 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
     worse = {"winner": {"mean": figure(0.5)}, "defaults": {"n_failed": 10, "gain_of_winner": None}}
     failed = study(tmp_path / "failed", ["complete"], {"trial": 0, "test": worse})
     several = study(tmp_path / "several", ["complete"])
+    (several / "pareto.md").touch()
+    swept = study(tmp_path / "swept", ["pruned"])
     (tmp_path / "not_yet").mkdir()
     console = Console(file=StringIO(), width=250)
-    print_summary([one, failed, several, tmp_path / "not_yet"], console)
+    print_summary([one, failed, several, swept, tmp_path / "not_yet"], console)
     assert isinstance(console.file, StringIO)
     lines = console.file.getvalue().splitlines()
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
@@ -47,4 +49,5 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
         ],
         ["failed", "trial 0: 0.500 [-1.500, 2.500]", "-", "-", "1 complete", f"{failed}/"],
         ["several", "see pareto.md", "-", "-", "1 complete", f"{several}/"],
+        ["swept", "not confirmed yet", "-", "-", "1 pruned", f"{swept}/"],
     ]

@@ -104,8 +104,19 @@ def build(agent: dict[str, Any], env: VecEnv, *, seed: int, device: str, tensorb
     return model
 
 
-def evaluate(model: BaseAlgorithm, env: VecEnv, n_episodes: int, *, deterministic: bool) -> list[float]:
+def evaluate(
+    model: BaseAlgorithm,
+    env: VecEnv,
+    n_episodes: int,
+    *,
+    deterministic: bool,
+    after_step: Callable[[], None] = lambda: None,
+) -> list[float]:
     """Undiscounted returns of so many episodes; a MaskablePPO takes only actions that the environment allows."""
+
+    def callback(_locals: dict[str, Any], _globals: dict[str, Any]) -> None:
+        after_step()
+
     if type(model).__name__ == "MaskablePPO":
         from sb3_contrib.common.maskable.evaluation import evaluate_policy as evaluate_masked
 
@@ -114,10 +125,13 @@ def evaluate(model: BaseAlgorithm, env: VecEnv, n_episodes: int, *, deterministi
             env,
             n_episodes,
             deterministic=deterministic,
+            callback=callback,
             return_episode_rewards=True,
         )
     else:
-        returns, _ = evaluate_policy(model, env, n_episodes, deterministic=deterministic, return_episode_rewards=True)
+        returns, _ = evaluate_policy(
+            model, env, n_episodes, deterministic=deterministic, callback=callback, return_episode_rewards=True
+        )
     return [float(episode) for episode in returns]  # type: ignore[union-attr]
 
 

@@ -1,5 +1,6 @@
 """Pages of Snakemake's report that are more than a figure: one file each, which opens offline."""
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -46,6 +47,11 @@ def searchable(title: str, frame: pd.DataFrame) -> str:
         classes="display compact nowrap",
     )
     return _page(title, generate_init_offline_itables_html(options.dt_bundle) + table)
+
+
+def animated(title: str, gif: bytes) -> str:
+    """A page of an animation, with the same title as its alternative text."""
+    return _page(title, f'<img alt="{escape(title)}" src="data:image/gif;base64,{b64encode(gif).decode()}">')
 
 
 def _page(title: str, body: str) -> str:

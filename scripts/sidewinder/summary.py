@@ -14,7 +14,7 @@ _STATES = ("complete", "pruned", "failed")
 
 
 def print_summary(studies: Iterable[Path], console: Console | None = None) -> None:
-    """Print a row a study that has a winner, or of several objectives its Pareto set.
+    """Print a row a study: its winner, or of several objectives that there is a Pareto set.
 
     Args:
         studies: Directories of studies; one whose tables are not made, or not all of them, is left out.
@@ -33,14 +33,17 @@ def print_summary(studies: Iterable[Path], console: Console | None = None) -> No
 
 def _row(study: Path) -> dict[str, str]:
     states = read_trials(study / "trials.csv")["state"].value_counts()
-    best, tests = study / "best.yaml", {}
+    best, found, tests = study / "best.yaml", "not confirmed yet", {}
     if best.exists():
         winner = yaml.safe_load(best.read_text())["winner"]
         tests = winner["test"]
+        found = f"trial {winner['trial']}: {_interval(tests['winner'], 'mean')}"
+    elif (study / "pareto.md").exists():
+        found = "see pareto.md"
     defaults = tests.get("defaults", {})
     return {
         "study": study.name,
-        "best": f"trial {winner['trial']}: {_interval(tests['winner'], 'mean')}" if tests else "see pareto.md",
+        "best": found,
         "defaults": _interval(defaults, "mean"),
         "gain": _interval(defaults, "gain_of_winner"),
         "trials": ", ".join(f"{states[state]} {state}" for state in _STATES if state in states),

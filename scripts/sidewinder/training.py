@@ -85,6 +85,7 @@ def train(
     tensorboard_log: Path | None = None,
     report: Callable[[int, float], bool] = lambda _step, _mean_return: False,
     held_out: HeldOut | None = None,
+    counted: Callable[[BaseAlgorithm], None] = lambda _model: None,
     direction: str = "maximize",
 ) -> Outcome:
     """Train and evaluate; the same arguments give the same outcome, bit by bit, on CPU.
@@ -95,6 +96,7 @@ def train(
         tensorboard_log: Directory for TensorBoard's files.
         report: Called after each evaluation with (environment steps, mean return); True prunes the run.
         held_out: Episodes beside the evaluations'.
+        counted: Called with the agent whenever `held_out` are run: the last call is with the agent that counts.
         direction: What makes an evaluation the best, for `held_out`: `maximize` or `minimize`.
     """
     torch.set_num_threads(run.training.threads)
@@ -111,7 +113,7 @@ def train(
         outcome.model = model
         callback = _Evaluate(run, env, evaluation_env, evaluation_seed, outcome, report)
         if held_out and held_out_env:
-            callback.hold_out(held_out_env, held_out, direction)
+            callback.hold_out(held_out_env, held_out, counted, direction)
         with suppress(_PrunedError):
             model.learn(run.training.total_timesteps, callback=callback, tb_log_name="run")
         outcome.steps_per_second = callback.steps_per_second()
@@ -156,12 +158,15 @@ class _Evaluate(BaseCallback):
         self.started = time.monotonic()
         self.evaluating = 0.0
 
-    def hold_out(self, env: VecEnv, episodes: HeldOut, direction: str) -> None:
-        """Also run these episodes, with the agent of the evaluation that counts."""
+    def hold_out(
+        self, env: VecEnv, episodes: HeldOut, counted: Callable[[BaseAlgorithm], None], direction: str
+    ) -> None:
+        """Also run these episodes, with the agent of the evaluation that counts, and call `counted` with it."""
         self.sign = -1 if direction == "minimize" else 1
 
         def run_held_out() -> None:
             self.outcome.held_out_returns = self._returns(env, episodes.seed, episodes.n_episodes)
+            counted(self.model)
 
         self.run_held_out = run_held_out
 

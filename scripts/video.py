@@ -1,0 +1,51 @@
+"""Rule video: the tuned agent and the default one side by side in the same episode, as a GIF and as a page.
+
+Both are trained again with the first test seed, and act as they were at the evaluation that counts.
+"""
+
+import argparse
+from pathlib import Path
+
+from sidewinder import SidewinderError, errors_in_one_line
+from sidewinder.determinism import pin_as_configured
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
+    parser.add_argument(
+        "candidates", type=Path, nargs="+", help="of the agents: results/<study>/confirmation/candidates/<name>.yaml"
+    )
+    parser.add_argument("--gif", type=Path, required=True, help="file to write")
+    parser.add_argument("--page", type=Path, required=True, help="file to write: the GIF as a page of the report")
+    arguments = parser.parse_args()
+    pin_as_configured(arguments.config)
+    with errors_in_one_line():
+        write(arguments)
+
+
+def write(arguments: argparse.Namespace) -> None:
+    """Train and film the agents, and write both files."""
+    # Imported late: numpy and torch read the pins when they load.
+    from sidewinder.config import StudyConfig
+    from sidewinder.confirmation import Candidate, seeded
+    from sidewinder.filming import film, side_by_side
+    from sidewinder.pages import animated
+    from sidewinder.results import write_atomically
+
+    config, films = StudyConfig.load(arguments.config), {}
+    environment = config.environment_names()[0]
+    for path in arguments.candidates:
+        candidate = Candidate.load(path)
+        if candidate is None:
+            raise SidewinderError(f"{path}: found no candidate, accepted: one that the study has")
+        name = candidate.name if candidate.trial is None else f"tuned (trial {candidate.trial})"
+        run, held_out = seeded(config, candidate, environment, "test", 0)
+        films[name] = film(run, held_out, config.study.return_direction)
+    gif = side_by_side(films)
+    write_atomically(arguments.gif, gif)
+    write_atomically(arguments.page, animated(config.study.name, gif))
+
+
+if __name__ == "__main__":
+    main()
