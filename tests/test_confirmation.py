@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,10 @@ def test_baselines_are_the_algorithms_defaults_and_the_zoos() -> None:
     assert list(study("environment.env_id=Pendulum-v0").baselines) == ["defaults"]
 
 
-def test_held_out_episodes_change_nothing_and_belong_to_the_best_evaluation() -> None:
+def test_held_out_episodes_change_nothing_and_belong_to_the_best_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     config = study("training.total_timesteps=90", "evaluation.eval_freq=30", "agent.learning_rate=0.05")
     run = config.for_trial({})
     plain, confirmed = train(run), train(run, held_out=HeldOut(n_episodes=3, seed=5))
@@ -138,6 +142,7 @@ def test_held_out_episodes_change_nothing_and_belong_to_the_best_evaluation() ->
     assert worst != best
     minimized = train(run, held_out=HeldOut(n_episodes=3, seed=5), direction="minimize")
     assert minimized.held_out_returns != confirmed.held_out_returns
+    assert list(tmp_path.iterdir()) == []  # SB3 logs to nowhere
 
 
 def test_a_candidate_survives_its_file(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.utils import LinearSchedule
@@ -99,6 +100,9 @@ def build(agent: dict[str, Any], env: VecEnv, *, seed: int, device: str, tensorb
     model: BaseAlgorithm = _algorithm(agent)(
         env=env, seed=seed, device=device, tensorboard_log=tensorboard_log, **arguments
     )
+    if tensorboard_log is None:
+        # Else SB3 makes a directory in the system's for each training, and leaves it there.
+        model.set_logger(Logger(folder=None, output_formats=[]))
     if backend_of(agent) == "sb3":
         make_fast(model)
     return model
