@@ -254,8 +254,8 @@ def test_a_pareto_set_in_the_workflow(tmp_path: Path) -> None:
     write_studies(
         tmp_path, several=[*SEVERAL, "study.n_trials=4", "confirmation.top_k=2", "evaluation.n_eval_episodes=3"]
     )
-    targets = [f"results/several/{name}" for name in ("pareto.md", "figures/pareto_front.pdf", "figures/contrast.pdf")]
-    run_to_the_end(tmp_path, *targets)
+    names = ("pareto.md", "figures/pareto_front.pdf", "figures/contrast.pdf", "pages/summary.html")
+    run_to_the_end(tmp_path, *(f"results/several/{name}" for name in names))
     results = tmp_path / "results/several"
     config = StudyConfig.load(results / "config.yaml")
     table, trials = read_table(results / "confirmation.csv"), pd.read_csv(results / "trials.csv")
@@ -279,6 +279,7 @@ def test_a_pareto_set_in_the_workflow(tmp_path: Path) -> None:
     kept = undominated(means, config.study.directions)
     assert list(frame["undominated in test"]) == [position in kept for position in range(len(frame))]
     assert "| trial" in (results / "pareto.md").read_text()
+    assert "undominated" in (results / "pages/summary.html").read_text()
     with style.styled():
         axes = pareto_front.draw(Tables.read(results / "config.yaml", results)).axes
     assert [one.get_ylabel() for one in axes] == ["spread of the return"]
