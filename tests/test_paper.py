@@ -68,6 +68,15 @@ def test_figures_of_a_paper_again_from_its_archive(made: Path, archived: Path) -
     assert not (archived / "results/other").exists()
 
 
+def test_what_is_not_archived_is_said_and_not_drawn(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "results/paper/seeds-1", tmp_path / "results/reference/seeds-1")
+    shutil.copy(made / "config.yaml", tmp_path)
+    output = run_to_the_end(tmp_path, "--dry-run", "--forcerun", "sweep_figures", "--", "figures")
+    assert "figures: not in results/reference, so not drawn: paper/seeds-0" in output
+    assert "rule sweep_figures" in output
+    assert "rule comparison_figures" not in output
+
+
 def test_a_video_of_a_studys_agents(made: Path) -> None:
     page = "results/paper/seeds-1/pages/video.html"
     assert "rule trial" not in run_to_the_end(made, page)

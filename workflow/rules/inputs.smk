@@ -116,11 +116,22 @@ def ends_of(entries):
 
 
 def archived_figures(wildcards):
-    """From archived tables, the figures of the paper's comparisons, and those of the studies that it shows in full."""
-    figures = []
+    """From archived tables, the figures of the paper's comparisons, and those of the studies that it shows in full;
+    without those that are not archived yet."""
+    figures, missing = [], []
     for entry in PAPERS:
-        if len(STUDIES.of(entry)) > 1:
+        studies = STUDIES.of(entry)
+        lacking = [study for study in studies if not is_archived(study)]
+        missing += lacking
+        if len(studies) > 1 and not lacking:
             figures += figures_of_entry(entry.replace("paper/", "reference/", 1))
     for study in config["paper"]["in_full"]:
-        figures += shown_of_study(f"paper/{study}", f"{RESULTS}/reference/{study}")
+        if is_archived(f"paper/{study}"):
+            figures += shown_of_study(f"paper/{study}", f"{RESULTS}/reference/{study}")
+    if missing:
+        logger.warning(f"figures: not in {results_directory / 'reference'}, so not drawn: {', '.join(missing)}")
     return figures
+
+
+def is_archived(study):
+    return (results_directory / study.replace("paper/", "reference/", 1) / "trials.csv").exists()
