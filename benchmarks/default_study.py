@@ -7,7 +7,6 @@ sweeps on 2 cores; with --confirm, which trains the winners again, as long again
 """
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import yaml
-from workflow import ROOT, snakemake, write_studies
+from workflow import ROOT, snakemake, winner_returns, write_studies
 
 sys.path.insert(0, str(ROOT / "scripts"))
 N_SEEDS = 10
@@ -68,10 +67,7 @@ def confirm(directory: Path, cores: int) -> None:
     with ProcessPoolExecutor(cores, get_context("spawn"), pin_here) as pool:
         returns = {"tutorial": list(pool.map(tutorial_on_test_seed, [directory] * N_SEEDS, range(N_SEEDS)))}
     for name in STUDIES:
-        files = [f"results/{name}/confirmation/test/winner/{index}.json" for index in range(N_SEEDS)]
-        subprocess.run(snakemake(directory, cores, *files), check=True)
-        runs = [json.loads((directory / file).read_text())["run"] for file in files]
-        returns[name] = [statistics.mean(run["returns"]) for run in runs]
+        returns[name] = winner_returns(directory, cores, name, N_SEEDS)
     # Imported late: the pool's processes pin numpy before they load it.
     import numpy as np
     from scipy import stats

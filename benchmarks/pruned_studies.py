@@ -5,14 +5,12 @@ What is there already is not run again. About four minutes a study on 2 cores, a
 """
 
 import argparse
-import json
 import statistics
-import subprocess
 from pathlib import Path
 
 import pandas as pd
 from replay import mean_with_interval
-from workflow import snakemake, write_studies
+from workflow import winner_returns, write_studies
 
 PRUNERS = ("none", "median")
 
@@ -33,12 +31,9 @@ def main() -> None:
         "| pruner | study seed | steps, in whole trials | value in the sweep | winner's return |\n|---|---|---|---|---|"
     )
     for name, (pruner, seed) in cases.items():
-        files = [f"results/{name}/confirmation/test/winner/{index}.json" for index in range(arguments.test_seeds)]
-        subprocess.run(snakemake(arguments.directory, arguments.cores, *files), check=True)
-        runs = [json.loads((arguments.directory / file).read_text())["run"] for file in files]
+        returned = statistics.mean(winner_returns(arguments.directory, arguments.cores, name, arguments.test_seeds))
         trials = pd.read_csv(arguments.directory / f"results/{name}/trials.csv")
         steps = trials["steps"].sum() / trials["steps"].max()
-        returned = statistics.mean(statistics.mean(run["returns"]) for run in runs)
         rows.append({"pruner": pruner, "steps": steps, "return": returned})
         print(f"| {pruner} | {seed} | {steps:.1f} | {trials['objective'].max():.1f} | {returned:.1f} |", flush=True)
     found = pd.DataFrame(rows)

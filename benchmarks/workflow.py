@@ -1,5 +1,8 @@
 """Runs of the workflow for other benchmarks: studies in a directory, and the command that makes files of theirs."""
 
+import json
+import statistics
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,3 +22,11 @@ def snakemake(directory: Path, cores: int, *targets: str) -> list[str]:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow/Snakefile"), "--quiet", "all"]
     command += ["--directory", str(directory), "--configfile", str(directory / "config.yaml")]
     return [*command, "--cores", str(cores), "--", *targets]
+
+
+def winner_returns(directory: Path, cores: int, study: str, n_seeds: int) -> list[float]:
+    """Make what is missing of a study's winner on so many test seeds, and give its mean return on each."""
+    files = [f"results/{study}/confirmation/test/winner/{index}.json" for index in range(n_seeds)]
+    subprocess.run(snakemake(directory, cores, *files), check=True)
+    runs = [json.loads((directory / file).read_text())["run"] for file in files]
+    return [statistics.mean(run["returns"]) for run in runs]

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.figures import COMPARISON_FIGURES
+from sidewinder.figures import COMPARISON_FIGURES, add_output
 
 
 def main() -> None:
@@ -17,14 +17,7 @@ def main() -> None:
     parser.add_argument(
         "--overrides", nargs="*", action="append", required=True, help="the entry's overrides; again, of several lists"
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="FILE",
-        help=f"what to draw: .pdf, .png or .svg of {', '.join(COMPARISON_FIGURES)}",
-    )
+    add_output(parser, COMPARISON_FIGURES)
     arguments = parser.parse_args()
     # Imported late: --help takes no second.
     from sidewinder.figures.comparison import Comparison

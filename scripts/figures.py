@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.figures import PARETO_FIGURES, SWEEP_FIGURES, WINNER_FIGURES
+from sidewinder.figures import PARETO_FIGURES, SWEEP_FIGURES, WINNER_FIGURES, add_output
 
 FIGURES = (*SWEEP_FIGURES, *WINNER_FIGURES, *PARETO_FIGURES)
 
@@ -17,14 +17,7 @@ def main() -> None:
     parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
     parser.add_argument("tables", type=Path, help="directory of the study's tables: trials.csv and others")
     parser.add_argument("--trials", nargs=2, type=int, metavar="N", help="of contrast (default: best and worst)")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="FILE",
-        help=f"what to draw: .pdf, .png or .svg of {', '.join(FIGURES)}",
-    )
+    add_output(parser, FIGURES)
     arguments = parser.parse_args()
     # Imported late: --help takes no second.
     from sidewinder.figures.drawing import save

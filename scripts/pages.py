@@ -31,16 +31,16 @@ def main() -> None:
         best = tables / "best.yaml"
         winner = yaml.safe_load(best.read_text())["winner"] if best.exists() else None
         table = (tables / ("best.md" if winner else "pareto.md")).read_text()
-        texts = [table, cost(config, tables), again(config.study.name, arguments.overrides, winner)]
-        files = {path.name: path.read_text() for path in (best, arguments.config) if path.exists()}
         trials = read_trials(tables / "trials.csv")
+        texts = [table, cost(config, tables, trials), again(config.study.name, arguments.overrides, winner)]
+        files = {path.name: path.read_text() for path in (best, arguments.config) if path.exists()}
         write_atomically(arguments.output / "summary.html", summary(config.study.name, texts, files))
         write_atomically(arguments.output / "trials.html", searchable(config.study.name, trials))
 
 
-def cost(config: StudyConfig, tables: Path) -> str:
+def cost(config: StudyConfig, tables: Path, trials: pd.DataFrame) -> str:
     """What the study took, in Markdown."""
-    trials, timings = read_trials(tables / "trials.csv"), read_timings(tables / "timings.csv")
+    timings = read_timings(tables / "timings.csv")
     confirmed = read_table(tables / "confirmation.csv")
     states = ", ".join(f"{count} {state}" for state, count in trials["state"].value_counts().items())
     steps = (trials["steps"].sum(), len(confirmed) * config.training["total_timesteps"])

@@ -18,7 +18,7 @@ rule sweep_figures:
         "../../environment.yml"
     params:
         # Of the captions.
-        settings=lambda wildcards: STUDIES[planned(wildcards.study)].settings,
+        settings=settings_of_study,
     shell:
         f"python {SCRIPTS}/figures.py" " {input.config} $(dirname {input.timings}) --output {output} 2> {log}"
 
@@ -39,7 +39,7 @@ rule winner_figures:
         "../../environment.yml"
     params:
         # Of the captions.
-        settings=lambda wildcards: STUDIES[planned(wildcards.study)].settings,
+        settings=settings_of_study,
     shell:
         f"python {SCRIPTS}/figures.py" " {input.config} $(dirname {input.confirmation}) --output {output} 2> {log}"
 
@@ -60,7 +60,7 @@ rule pareto_figures:
         "../../environment.yml"
     params:
         # Of the captions.
-        settings=lambda wildcards: STUDIES[planned(wildcards.study)].settings,
+        settings=settings_of_study,
     shell:
         f"python {SCRIPTS}/figures.py" " {input.config} $(dirname {input.confirmation}) --output {output} 2> {log}"
 

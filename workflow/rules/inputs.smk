@@ -50,7 +50,7 @@ def all_confirmations(wildcards):
     """Those of the validation, and a result for the winner, and each baseline, and each test seed. Of several
     objectives there is no winner to validate: all of the Pareto set is tested."""
     config = STUDIES[wildcards.study].config
-    one = len(config.study.objectives) == 1
+    one = has_winner(wildcards.study)
     tested = [*(["winner"] if one else config.candidates()), *config.baselines]
     tests = confirmations(wildcards.study, "test", tested, config.confirmation.n_test_seeds)
     return [*all_validation(wildcards), *tests] if one else tests
@@ -75,6 +75,11 @@ def settings_of_entry(entry):
     return "; ".join(dict.fromkeys(settings))
 
 
+def settings_of_study(wildcards):
+    """What a study is, for captions; it may be an archived one."""
+    return STUDIES[planned(wildcards.study)].settings
+
+
 def tables_of_entry(wildcards):
     """What the studies of an entry are compared by, made or archived."""
     directory = Path(RESULTS, wildcards.entry).parent
@@ -82,17 +87,21 @@ def tables_of_entry(wildcards):
     return {name: [f"{study}/{name}.csv" for study in studies] for name in ("trials", "confirmation")}
 
 
+def has_winner(study):
+    """One objective has a winner, several have a Pareto set."""
+    return len(STUDIES[study].config.study.objectives) == 1
+
+
 def tested_of_study(wildcards):
     """The winner and the table of its returns, or of several objectives the table of the Pareto set; made or
     archived."""
-    one = len(STUDIES[planned(wildcards.study)].config.study.objectives) == 1
-    return [f"{RESULTS}/{wildcards.study}/{name}" for name in (["best.md", "best.yaml"] if one else ["pareto.md"])]
+    names = ["best.md", "best.yaml"] if has_winner(planned(wildcards.study)) else ["pareto.md"]
+    return [f"{RESULTS}/{wildcards.study}/{name}" for name in names]
 
 
 def shown_of_study(study, directory):
     """What there is to see of a study, in its directory: the pages of the report, and figures."""
-    one = len(STUDIES[study].config.study.objectives) == 1
-    figures = [*SWEEP_FIGURES, *(WINNER_FIGURES if one else PARETO_FIGURES)]
+    figures = [*SWEEP_FIGURES, *(WINNER_FIGURES if has_winner(study) else PARETO_FIGURES)]
     return [f"{directory}/pages/summary.html", *(f"{directory}/figures/{figure}.svg" for figure in figures)]
 
 
@@ -107,8 +116,7 @@ def ends_of(entries):
     ends = []
     for entry in entries:
         for study in STUDIES.of(entry):
-            one = len(STUDIES[study].config.study.objectives) == 1
-            ends.append(f"{RESULTS}/{study}/{'best.yaml' if one else 'pareto.md'}")
+            ends.append(f"{RESULTS}/{study}/{'best.yaml' if has_winner(study) else 'pareto.md'}")
             ends += shown_of_study(study, f"{RESULTS}/{study}")
         if len(STUDIES.of(entry)) > 1:
             ends += figures_of_entry(entry)

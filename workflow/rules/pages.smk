@@ -20,7 +20,7 @@ rule pages:
         "../../environment.yml"
     params:
         # Of the captions.
-        settings=lambda wildcards: STUDIES[planned(wildcards.study)].settings,
+        settings=settings_of_study,
         overrides=lambda wildcards: STUDIES[planned(wildcards.study)].overrides,
     shell:
         f"python {SCRIPTS}/pages.py"
@@ -49,7 +49,7 @@ rule video:
         runtime=lambda wildcards, attempt: 480 * attempt,
     params:
         # Of the caption.
-        settings=lambda wildcards: STUDIES[wildcards.study].settings,
+        settings=settings_of_study,
     shell:
         f"python {SCRIPTS}/video.py"
         " {input.config} {input.winner} {input.defaults} --gif {output.gif} --page {output.page} 2> {log}"

@@ -1,5 +1,9 @@
 """The figures: `draw` in the module of a figure's name draws it from tables of a study, or of several."""
 
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
 # From the trials alone; from the confirmation of a winner; of several objectives.
 SWEEP_FIGURES = (
     "optimization_history",
@@ -21,3 +25,15 @@ COMPARISON_FIGURES = (
     "performance_profiles",
     "probability_of_improvement",
 )
+
+
+def add_output(parser: argparse.ArgumentParser, known: Sequence[str]) -> None:
+    """The argument `--output`: files of these figures."""
+    parser.add_argument(
+        "--output",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help=f"what to draw: .pdf, .png or .svg of {', '.join(known)}",
+    )
