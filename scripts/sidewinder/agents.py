@@ -114,12 +114,15 @@ def evaluate(
     n_episodes: int,
     *,
     deterministic: bool,
-    after_step: Callable[[], None] = lambda: None,
+    after_step: Callable[[np.ndarray], None] = lambda _actions: None,
 ) -> list[float]:
-    """Undiscounted returns of so many episodes; a MaskablePPO takes only actions that the environment allows."""
+    """Undiscounted returns of so many episodes; a MaskablePPO takes only actions that the environment allows.
 
-    def callback(_locals: dict[str, Any], _globals: dict[str, Any]) -> None:
-        after_step()
+    `after_step` is called after each step of each environment, with the actions in all of them.
+    """
+
+    def callback(found: dict[str, Any], _globals: dict[str, Any]) -> None:
+        after_step(found["actions"])
 
     if type(model).__name__ == "MaskablePPO":
         from sb3_contrib.common.maskable.evaluation import evaluate_policy as evaluate_masked

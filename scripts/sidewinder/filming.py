@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.image import AxesImage
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import sync_envs_normalization
+from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization
 
 from sidewinder import SidewinderError, agents
 from sidewinder.config import HeldOut, RunConfig
@@ -29,7 +29,7 @@ class Film:
     """An episode.
 
     Attributes:
-        frames: After each step but the last; arrays of height x width x 3, 0 to 255.
+        frames: Before each step; arrays of height x width x 3, 0 to 255.
         episode_return: Undiscounted.
         mean_return: Of the agent's held-out episodes, of which this is the first.
     """
@@ -50,33 +50,42 @@ def film(run: RunConfig, held_out: HeldOut, direction: str) -> Film:
     evaluation = run.evaluation.model_copy(update={"environment": rendered, "n_eval_episodes": 1})
     env = make_evaluation_env(run.model_copy(update={"evaluation": evaluation}), 1, held_out.seed)
     made = Film()
+    actions: list[np.ndarray] = []
 
     def counted(model: BaseAlgorithm) -> None:
         if (trained_in := model.get_env()) is not None:
             sync_envs_normalization(trained_in, env)
-        made.frames.clear()
+        actions.clear()
         env.seed(held_out.seed)
         (made.episode_return,) = agents.evaluate(
-            model, env, 1, deterministic=run.evaluation.deterministic, after_step=lambda: made.frames.append(render())
+            model, env, 1, deterministic=run.evaluation.deterministic, after_step=actions.append
         )
-        made.frames.pop()  # of the next episode
-
-    def render() -> np.ndarray:
-        frame = env.render()
-        if not isinstance(frame, np.ndarray):
-            raise SidewinderError(f"environment.env_id: found {run.environment.env_id!r}, which renders no images")
-        return frame
 
     try:
+        env.reset()
+        if not isinstance(env.render(), np.ndarray):
+            raise SidewinderError(f"environment.env_id: found {run.environment.env_id!r}, which renders no images")
         outcome = train(run, held_out=held_out, counted=counted, direction=direction)
+        if outcome.state != "complete":
+            raise SidewinderError(f"agent: found one that cannot be filmed, for training it {outcome.state}")
+        made.frames = _frames(env, held_out.seed, actions)
     except DependencyNotInstalled as error:
         raise SidewinderError(f"{error}; accepted after `pip install -r requirements-video.lock`") from None
     finally:
         env.close()
-    if outcome.state != "complete":
-        raise SidewinderError(f"agent: found one that cannot be filmed, for training it {outcome.state}")
     made.mean_return = float(np.mean(outcome.held_out_returns))
     return made
+
+
+def _frames(env: VecEnv, seed: int, actions: list[np.ndarray]) -> list[np.ndarray]:
+    """What is seen when an episode is played again; rendering takes longer than playing."""
+    env.seed(seed)
+    env.reset()
+    frames = []
+    for action in actions:
+        frames.append(np.asarray(env.render()))
+        env.step(action)
+    return frames
 
 
 def side_by_side(films: dict[str, Film]) -> bytes:
