@@ -141,6 +141,12 @@ def probability_of_improvement(rows: pd.DataFrame, others: pd.DataFrame, directi
     return _estimate(samples, share)
 
 
+def interval_of_mean(values: Sequence[float]) -> tuple[float, float]:
+    """The bootstrap interval of a mean, as seaborn's `errorbar` has it."""
+    interval = _bootstrap([np.asarray(values, float)], np.mean)
+    return float(interval.low), float(interval.high)
+
+
 def performance_profile(scores: Sequence[np.ndarray], thresholds: np.ndarray) -> list[Estimate]:
     """The share of runs that score more than each threshold, in several tasks the mean (Agarwal et al. 2021).
 

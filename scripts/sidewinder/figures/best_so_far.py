@@ -5,6 +5,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from sidewinder.estimates import interval_of_mean
 from sidewinder.figures import style
 from sidewinder.figures.comparison import Comparison
 from sidewinder.figures.optimization_history import best_so_far
@@ -32,8 +33,7 @@ def draw(comparison: Comparison) -> Figure:
                 hue="label",
                 style="label",
                 palette=colors,
-                n_boot=1000,
-                seed=0,
+                errorbar=interval_of_mean,
                 legend=False,
                 ax=axes,
             )

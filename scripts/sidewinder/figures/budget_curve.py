@@ -4,6 +4,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from sidewinder.estimates import interval_of_mean
 from sidewinder.figures import style
 from sidewinder.figures.best_so_far import TRIALS, progress
 from sidewinder.figures.comparison import Comparison
@@ -38,8 +39,7 @@ def draw(comparison: Comparison) -> Figure:
             hue="label",
             palette=colors,
             dodge=0.3 if len(colors) > 1 else False,
-            n_boot=1000,
-            seed=0,
+            errorbar=interval_of_mean,
             markersize=4,
             linewidth=1,
             linestyle="none",

@@ -26,7 +26,6 @@ STEPS = "environment steps"
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.formatter.limits": (-4, 5),
-    "axes.formatter.use_mathtext": True,
     "axes.labelsize": 8,
     "axes.linewidth": 0.6,
     "axes.spines.right": False,
