@@ -39,6 +39,7 @@ def draw(comparison: Comparison) -> Figure:
             )
             axes.set(xlabel=x, ylabel=f"best {studies[0][1].objective}\n{environment}")
             axes.set_xlim(left=0)
+            axes.locator_params(axis="x", integer=True)
     style.legend(figure, colors)
     return figure
 
