@@ -70,12 +70,13 @@ def planned(entry):
 
 
 def settings_of_entry(entry):
-    """What the studies of an entry are, for captions; of those that differ in their seed alone, one."""
+    """What the studies of an entry are, for captions; of those that differ in their seed alone, one, which is composed."""
     kinds = {
         tuple(override for override in overrides if not override.startswith("study.seed=")): study
         for study, overrides in matrix.expanded({entry: STUDIES.entries[entry]}).items()
     }
-    return "; ".join(STUDIES[study].settings.rpartition(", seed ")[0] for study in kinds.values())
+    settings = (STUDIES[study].settings.rpartition(", seed ")[0] for study in kinds.values())
+    return "; ".join(dict.fromkeys(settings))
 
 
 def settings_of_study(wildcards):
