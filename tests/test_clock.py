@@ -44,10 +44,15 @@ def possible_ends(config: StudyConfig, params: dict[str, int]) -> list[list[floa
     return [[end / price for end in part] for part in clock.possible_ends(config, params)]
 
 
-def work(directory: Path, config: StudyConfig) -> float:
+def work_so_far(directory: Path, config: StudyConfig) -> float:
     """In environment steps."""
     ends = clock.possible_ends(config, {})
-    return clock.work(directory, config, 0, ends) / clock.step_price(config.for_trial({}))
+    return clock.work_so_far(directory, config, 0, ends) / clock.step_price(config.for_trial({}))
+
+
+def work_done(path: Path, config: StudyConfig) -> float:
+    """In environment steps."""
+    return clock.work_done(Result.load(path), clock.possible_ends(config, {})) / clock.step_price(config.for_trial({}))
 
 
 @pytest.mark.parametrize(
@@ -94,14 +99,14 @@ def test_what_a_step_costs(algorithm: str, backend: str) -> None:
 
 def test_a_trial_that_may_be_pruned(tmp_path: Path) -> None:
     config, path = study("pruner=median"), result_path(tmp_path, 0)
-    assert work(tmp_path, config) == 40
+    assert work_so_far(tmp_path, config) == 40
     clock.note_progress(path, 1)
-    assert work(tmp_path, config) == 80
+    assert work_so_far(tmp_path, config) == 80
     clock.note_progress(path, 3)
-    assert work(tmp_path, config) == 100
+    assert work_so_far(tmp_path, config) == 100
     for n_evaluations, state, expected in ((2, "pruned", 80), (3, "complete", 100), (0, "failed", 100)):
         save(path, n_evaluations, state)  # type: ignore[arg-type]
-        assert work(tmp_path, config) == expected
+        assert work_done(path, config) == expected
     clock.forget_progress(path)
     clock.forget_progress(path)
     assert not path.with_name("progress.json").exists()
@@ -111,12 +116,14 @@ def test_replicates(tmp_path: Path) -> None:
     jobs = study("pruner=median", "study.replicates=2")
     save(replicate_path(tmp_path, 0, "0"), 1, "pruned")
     clock.note_progress(replicate_path(tmp_path, 0, "1"), 1)
-    assert work(tmp_path, jobs) == 40 + 80
+    assert work_so_far(tmp_path, jobs) == 40 + 80
+    save(result_path(tmp_path, 0), 3, "pruned", n_replicates=2)
+    assert work_done(result_path(tmp_path, 0), jobs) == 100 + 100
     sequence = study("pruner=median", "study.replicates=3", "study.replicates_in=sequence")
     clock.note_progress(result_path(tmp_path, 0), 1)
-    assert work(tmp_path, sequence) == 200
+    assert work_so_far(tmp_path, sequence) == 200
     save(result_path(tmp_path, 0), 3, "pruned", n_replicates=2)
-    assert work(tmp_path, sequence) == 200
+    assert work_done(result_path(tmp_path, 0), sequence) == 200
 
 
 def test_what_is_in_nobodys_hands(tmp_path: Path) -> None:

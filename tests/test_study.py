@@ -3,10 +3,13 @@
 import json
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +90,36 @@ def test_a_virtual_view_waits_for_what_it_may_see(study_config: MakeConfig, tmp_
         study.ask(3)
     list(second)
     assert study.ask(3).number == 3
+
+
+def test_a_result_removed_while_it_is_attached(study_config: MakeConfig, tmp_path: Path) -> None:
+    """Snakemake removes the output of a job that is killed; another process may have made it just now."""
+    config = study_config("study.workers=2", "pruner=median", sampler=SAMPLERS["random"])
+    attrs = []
+    for name in ("kept", "removed"):
+        study = Study(_directory(tmp_path / name), config)
+        result = run_trial(study, 0, tell=False)()
+        files = [result_path(study.directory, 0), result_path(study.directory, 0).with_name("progress.json")]
+        query = "SELECT 1 FROM trial_intermediate_values"
+
+        def remove(database: Path = study.database, files: list[Path] = files, query: str = query) -> None:
+            with closing(sqlite3.connect(database)) as reader:
+                while not reader.execute(query).fetchone():
+                    time.sleep(0.0001)
+            for path in files:
+                path.unlink()
+
+        if name == "removed":
+            remover = threading.Thread(target=remove)
+            remover.start()
+            study.tell(result)
+            remover.join()
+        else:
+            study.tell(result)
+        attrs.append(
+            optuna.load_study(study_name="made_up", storage=f"sqlite:///{study.database}").trials[0].system_attrs
+        )
+    assert attrs[0] == attrs[1]
 
 
 def test_plain_optuna_does_depend_on_execution(study_config: MakeConfig, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from filelock import FileLock
 from tiny_study import (
     BEST,
     N_TRIALS,
@@ -123,6 +124,23 @@ def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
     assert not (tmp_path / BEST).exists()
     run_to_the_end(tmp_path, BEST)
     assert results(tmp_path) == results(undisturbed)
+
+
+def test_a_killed_job_leaves_what_another_process_made(undisturbed: Path, tmp_path: Path) -> None:
+    """It waits for that process, an orphan of an earlier run, and dies when the result is there."""
+    target = "results/tiny/trials/0/result.json"
+    path, made = tmp_path / target, (undisturbed / target).read_bytes()
+    path.parent.mkdir(parents=True)
+    with (
+        FileLock(path.parent / ".lock"),
+        started(snakemake(new_study(tmp_path, ALONE), target)) as process,
+    ):
+        wait_until(lambda: bool(trials_of(process)))
+        path.write_bytes(made)
+        for waiting in trials_of(process):
+            waiting.kill()
+        assert process.wait() != 0
+    assert path.read_bytes() == made
 
 
 def test_a_killed_trial_that_others_wait_for(tmp_path: Path) -> None:
@@ -365,6 +383,11 @@ def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def trials_of(snakemake: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The processes of its jobs that make trials."""
+    return [p for p in psutil.Process(snakemake.pid).children(recursive=True) if "trial.py" in str(p.cmdline())]
 
 
 def logs_of_trials(directory: Path) -> str:

@@ -17,7 +17,7 @@ from optuna.pruners import NopPruner
 
 from sidewinder.algorithms import NET_ARCHS, POLICY_DEFAULTS, backend_of
 from sidewinder.config import RunConfig, StudyConfig
-from sidewinder.results import Result, replicate_path, result_path, write_atomically
+from sidewinder.results import Replicate, Result, replicate_path, result_path, write_atomically
 
 # Microseconds: a step of all environments, and of each; an update at all, and how many weights, each for one sample,
 # take one.
@@ -96,8 +96,14 @@ def forget_progress(result: Path) -> None:
     result.with_name("progress.json").unlink(missing_ok=True)
 
 
-def work(study_dir: Path, config: StudyConfig, number: int, ends: list[list[int]]) -> int:
-    """The work of trial `number` as its files tell it: up to its end, or if it still runs up to the next possible end.
+def work_done(result: Result, ends: list[list[int]]) -> int:
+    """The work of a trial that has ended with this result; `ends` as `possible_ends` gives them."""
+    parts = result.replicates if len(ends) > 1 else [result]
+    return sum(_end(part, own) for part, own in zip(parts, ends, strict=True))
+
+
+def work_so_far(study_dir: Path, config: StudyConfig, number: int, ends: list[list[int]]) -> int:
+    """The work of trial `number`, which still runs, up to the next possible end of each of its parts.
 
     Args:
         study_dir: The study's directory.
@@ -105,7 +111,7 @@ def work(study_dir: Path, config: StudyConfig, number: int, ends: list[list[int]
         number: Which trial.
         ends: As `possible_ends` gives them.
     """
-    return sum(_part(path, own) for path, own in zip(part_paths(study_dir, config, number), ends, strict=False))
+    return sum(_part_so_far(path, own) for path, own in zip(part_paths(study_dir, config, number), ends, strict=False))
 
 
 def part_paths(study_dir: Path, config: StudyConfig, number: int) -> list[Path]:
@@ -114,15 +120,21 @@ def part_paths(study_dir: Path, config: StudyConfig, number: int) -> list[Path]:
     return [replicate_path(study_dir, number, name) for name in jobs] or [result_path(study_dir, number)]
 
 
-def _part(path: Path, ends: list[int]) -> int:
+def _part_so_far(path: Path, ends: list[int]) -> int:
     if len(ends) == 1:
         return ends[0]
     if path.exists():
-        result = Result.load(path)
-        reports = len(result.replicates) or len(result.evaluations)
-        return ends[reports - 1] if result.state == "pruned" else ends[-1]
+        return _end(Result.load(path), ends)
     try:
         reports = json.loads(path.with_name("progress.json").read_text())["reports"]
     except FileNotFoundError:
         reports = 0
     return ends[min(reports, len(ends) - 1)]
+
+
+def _end(part: Result | Replicate, ends: list[int]) -> int:
+    if part.state != "pruned" or len(ends) == 1:
+        return ends[-1]
+    # Replicates in sequence report once each.
+    reports = part.replicates if isinstance(part, Result) and part.replicates else part.evaluations
+    return ends[len(reports) - 1]

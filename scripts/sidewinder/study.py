@@ -98,7 +98,7 @@ class Study:
         """
         try:
             with self._lock():
-                self._repaired(lambda: self._attach_file(result.number, *self._open()))
+                self._repaired(lambda: self._attach(result.number, result, *self._open()))
         except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, KeyError, SidewinderError) as error:
             logger.warning("the study's database lags behind: %s", (str(error).splitlines() or [""])[0])
 
@@ -150,54 +150,68 @@ class Study:
         storage, study_id = self._open()
         trials = storage.get_all_trials(study_id)
 
-        def attach(numbers: Iterable[int]) -> None:
-            for k in numbers:
+        def see(number: int) -> Sequence[int]:
+            visible, on_file = self._view(trials[:number])
+            for k in visible:
                 if not trials[k].state.is_finished():
-                    trials[k] = self._attach_file(k, storage, study_id)
+                    trials[k] = self._attach(k, on_file[k], storage, study_id)
+            return visible
 
         copy = _Copy(self.config, trials)
         for missing in range(len(trials), number + 1):
-            visible = self._view(trials[:missing])
-            attach(visible)
+            visible = see(missing)
             copy.show(visible)
             suggested = copy.suggest(missing)
             if self.config.study.schedule == "virtual":
                 suggested.system_attrs[_ENDS] = clock.possible_ends(self.config, suggested.params)
             trial_id = storage.create_new_trial(study_id, template_trial=suggested)
             trials.append(storage.get_trial(trial_id))
-        visible = self._view(trials[:number])
-        attach(visible)
-        return trials, visible
+        return trials, see(number)
 
-    def _view(self, earlier: list[FrozenTrial]) -> Sequence[int]:
-        """What the trial after these may see; all of it is on file, or by the window should be."""
+    def _view(self, earlier: list[FrozenTrial]) -> tuple[Sequence[int], dict[int, Result]]:
+        """What the trial after these may see, and those of its results that the database has not.
+
+        Each file is read once, so that a result which comes or goes meanwhile counts as one or the other.
+        """
+        unfinished = [trial.number for trial in earlier if not trial.state.is_finished()]
+        visible: Sequence[int]
         if (window := self.config.study.window) is not None:
-            return window_view(len(earlier), window)
-        unfinished = [
-            trial.number
-            for trial in earlier
-            if not trial.state.is_finished() and not result_path(self.directory, trial.number).exists()
-        ]
-        work = [
-            trial.system_attrs[_WORK]
-            if trial.state.is_finished()
-            else clock.work(self.directory, self.config, trial.number, trial.system_attrs[_ENDS])
-            for trial in earlier
-        ]
+            visible = window_view(len(earlier), window)
+            return visible, {k: Result.load(result_path(self.directory, k)) for k in unfinished if k in visible}
+        on_file = {k: result for k in unfinished if (result := self._result(k))}
+        work = [self._work(trial, on_file.get(trial.number)) for trial in earlier]
         visible = virtual_view(work, self.config.study.workers)
-        if not set(visible).isdisjoint(unfinished):
-            raise NotYetError(unfinished)
-        return visible
+        still_running = [k for k in unfinished if k not in on_file]
+        if not set(visible).isdisjoint(still_running):
+            raise NotYetError(still_running)
+        return visible, on_file
 
-    def _attach_file(self, number: int, storage: BaseStorage, study_id: int) -> FrozenTrial:
-        """Attach the result on file to its trial; doing it again after a kill half way is no harm."""
-        trial = storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
+    def _result(self, number: int) -> Result | None:
         path = result_path(self.directory, number)
-        result = Result.load(path)
+        try:
+            return Result.load(path)
+        except SidewinderError:
+            if path.exists():
+                raise
+            return None
+
+    def _work(self, trial: FrozenTrial, result: Result | None) -> int:
+        """On the virtual clock."""
+        if trial.state.is_finished():
+            work: int = trial.system_attrs[_WORK]
+            return work
+        ends = trial.system_attrs[_ENDS]
+        if result:
+            return clock.work_done(result, ends)
+        return clock.work_so_far(self.directory, self.config, trial.number, ends)
+
+    def _attach(self, number: int, result: Result, storage: BaseStorage, study_id: int) -> FrozenTrial:
+        """Attach a result to its trial; doing it again after a kill half way is no harm."""
+        trial = storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
         if result.params != trial.params:
             raise _AtOddsWithFilesError(
-                f"{path}: params: found {result.params}, accepted: {trial.params}, which this study suggests for trial "
-                f"{number}; the file belongs to another study or sampler version"
+                f"{result_path(self.directory, number)}: params: found {result.params}, accepted: {trial.params}, "
+                f"which this study suggests for trial {number}; the file belongs to another study or sampler version"
             )
         if trial.state.is_finished():
             return trial
@@ -207,8 +221,8 @@ class Study:
             storage.set_trial_intermediate_value(trial_id, step, value)
         storage.set_trial_system_attr(trial_id, _PRUNER_ATTRS, result.pruner_attrs)
         if ends := trial.system_attrs.get(_ENDS):
-            work = clock.work(self.directory, self.config, number, ends)
-            storage.set_trial_system_attr(trial_id, _WORK, work)
+            # From the result as it was read: Snakemake removes the file if a job that waited to make it too is killed.
+            storage.set_trial_system_attr(trial_id, _WORK, clock.work_done(result, ends))
         storage.set_trial_user_attr(trial_id, "state", result.state)
         storage.set_trial_user_attr(trial_id, "reason", result.reason)
         if result.objective is not None:
