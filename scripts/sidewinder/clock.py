@@ -7,7 +7,7 @@ fails counts as if it had gone on to the end, so that this is known beforehand.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def forget_progress(result: Path) -> None:
 
 def work_done(result: Result, ends: list[list[int]]) -> int:
     """The work of a trial that has ended with this result; `ends` as `possible_ends` gives them."""
-    parts = result.replicates if len(ends) > 1 else [result]
+    parts: Sequence[Result | Replicate] = result.replicates if len(ends) > 1 else [result]
     return sum(_end(part, own) for part, own in zip(parts, ends, strict=True))
 
 
@@ -126,7 +126,7 @@ def _part_so_far(path: Path, ends: list[int]) -> int:
     if path.exists():
         return _end(Result.load(path), ends)
     try:
-        reports = json.loads(path.with_name("progress.json").read_text())["reports"]
+        reports: int = json.loads(path.with_name("progress.json").read_text())["reports"]
     except FileNotFoundError:
         reports = 0
     return ends[min(reports, len(ends) - 1)]
