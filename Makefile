@@ -3,13 +3,17 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 WITH_VENV = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: run test lint format
+.PHONY: run test test-cluster lint format
 
 run: .venv/.installed
 	$(WITH_VENV) snakemake --cores $(CORES)
 
 test: lint
 	$(WITH_VENV) pytest -n 2
+
+# Needs root, and Debian's slurmctld, slurmd, slurm-client and munge.
+test-cluster: .venv/.installed
+	$(WITH_VENV) pytest -m cluster
 
 lint: .venv/.installed
 	$(BIN)/ruff check

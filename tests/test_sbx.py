@@ -15,8 +15,18 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from test_agents import ENVIRONMENTS, agent, build, error_of, run_config, shipped
-from test_workflow import started, wait_for_results
-from tiny_study import REPOSITORY, SWEEP, new_study, results, run, run_to_the_end, snakemake, sweep
+from tiny_study import (
+    REPOSITORY,
+    SWEEP,
+    new_study,
+    results,
+    run,
+    run_to_the_end,
+    snakemake,
+    started,
+    sweep,
+    wait_for_results,
+)
 
 from sidewinder import SidewinderError, agents, training
 from sidewinder.algorithms import ALGORITHMS, POLICY_DEFAULTS

@@ -7,9 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -25,10 +22,14 @@ from tiny_study import (
     confirmation_runs,
     new_study,
     results,
+    results_so_far,
     run,
     run_to_the_end,
     snakemake,
+    started,
     sweep,
+    wait_for_results,
+    wait_until,
 )
 
 from sidewinder.figures import SWEEP_FIGURES, WINNER_FIGURES
@@ -374,17 +375,6 @@ def only_error_line(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-@contextmanager
-def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 def trials_of(snakemake: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """The processes of its jobs that make trials."""
     return [p for p in psutil.Process(snakemake.pid).children(recursive=True) if "trial.py" in str(p.cmdline())]
@@ -392,18 +382,3 @@ def trials_of(snakemake: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 def logs_of_trials(directory: Path) -> str:
     return "".join(path.read_text() for path in directory.glob("results/tiny/logs/trial/*.log"))
-
-
-def results_so_far(directory: Path) -> list[Path]:
-    return list(directory.glob("results/tiny/trials/*/result.json"))
-
-
-def wait_for_results(directory: Path, count: int, seconds: float = 120) -> None:
-    wait_until(lambda: len(results_so_far(directory)) >= count, seconds)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

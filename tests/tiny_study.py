@@ -1,7 +1,12 @@
 """The tiny study that tests of the workflow run: how to start it, and what must be the same whatever happens to it."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
@@ -46,6 +51,17 @@ def run_to_the_end(directory: Path, *arguments: str, repository: Path = REPOSITO
     return done.stdout + done.stderr
 
 
+@contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def new_study(directory: Path, *overrides: str) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"tiny": [*TINY, *overrides]}}))
@@ -70,3 +86,18 @@ def confirmation_runs(directory: Path) -> dict[Path, int]:
     """The confirmation's training runs on file, and when each was written."""
     base = directory / "results/tiny/confirmation/runs"
     return {path.relative_to(base): path.stat().st_mtime_ns for path in base.glob("*.json")}
+
+
+def results_so_far(directory: Path) -> list[Path]:
+    return list(directory.glob("results/tiny/trials/*/result.json"))
+
+
+def wait_for_results(directory: Path, count: int, seconds: float = 120) -> None:
+    wait_until(lambda: len(results_so_far(directory)) >= count, seconds)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

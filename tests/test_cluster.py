@@ -1,0 +1,99 @@
+"""The same bytes on a Slurm of two virtual nodes on this machine, whatever happens to it: `make test-cluster`."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from tiny_study import (
+    BEST,
+    REPOSITORY,
+    SWEEP,
+    new_study,
+    results,
+    results_so_far,
+    run,
+    snakemake,
+    started,
+    sweep,
+    wait_for_results,
+    wait_until,
+)
+
+pytestmark = pytest.mark.cluster
+SLURM = REPOSITORY / "tests" / "cluster" / "slurm.sh"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slurm() -> Iterator[None]:
+    subprocess.run([SLURM, "up"], check=True)
+    yield
+    subprocess.run([SLURM, "down"], check=True)
+
+
+def on_slurm(directory: Path, *arguments: str) -> list[str]:
+    """The profile's command, which looks more often whether jobs have ended."""
+    profile = str(REPOSITORY / "workflow" / "profiles" / "slurm")
+    patience = ["--slurm-init-seconds-before-status-checks", "1"]
+    return snakemake(directory, "--profile", profile, *patience, *arguments)
+
+
+def running() -> dict[str, str]:
+    """The nodes of the jobs that run, by job."""
+    listed = run(["squeue", "--noheader", "--states=running", "--format=%i %N"]).stdout.split()
+    return dict(zip(listed[::2], listed[1::2], strict=True))
+
+
+def processes_of(job: str) -> list[psutil.Process]:
+    """A job's own daemons, and all that they have started."""
+    daemons = [p for p in psutil.process_iter() if p.name() == "slurmstepd" and f"[{job}." in " ".join(p.cmdline())]
+    return [process for daemon in daemons for process in (daemon, *daemon.children(recursive=True))]
+
+
+def test_a_whole_study(undisturbed: Path, tmp_path: Path) -> None:
+    done = run(on_slurm(new_study(tmp_path), BEST))
+    assert done.returncode == 0, done.stderr
+    assert "has been submitted with SLURM jobid" in done.stderr
+    assert results(tmp_path) == results(undisturbed)
+
+
+def cancel_a_job() -> None:
+    subprocess.run(["scancel", next(iter(running()))], check=True)
+
+
+def lose_a_node() -> None:
+    """Its daemon, and the job on it with all of its processes, at once."""
+    job, node = next((job, node) for job, node in running().items() if processes_of(job))
+    daemon = next(p for p in psutil.process_iter() if p.name() == "slurmd" and node in p.cmdline())
+    for process in (daemon, *processes_of(job)):
+        process.kill()
+    wait_until(lambda: node in run(["sinfo", "--noheader", "--Node", "--states=down", "--format=%N"]).stdout)
+    subprocess.run([SLURM, "node", node], check=True)
+
+
+@pytest.mark.parametrize("disturb", [cancel_a_job, lose_a_node])
+def test_a_lost_job(disturb: Callable[[], None], undisturbed: Path, tmp_path: Path) -> None:
+    """Snakemake or Slurm submits it again."""
+    with started(on_slurm(new_study(tmp_path, "study.trials_per_job=1"), SWEEP)) as process:
+        wait_for_results(tmp_path, 2)
+        wait_until(lambda: bool(running()))
+        disturb()
+        assert process.wait() == 0
+    assert sweep(tmp_path) == sweep(undisturbed)
+
+
+def test_snakemake_is_killed_and_started_again(undisturbed: Path, tmp_path: Path) -> None:
+    """Its jobs go on, beside those of the new run."""
+    command = on_slurm(new_study(tmp_path), SWEEP)
+    with started(command) as process:
+        wait_for_results(tmp_path, 2)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert running()
+    before = len(results_so_far(tmp_path))
+    done = run(command)
+    assert done.returncode == 0, done.stderr
+    assert before < len(results_so_far(tmp_path))
+    assert sweep(tmp_path) == sweep(undisturbed)
