@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.determinism import pin_as_configured
@@ -80,11 +80,11 @@ def trained(
     Raises:
         Timeout: For so many seconds another process has been at it; -1 waits for it.
     """
+    from sidewinder.locks import file_lock
     from sidewinder.results import to_json, write_atomically
 
     path = runs / f"{run.digest(held_out)}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock"), timeout=patience):
+    with file_lock(path.with_suffix(".lock"), config.study.storage).acquire(timeout=patience):
         if path.exists():
             logging.info("%s was trained already", path.stem)
             return path, False

@@ -102,7 +102,9 @@ def test_a_result_removed_while_it_is_attached(study_config: MakeConfig, tmp_pat
         files = [result_path(study.directory, 0), result_path(study.directory, 0).with_name("progress.json")]
         query = "SELECT 1 FROM trial_intermediate_values"
 
-        def remove(database: Path = study.database, files: list[Path] = files, query: str = query) -> None:
+        def remove(
+            database: Path = study.directory / "study.db", files: list[Path] = files, query: str = query
+        ) -> None:
             with closing(sqlite3.connect(database)) as reader:
                 while not reader.execute(query).fetchone():
                     time.sleep(0.0001)
@@ -117,7 +119,9 @@ def test_a_result_removed_while_it_is_attached(study_config: MakeConfig, tmp_pat
         else:
             study.tell(result)
         attrs.append(
-            optuna.load_study(study_name="made_up", storage=f"sqlite:///{study.database}").trials[0].system_attrs
+            optuna.load_study(study_name="made_up", storage=f"sqlite:///{study.directory}/study.db")
+            .trials[0]
+            .system_attrs
         )
     assert attrs[0] == attrs[1]
 

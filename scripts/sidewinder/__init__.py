@@ -1,16 +1,22 @@
 """Reproducible hyperparameter tuning of Stable-Baselines3 agents: what the scripts of the workflow share."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 __version__ = "0.1.0"
+# In a URL; not one that is to come from the environment, as ${oc.env:NAME}.
+_PASSWORD = re.compile(r"(://[^/:@\s]*:|[?&]pass\w*=)(?!\$\{)[^/@&\s]+")
 
 
 class SidewinderError(Exception):
     """A mistake of the user's or a broken file, said in one line: which file, which key, what was found and what is
-    accepted."""
+    accepted; passwords in URLs are left out."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_PASSWORD.sub(r"\1***", message))
 
 
 @contextmanager

@@ -82,6 +82,7 @@ class _Composition:
         for section in ("study", "search_space", "sampler", "pruner", "confirmation", "environments"):
             if not isinstance(config[section], DictConfig) or OmegaConf.is_missing(config, section):
                 raise self._error((section,), f"found {config[section]!r}, accepted: a mapping")
+        storage = self._storage(config, sweeper)
         try:
             self._take_over_sweeper(config, sweeper)
             deferred = _deferred(config.search_space)
@@ -96,12 +97,25 @@ class _Composition:
         config.search_space = {key: _as_written(config.search_space[key], space, key) for key in space.distributions}
         probe = _without(config, space.distributions)
         plain = _resolve(config, probe, keep_all=bool(config.study.custom_search_space))
+        plain["study"]["storage"] = storage
         entries = plain["study"].pop("enqueue", [])
         study = self._validated({**plain, "baselines": _baselines(plain)})
         self._enqueue(study, entries)
         self._check_conditions(study, space)
         self._cap_at_grid(study, space)
         return study
+
+    def _storage(self, config: DictConfig, sweeper: DictConfig) -> Any:
+        """Where the database is. What comes from the environment may be secret, so it is left as it is written, for the
+        one who opens it to put in, and taken out of the config, so that nothing else does."""
+        found = None
+        for section, path in ((config.study, ("study", "storage")), (sweeper, ("hydra", "sweeper", "storage"))):
+            written = _raw(section).get("storage")
+            if written is not None:
+                found = written if "${oc.env:" in str(written) else section.storage
+                self.moved["study", "storage"] = path
+            section.storage = None
+        return found
 
     def _compose(self) -> DictConfig:
         try:
@@ -192,7 +206,7 @@ class _Composition:
             if name in ("sampler", "params", "search_space") and not isinstance(value, DictConfig):
                 raise self._error(here, f"found {value!r}, accepted: a mapping")
             match name:
-                case "direction" | "n_trials" | "max_failure_rate" | "storage" | "custom_search_space":
+                case "direction" | "n_trials" | "max_failure_rate" | "custom_search_space":
                     config.study[name] = value[0] if isinstance(value, ListConfig) and len(value) == 1 else value
                     self.moved["study", name] = here
                 case "study_name":

@@ -6,10 +6,12 @@ search_space, sampler, pruner). A trial is the training run that is left when it
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -163,6 +165,9 @@ Direction = Literal["maximize", "minimize"]
 Objective = Literal["return", "spread", "steps_per_second"]
 
 
+_FROM_ENVIRONMENT = re.compile(r"\$\{oc\.env:[^}]*\}")
+
+
 class StudySettings(_Section):
     """How a study asks and stops; see docs/configuration.md.
 
@@ -171,6 +176,7 @@ class StudySettings(_Section):
             standard deviation over episodes), `steps_per_second` (of the training).
         direction: Of the return; or a list with one for each objective.
         window: None where the schedule is the virtual clock.
+        storage: As it was written, with what it takes from the environment not put in.
         trials_per_job: How many a process trains that started for one of them.
         enqueue: Optuna parameters of the first trials.
     """
@@ -219,6 +225,20 @@ class StudySettings(_Section):
             several = f"one direction for each of study.objectives, {', '.join(objectives)}"
             raise PydanticCustomError("direction", "{several}", {"several": several})
         return direction
+
+    @field_validator("storage")
+    @classmethod
+    def _without_password(cls, storage: str | None) -> str | None:
+        if storage is None or storage == "journal" or _FROM_ENVIRONMENT.fullmatch(storage):
+            return storage
+        url = urlsplit(_FROM_ENVIRONMENT.sub("0", storage))
+        if url.scheme.partition("+")[0] not in ("sqlite", "postgresql", "mysql", "mariadb"):
+            raise PydanticCustomError("storage", "null, journal, or a URL of SQLite, PostgreSQL or MySQL")
+        options = [value for name, value in parse_qsl(url.query) if name.startswith("pass")]
+        if not {url.password or "0", *options} <= {"0"}:
+            accepted = "its password from the environment, such as ://user:${oc.env:PASSWORD}@host/database"
+            raise PydanticCustomError("storage", "{accepted}", {"accepted": accepted})
+        return storage
 
     @property
     def directions(self) -> list[Direction]:

@@ -4,15 +4,16 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from sidewinder import SidewinderError, clock
+from sidewinder.locks import file_lock
 from sidewinder.replicates import gather, reporter, train_replicate
 from sidewinder.results import Result, replicate_path, result_path, to_json, write_atomically
 from sidewinder.schedule import window_view
@@ -59,7 +60,7 @@ def make_trial(study: Study, number: int, patience: float = _FOREVER) -> None:
         SidewinderError: A file of the study is missing or does not belong to it, or too many trials have failed.
     """
     path = result_path(study.directory, number)
-    with _lock(path, patience):
+    with _lock(study, path, patience):
         if path.exists():
             logger.info("trial %d has its result already", number)
             return
@@ -79,7 +80,7 @@ def make_replicate(study: Study, number: int, name: str, patience: float = _FORE
     if name not in (names := study.config.replicate_jobs()):
         raise SidewinderError(f"replicate: found {name!r}, accepted: {', '.join(names) or 'none in this study'}")
     path = replicate_path(study.directory, number, name)
-    with _lock(path, patience):
+    with _lock(study, path, patience):
         if path.exists():
             logger.info("replicate %s of trial %d has its result already", name, number)
             return
@@ -89,11 +90,10 @@ def make_replicate(study: Study, number: int, name: str, patience: float = _FORE
         _save(result, [timing], path)
 
 
-def _lock(path: Path, patience: float) -> FileLock:
-    """One process makes a result: after a kill of Snakemake alone, its orphan may still be at it. The kernel frees the
-    lock when its holder dies, however it dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path.parent / ".lock", timeout=patience)
+def _lock(study: Study, path: Path, patience: float) -> AbstractContextManager[Any]:
+    """One process makes a result: after a kill of Snakemake alone, its orphan may still be at it. The lock is freed
+    when its holder dies, however it dies."""
+    return file_lock(path.with_name(".lock"), study.config.study.storage).acquire(timeout=patience)
 
 
 def _save(result: Result, timings: list[dict[str, Any]], path: Path) -> None:
@@ -192,7 +192,7 @@ def _left_to_do(study: Study, number: int) -> list[Path]:
 def _is_free(study: Study, number: int) -> bool:
     """Whether something of an unfinished trial is left to do, and nobody does it."""
     for path in _left_to_do(study, number):
-        with suppress(Timeout), _lock(path, _NOT_AT_ALL):
+        with suppress(Timeout), _lock(study, path, _NOT_AT_ALL):
             return True
     return False
 

@@ -8,24 +8,22 @@ in one transaction. Pruners see the same copy plus the trial's own reports.
 
 import inspect
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import optuna
-from filelock import FileLock
 from hydra.utils import get_class, get_method, instantiate
 from omegaconf import OmegaConf
-from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidewinder import SidewinderError, clock
 from sidewinder.config import StudyConfig
+from sidewinder.databases import database_of
 from sidewinder.determinism import derive_seed
 from sidewinder.results import Result, result_path
 from sidewinder.schedule import virtual_view, window_view
@@ -60,7 +58,7 @@ class Study:
         """Open the study in `directory`, where its config.yaml and trials/ are."""
         self.directory = directory
         self.config = config
-        self.database = directory / "study.db"
+        self.database = database_of(directory, config)
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -80,8 +78,8 @@ class Study:
             NotYetError: On the virtual clock it is not known yet what the trial may see.
             SidewinderError: A result is missing, or does not belong to this study; or too many trials have failed.
         """
-        with self._lock():
-            trials, visible = self._repaired(lambda: self._suggest_up_to(number))
+        with self.database.lock():
+            trials, visible = self._repaired(lambda storage, study_id: self._suggest_up_to(number, storage, study_id))
         seen = [trials[k] for k in visible]
         stop_if_too_many_failed(
             self.config, [t.user_attrs["reason"] for t in seen if t.user_attrs["state"] == "failed"]
@@ -97,57 +95,38 @@ class Study:
         warning: the next `ask` catches up.
         """
         try:
-            with self._lock():
-                self._repaired(lambda: self._attach(result.number, result, *self._open()))
+            with self.database.lock():
+                self._repaired(lambda storage, study_id: self._attach(result.number, result, storage, study_id))
         except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, KeyError, SidewinderError) as error:
             logger.warning("the study's database lags behind: %s", (str(error).splitlines() or [""])[0])
 
-    def _lock(self) -> FileLock:
-        # The kernel frees it when its holder dies, however it dies.
-        return FileLock(self.directory / ".study.lock")
-
-    def _open(self) -> tuple[BaseStorage, int]:
-        url = self.config.study.storage
-        # Optuna's own checks take longer than all else that is done here.
-        known = url is None and _is_made_by_this_optuna(self.database)
-        if url is None:
-            # Relative paths would depend on where the script runs; a reader such as a dashboard may hold the file.
-            url = f"sqlite:///{self.database.resolve()}"
-        engine = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
-        storage = RDBStorage(url, engine_kwargs=engine, skip_compatibility_check=known, skip_table_creation=known)
-        settings = self.config.study
-        study = optuna.create_study(
-            storage=storage, study_name=settings.name, directions=settings.directions, load_if_exists=True
-        )
-        return storage, study._study_id
-
-    def _repaired(self, action: Callable[[], _T]) -> _T:
-        """Do it; if the SQLite file turns out to be damaged, or at odds with the files, set it aside and do it anew."""
-        existed = self.config.study.storage is None and self.database.exists()
+    def _repaired(self, action: Callable[[BaseStorage, int], _T]) -> _T:
+        """Do it; if the database turns out to be damaged, or at odds with the files, set it aside and do it anew."""
+        existed = self.database.exists()
         try:
-            return action()
+            with self.database.open() as opened:
+                return action(*opened)
         except _AtOddsWithFilesError as error:
             if not existed:
                 raise SidewinderError(str(error)) from None
             reason = "does not agree with the results on file"
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, KeyError, ValueError):
-            if not existed or _is_sound(self.database):
+            if not existed or self.database.is_sound():
                 raise
             reason = "is damaged"
-        aside = self.database.with_suffix(".db.damaged")
-        logger.warning("%s %s; moved to %s and rebuilt from the files", self.database, reason, aside.name)
-        self.database.replace(aside)
-        with suppress(FileNotFoundError):
-            self.database.with_suffix(".db-journal").unlink()
+        aside = self.database.set_aside()
+        logger.warning("%s %s; moved to %s and rebuilt from the files", self.database.path, reason, aside)
         try:
-            return action()
+            with self.database.open() as opened:
+                return action(*opened)
         except _AtOddsWithFilesError as error:
             raise SidewinderError(str(error)) from None
 
-    def _suggest_up_to(self, number: int) -> tuple[list[FrozenTrial], Sequence[int]]:
+    def _suggest_up_to(
+        self, number: int, storage: BaseStorage, study_id: int
+    ) -> tuple[list[FrozenTrial], Sequence[int]]:
         """All trials of the database, after making the suggestions that are missing up to `number`, and with the
         results attached that trial `number` may see; and which those are."""
-        storage, study_id = self._open()
         trials = storage.get_all_trials(study_id)
 
         def see(number: int) -> Sequence[int]:
@@ -164,8 +143,10 @@ class Study:
             suggested = copy.suggest(missing)
             if self.config.study.schedule == "virtual":
                 suggested.system_attrs[_ENDS] = clock.possible_ends(self.config, suggested.params)
-            trial_id = storage.create_new_trial(study_id, template_trial=suggested)
-            trials.append(storage.get_trial(trial_id))
+            created = storage.get_trial(storage.create_new_trial(study_id, template_trial=suggested))
+            if created.number != missing:
+                raise _AtOddsWithFilesError(f"{self.directory}: two processes have suggested trial {missing} at once")
+            trials.append(created)
         return trials, see(number)
 
     def _view(self, earlier: list[FrozenTrial]) -> tuple[Sequence[int], dict[int, Result]]:
@@ -377,22 +358,3 @@ def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
         system_attrs=attrs,
         intermediate_values={},
     )
-
-
-def _is_sound(database: Path) -> bool:
-    """Whether SQLite finds nothing wrong with the file itself."""
-    return bool(_first_row(database, "PRAGMA quick_check") == ("ok",))
-
-
-def _is_made_by_this_optuna(database: Path) -> bool:
-    """Whether the file has all its tables, at this version of Optuna: the version is what is written last."""
-    return bool(_first_row(database, "SELECT library_version FROM version_info") == (optuna.__version__,))
-
-
-def _first_row(database: Path, query: str) -> Any:
-    """The answer to a query that changes nothing; None if the file has none, or is none of SQLite's."""
-    try:
-        with closing(sqlite3.connect(f"file:{os.fspath(database.resolve())}?mode=ro", uri=True, timeout=60)) as file:
-            return file.execute(query).fetchone()
-    except sqlite3.DatabaseError:
-        return None

@@ -1,0 +1,248 @@
+"""Where a study's database is, and how one process at a time writes it.
+
+`study.storage` says which: none for a SQLite file in the study's directory, `journal` for Optuna's journal there, or
+the URL of a PostgreSQL, MySQL or SQLite database.
+"""
+
+import hashlib
+import json
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
+
+from sidewinder import SidewinderError, installing
+from sidewinder.config import StudyConfig, first_line
+from sidewinder.locks import file_lock
+
+_A_YEAR = 365 * 24 * 3600
+
+
+class Database(ABC):
+    """A study's database.
+
+    Attributes:
+        path: Its file, if that is the study's own.
+    """
+
+    path: Path | None = None
+
+    def __init__(self, directory: Path, config: StudyConfig) -> None:
+        self.directory = directory
+        self.config = config
+
+    @abstractmethod
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held by one process at a time, and freed when it dies, however it dies.
+
+        Raises:
+            SidewinderError: The database cannot be reached.
+        """
+
+    @abstractmethod
+    def open(self) -> AbstractContextManager[tuple[BaseStorage, int]]:
+        """Optuna's storage and the study's id in it, made where they are lacking; to be called under the lock."""
+
+    def exists(self) -> bool:
+        """Whether there is one that is for us to set aside: a file of the study's own."""
+        return self.path is not None and self.path.exists()
+
+    def is_sound(self) -> bool:
+        """Whether its file can be read."""
+        return True
+
+    def set_aside(self) -> str:
+        """Move its file out of the way, so that it is made anew from the results on file; returns the new name."""
+        assert self.path is not None
+        aside = self.path.with_name(f"{self.path.name}.damaged")
+        self.path.replace(aside)
+        return aside.name
+
+    def _study(self, storage: BaseStorage, name: str) -> tuple[BaseStorage, int]:
+        directions = self.config.study.directions
+        study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+        return storage, study._study_id
+
+
+class SqliteFile(Database):
+    """study.db in the study's directory."""
+
+    path: Path
+
+    def __init__(self, directory: Path, config: StudyConfig) -> None:
+        super().__init__(directory, config)
+        self.path = directory / "study.db"
+
+    def lock(self) -> AbstractContextManager[Any]:
+        return file_lock(self.directory / ".study.lock", self.config.study.storage)
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[BaseStorage, int]]:
+        # Relative paths would depend on where the script runs.
+        with _rdb(f"sqlite:///{self.path.resolve()}", known=self._is_made_by_this_optuna()) as storage:
+            yield self._study(storage, self.config.study.name)
+
+    def is_sound(self) -> bool:
+        return bool(self._first_row("PRAGMA quick_check") == ("ok",))
+
+    def set_aside(self) -> str:
+        self.path.with_suffix(".db-journal").unlink(missing_ok=True)
+        return super().set_aside()
+
+    def _is_made_by_this_optuna(self) -> bool:
+        """Whether the file has all its tables, at this version of Optuna: the version is what is written last. Then
+        Optuna's own checks, which take longer than all else that is done here, can be left out."""
+        return bool(self._first_row("SELECT library_version FROM version_info") == (optuna.__version__,))
+
+    def _first_row(self, query: str) -> Any:
+        """The answer to a query that changes nothing; None if the file has none, or is none of SQLite's."""
+        try:
+            with closing(sqlite3.connect(f"file:{self.path.resolve()}?mode=ro", uri=True, timeout=60)) as file:
+                return file.execute(query).fetchone()
+        except sqlite3.DatabaseError:
+            return None
+
+
+class Journal(Database):
+    """Optuna's journal in the study's directory, for file systems without locks."""
+
+    path: Path
+
+    def __init__(self, directory: Path, config: StudyConfig) -> None:
+        super().__init__(directory, config)
+        self.path = directory / "study.journal"
+
+    def lock(self) -> AbstractContextManager[Any]:
+        return file_lock(self.directory / ".study.lock", self.config.study.storage)
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[BaseStorage, int]]:
+        yield self._study(JournalStorage(JournalFileBackend(str(self.path))), self.config.study.name)
+
+    def is_sound(self) -> bool:
+        try:
+            return [json.loads(line) for line in self.path.open()] != []
+        except ValueError:
+            return False
+
+
+class SharedDatabase(Database):
+    """A database by its URL, which other studies may be in too."""
+
+    def __init__(self, directory: Path, config: StudyConfig) -> None:
+        super().__init__(directory, config)
+        self.url = _resolved(str(config.study.storage))
+        # Its own also after the config has changed and the old results are deleted.
+        self.name = f"{config.study.name}-{config.digest()}"
+
+    def lock(self) -> AbstractContextManager[Any]:
+        return self._lock(self.name)
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[BaseStorage, int]]:
+        with self._connected() as connection:
+            known = _has_tables_of_this_optuna(connection)
+        if not known:
+            # Two studies that make the same tables would be in each other's way.
+            with self._lock("tables"), self._storage(known=False):
+                pass
+        with self._storage(known=True) as storage:
+            yield self._study(storage, self.name)
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        if self.url.get_backend_name() == "sqlite":
+            database = Path(self.url.database or "").resolve()
+            with file_lock(database.with_name(f".{database.name}.{name}.lock"), "sqlite"):
+                yield
+        else:
+            with self._connected() as connection, _locked(connection, name):
+                yield
+
+    def _storage(self, *, known: bool) -> AbstractContextManager[RDBStorage]:
+        return _rdb(self.url.render_as_string(hide_password=False), known=known)
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        try:
+            engine = create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+            connection = engine.connect()
+        except (ModuleNotFoundError, NoSuchModuleError) as error:
+            accepted = f"one whose driver is installed ({first_line(error)}); {installing('cluster')}"
+            raise SidewinderError(f"study.storage: found {self.url}, accepted: {accepted}") from None
+        except OperationalError as error:
+            accepted = f"a database that can be reached ({first_line(error)})"
+            raise SidewinderError(f"study.storage: found {self.url}, accepted: {accepted}") from None
+        with connection:
+            yield connection
+
+
+def database_of(directory: Path, config: StudyConfig) -> Database:
+    """The database of the study in `directory`.
+
+    Raises:
+        SidewinderError: `study.storage` is no URL, or an environment variable that it names is not set.
+    """
+    kinds: dict[str | None, type[Database]] = {None: SqliteFile, "journal": Journal}
+    return kinds.get(config.study.storage, SharedDatabase)(directory, config)
+
+
+def _resolved(storage: str) -> URL:
+    """The URL with what it takes from the environment put in. As an object, it is never shown with its password."""
+    try:
+        url = make_url(str(OmegaConf.create({"storage": storage}).storage))
+    except OmegaConfBaseException as error:
+        raise SidewinderError(
+            f"study.storage: found {storage!r}, accepted: variables that are set ({first_line(error)})"
+        ) from None
+    except ArgumentError:
+        raise SidewinderError("study.storage: found no URL in the environment, accepted: one of a database") from None
+    return url
+
+
+@contextmanager
+def _rdb(url: str, *, known: bool) -> Iterator[RDBStorage]:
+    # A reader such as a dashboard may hold a SQLite file.
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    storage = RDBStorage(url, engine_kwargs=options, skip_compatibility_check=known, skip_table_creation=known)
+    try:
+        yield storage
+    finally:
+        storage.engine.dispose()
+
+
+def _has_tables_of_this_optuna(connection: Connection) -> bool:
+    try:
+        return connection.execute(text("SELECT library_version FROM version_info")).scalar() == optuna.__version__
+    except (OperationalError, ProgrammingError):
+        return False
+
+
+@contextmanager
+def _locked(connection: Connection, name: str) -> Iterator[None]:
+    """A server's lock by this name; it ends with its connection, however that ends."""
+    key = hashlib.sha256(f"sidewinder:{name}".encode()).digest()
+    if connection.dialect.name == "postgresql":
+        number = int.from_bytes(key[:8], signed=True)
+        # So that the server soon notices that a machine is lost.
+        for setting, value in (("idle", 10), ("interval", 5), ("count", 4)):
+            connection.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
+        acquire, release = f"SELECT pg_advisory_lock({number})", f"SELECT pg_advisory_unlock({number})"
+    else:
+        connection.execute(text("SET SESSION wait_timeout = 3600"))
+        acquire, release = f"SELECT GET_LOCK('{key.hex()[:40]}', {_A_YEAR})", f"SELECT RELEASE_LOCK('{key.hex()[:40]}')"
+    connection.execute(text(acquire))
+    try:
+        yield
+    finally:
+        connection.execute(text(release))
