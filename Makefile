@@ -27,7 +27,7 @@ format: .venv/.installed
 	$(BIN)/ruff format
 	$(BIN)/snakefmt workflow
 
-LOCKS := requirements.lock requirements-sbx.lock requirements-video.lock
+LOCKS := requirements.lock requirements-cluster.lock requirements-sbx.lock requirements-video.lock
 
 .venv/.installed: $(LOCKS) tests/requirements.lock
 	$(PYTHON) -m venv .venv

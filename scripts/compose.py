@@ -22,9 +22,13 @@ def main() -> None:
         share_compiled(arguments.output.absolute().parents[1])
         # Imported late: SB3 and Optuna take a second, which a mistake above need not cost.
         from sidewinder.checks import check
+        from sidewinder.databases import database_of
         from sidewinder.results import write_atomically
 
         check(config)
+        if config.study.storage:
+            with database_of(arguments.output.parent, config).lock():
+                pass  # can be reached
         write_atomically(arguments.output, config.dump())
 
 

@@ -1,7 +1,7 @@
 """Rule trial: ask the study for one trial's parameters, train with them, and write its result.json.
 
 Where replicates are jobs of their own (`replicate.py`), it gathers their results instead of training. With
-`study.trials_per_job` it goes on with other trials that are in nobody's hands.
+`study.trials_per_job` it makes several trials, its own and others that are in nobody's hands.
 """
 
 import argparse

@@ -187,6 +187,36 @@ def test_the_first_of_several_directories_wins(tmp_path: Path) -> None:
     assert compose_study("other", [], directories).study.n_trials == 3
 
 
+SECRET = "postgresql+psycopg://me:${oc.env:DB_PASSWORD}@${oc.env:DB_HOST}:5432/studies"
+
+
+@pytest.mark.parametrize("body", ["study:\n  storage: {}\n", "hydra:\n  sweeper:\n    storage: {}\n"])
+def test_credentials_are_not_composed(compose: Compose, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes from the environment stays there, and need not be set where nobody opens the database."""
+    monkeypatch.setenv("DB_PASSWORD", "secret")
+    for url in (SECRET, "${oc.env:DB_URL}"):
+        assert compose(body.format(url)).study.storage == url
+    assert compose(body.format("sqlite:///${study.seed}.db")).study.storage == "sqlite:///0.db"
+    for literal in ("postgresql://me:secret@host/studies", "mysql+pymysql://host/studies?user=me&password=secret"):
+        with pytest.raises(SidewinderError, match="accepted: its password from the environment") as error:
+            compose(body.format(literal))
+        assert "secret" not in str(error.value)
+        assert "storage: found " in str(error.value)
+
+
+def test_credentials_in_an_override() -> None:
+    assert compose_study("x", ["study=plain", f'study.storage="{SECRET}"']).study.storage == SECRET
+    with pytest.raises(SidewinderError, match=r"override study.storage=.*\*\*\*.*: study.storage: found") as error:
+        compose_study("x", ["study=plain", 'study.storage="postgresql://me:secret@host/studies"'])
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("found", ["redis://host", "study.db", "3"])
+def test_storages_without_a_lock(found: str) -> None:
+    with pytest.raises(SidewinderError, match=r"study.storage: found .*, accepted: "):
+        compose_study("x", ["study=plain", f'study.storage="{found}"'])
+
+
 def test_an_agent_needs_no_search_space_of_its_own(compose: Compose) -> None:
     files = {"agent/mine": "defaults: [ppo]\n"}
     config = compose(

@@ -85,6 +85,7 @@ def test_installed_packages_are_the_locked_ones() -> None:
 
 def test_extras_are_pinned_and_add_to_the_lock() -> None:
     extras = [path.name for path in ROOT.glob("requirements-*.lock")]
-    assert sorted(extras) == [f"requirements-{name}.lock" for name in ("atari", "box2d", "mujoco", "sbx", "video")]
+    names = ("atari", "box2d", "cluster", "mujoco", "sbx", "video")
+    assert sorted(extras) == [f"requirements-{name}.lock" for name in names]
     for name in extras:
         assert read_lock(name).keys().isdisjoint(read_lock())

@@ -177,7 +177,7 @@ class StudySettings(_Section):
         direction: Of the return; or a list with one for each objective.
         window: None where the schedule is the virtual clock.
         storage: As it was written, with what it takes from the environment not put in.
-        trials_per_job: How many a process trains that started for one of them.
+        trials_per_job: How many a job makes.
         enqueue: Optuna parameters of the first trials.
     """
 
@@ -381,6 +381,12 @@ class StudyConfig(RunConfig):
         """The replicates of a trial that are jobs of their own; none if the trial trains itself."""
         names = list(self.replicates())
         return names if len(names) > 1 and self.study.replicates_in == "jobs" else []
+
+    def block_of(self, number: int) -> range:
+        """The trials that one job makes, of which this is one."""
+        size = 1 if self.replicate_jobs() else self.study.trials_per_job
+        first = number - number % size
+        return range(first, max(number + 1, min(first + size, self.study.n_trials)))
 
     def candidates(self) -> list[str]:
         """Names of the trials that are confirmed, by rank in the sweep: `top-1` is its best."""

@@ -26,23 +26,26 @@ logger = logging.getLogger(__name__)
 
 
 def make_trials(study: Study, number: int) -> None:
-    """Make the result of a trial, and with it in this process others that are in nobody's hands, up to
-    `study.trials_per_job` in all. Where the trial itself is in other hands, it makes others until that is done. Where
-    replicates are jobs, it makes one trial.
+    """Make the results of a trial and of those that share its job (`StudyConfig.block_of`).
+
+    Where there are several, it makes whichever trial of the study is next and in nobody's hands, until its own are
+    there: others do the same, and so no trial waits for one that comes late in another's block.
 
     Raises:
         SidewinderError: As `make_trial`.
     """
-    own, left = result_path(study.directory, number), study.config.study.trials_per_job
-    several = left > 1 and not study.config.replicate_jobs()
-    while several and (left > 0 or not own.exists()):
-        ahead = _next_to_make(study, number)
+    block = study.config.block_of(number)
+    if len(block) == 1:
+        make_trial(study, number)
+        return
+    made: set[int] = set()
+    while not made.issuperset(block):
+        ahead = _next_to_make(study, made)
         if ahead is None:
-            break
-        with suppress(Timeout):
-            make_trial(study, ahead, _NOT_AT_ALL)
-            left -= 1
-    make_trial(study, number)
+            time.sleep(_INTERVAL)
+        else:
+            with suppress(Timeout):
+                make_trial(study, ahead, _NOT_AT_ALL)
 
 
 def make_trial(study: Study, number: int, patience: float = _FOREVER) -> None:
@@ -167,19 +170,17 @@ def _ask(study: Study, number: int) -> optuna.Trial:
             time.sleep(_INTERVAL)
 
 
-def _next_to_make(study: Study, number: int) -> int | None:
-    """The first trial that nobody makes, but this one before all others. By the window none whose view is not on file
-    yet; on the virtual clock the trial's own job would wait too, in a process that has yet to start."""
-    candidates: list[int] = [number, *range(study.config.study.n_trials)]
-    for candidate in candidates:
-        if result_path(study.directory, candidate).exists() or not _is_free(study, candidate):
+def _next_to_make(study: Study, made: set[int]) -> int | None:
+    """The first trial that nobody makes, by the window if its view is on file; `made` grows by those that are."""
+    for number in range(study.config.study.n_trials):
+        if number in made:
             continue
-        if (window := study.config.study.window) is None:
-            return candidate
-        if all(result_path(study.directory, seen).exists() for seen in window_view(candidate, window)):
-            return candidate
-        if candidate != number:
-            break  # later ones see more
+        if result_path(study.directory, number).exists():
+            made.add(number)
+        elif _is_free(study, number):
+            # Later ones would see more.
+            window = study.config.study.window
+            return number if window is None or made.issuperset(window_view(number, window)) else None
     return None
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sidewinder import SidewinderError
@@ -34,17 +35,36 @@ class PlannedStudy:
             f"{config.training['total_timesteps']:,} environment steps, {sampler}, {pruner}, seed {config.study.seed}"
         )
 
-    def awaited_by(self, number: int) -> list[int]:
-        """The trials whose results an unfinished trial waits for itself.
+    @cached_property
+    def jobs(self) -> list[int]:
+        """A trial of each block that one job makes (`StudyConfig.block_of`), by whose result the job goes: its last
+        unfinished trial, or if it has none its last."""
+        jobs: list[int] = []
+        while (first := self.config.block_of(jobs[-1])[-1] + 1 if jobs else 0) < self.config.study.n_trials:
+            block = self.config.block_of(first)
+            jobs.append(max(set(block) - self.finished, default=block[-1]))
+        return jobs
 
-        Those of its window (`schedule.awaited`), which wait for the rest in turn; but finished trials wait for
+    def awaited_by(self, number: int) -> list[int]:
+        """The trials whose results the job of an unfinished trial waits for.
+
+        Those of its window of jobs (`schedule.awaited`), which wait for the rest in turn; but finished ones wait for
         nothing, so what is missing behind them, lost or left by a kill, it waits for itself too. On the virtual clock,
-        the job itself waits for what it may see; these keep it from starting long before.
+        and where a job makes several trials, the job itself waits for what they may see; these keep it from starting
+        long before.
         """
         settings = self.config.study
         window = settings.window or 2 * settings.workers
-        missing = set(range(max(self.finished, default=0))) - self.finished
-        return sorted({*awaited(number, window), *missing.intersection(window_view(number, window))})
+        job = number // len(self.config.block_of(0))
+        waits = {*awaited(job, window), *self._missing.intersection(window_view(job, window))}
+        return [self.jobs[other] for other in sorted(waits)]
+
+    @cached_property
+    def _missing(self) -> frozenset[int]:
+        """Unfinished jobs before finished ones."""
+        unfinished = [job for job, number in enumerate(self.jobs) if number not in self.finished]
+        last_finished = max(set(range(len(self.jobs))).difference(unfinished), default=0)
+        return frozenset(job for job in unfinished if job < last_finished)
 
 
 class Studies:

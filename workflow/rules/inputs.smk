@@ -29,9 +29,8 @@ def replicates_of_trial(wildcards):
 
 
 def all_results(wildcards):
-    """The results of a study's whole budget."""
-    n_trials = STUDIES[wildcards.study].config.study.n_trials
-    return [result_of(wildcards.study, number) for number in range(n_trials)]
+    """The results of a study's whole budget; where a job makes several, one of them."""
+    return [result_of(wildcards.study, number) for number in STUDIES[wildcards.study].jobs]
 
 
 def all_candidates(wildcards):

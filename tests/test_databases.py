@@ -1,0 +1,198 @@
+"""A study in PostgreSQL, MySQL or Optuna's journal is the one that it is in SQLite, and its credentials stay secret."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import servers
+from conftest import PRUNERS, SAMPLERS, run_study
+from tiny_study import SWEEP, new_study, run, snakemake, sweep
+
+import sidewinder
+from sidewinder import SidewinderError
+from sidewinder.config import StudyConfig
+from sidewinder.databases import database_of
+from sidewinder.results import result_path
+from sidewinder.study import Study
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+MakeConfig = Callable[..., StudyConfig]
+# Processes that each ask for one trial, all at once: study directory, how many.
+_ASK_ALL = [
+    sys.executable,
+    "-c",
+    f"""
+import json, os, random, sys, time
+sys.path.insert(0, {str(Path(sidewinder.__file__).parents[1])!r})
+from pathlib import Path
+from sidewinder.study import Study
+import optuna.storages, sqlalchemy.dialects.postgresql
+directory, numbers = Path(sys.argv[1]), list(range(int(sys.argv[2])))
+random.Random(1).shuffle(numbers)
+start = time.time() + 1
+for number in numbers:
+    if os.fork() == 0:
+        time.sleep(start - time.time())
+        print(json.dumps([number, Study.open(directory).ask(number).params]) + chr(10), end="", flush=True)
+        os._exit(0)
+sys.exit(max(os.wait()[1] for number in numbers))
+""",
+]
+
+
+def running(server: str) -> Iterator[str]:
+    if reason := servers.missing(server):
+        pytest.skip(reason)
+    with servers.running(server) as url, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DB_USER", servers.USER)
+        environment.setenv("DB_PASSWORD", servers.PASSWORD)
+        yield url
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    yield from running("postgresql")
+
+
+@pytest.fixture(scope="module")
+def mysql() -> Iterator[str]:
+    yield from running("mysql")
+
+
+@pytest.fixture(params=["postgresql", "mysql"])
+def server(request: pytest.FixtureRequest) -> str:
+    """The URL of a database on a server."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+@pytest.fixture(params=["postgresql", "mysql", "journal", "sqlite"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A value of study.storage for each way to keep a study elsewhere."""
+    local = {"journal": "journal", "sqlite": f"sqlite:///{tmp_path}/studies.db"}
+    url: str = local.get(request.param) or request.getfixturevalue(request.param)
+    return url
+
+
+def in_storage(config: StudyConfig, storage: str | None) -> StudyConfig:
+    return StudyConfig.model_validate(
+        {**config.model_dump(), "study": {**config.study.model_dump(), "storage": storage}}
+    )
+
+
+def made(directory: Path, config: StudyConfig) -> Path:
+    directory.mkdir()
+    (directory / "config.yaml").write_text(config.dump())
+    return directory
+
+
+def test_the_same_bytes_as_in_sqlite(storage: str, study_config: MakeConfig, tmp_path: Path) -> None:
+    config = study_config(
+        "study.n_trials=12", "study.workers=3", sampler=SAMPLERS["cmaes"], pruner=PRUNERS["hyperband"]
+    )
+    expected = run_study(tmp_path / "study.db", config, cores=1, shuffle=0)
+    elsewhere = in_storage(config, storage)
+    assert run_study(tmp_path / "elsewhere", elsewhere, cores=4, shuffle=1) == expected
+    assert not (tmp_path / "elsewhere/study.db").exists()
+    # Another study of that name, in the same place.
+    other = in_storage(study_config("study.n_trials=3", "study.seed=1", sampler=SAMPLERS["random"]), storage)
+    run_study(tmp_path / "other", other, cores=2, shuffle=0)
+    with database_of(tmp_path / "elsewhere", elsewhere).open() as (there, study_id):
+        states = [trial.state for trial in there.get_all_trials(study_id)]
+    assert len(states) == 12
+
+
+@pytest.mark.parametrize("storage", ["postgresql", "journal"], indirect=True)
+def test_64_processes_ask_at_once(storage: str, study_config: MakeConfig, tmp_path: Path) -> None:
+    config = study_config("study.n_trials=64", "study.workers=64", sampler=SAMPLERS["tpe"])
+    asked = run([*_ASK_ALL, str(made(tmp_path / "elsewhere", in_storage(config, storage))), "64"])
+    assert asked.returncode == 0, asked.stderr
+    answers = dict(json.loads(line) for line in asked.stdout.splitlines())
+    alone = Study(made(tmp_path / "alone", config), config)
+    assert answers == {number: alone.ask(number).params for number in range(64)}
+
+
+def test_a_kill_while_asking(storage: str, study_config: MakeConfig, tmp_path: Path) -> None:
+    config = study_config("study.n_trials=16", "study.workers=16", sampler=SAMPLERS["qmc"])
+    elsewhere, moments, codes = in_storage(config, storage), random.Random(0), set()
+    directory = made(tmp_path / "elsewhere", elsewhere)
+    for _ in range(4):
+        with subprocess.Popen(
+            [*_ASK_ALL, str(directory), "16"], stdout=subprocess.PIPE, start_new_session=True
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(moments.uniform(0, 0.1))
+            os.killpg(process.pid, signal.SIGKILL)
+        codes.add(process.returncode)
+    assert codes == {-signal.SIGKILL}
+    alone, again = Study(made(tmp_path / "alone", config), config), Study(directory, elsewhere)
+    assert [again.ask(number).params for number in range(16)] == [alone.ask(number).params for number in range(16)]
+
+
+def test_a_lost_database(server: str, study_config: MakeConfig, tmp_path: Path) -> None:
+    config = in_storage(study_config("study.n_trials=10", "study.workers=2", sampler=SAMPLERS["tpe"]), server)
+    run_study(tmp_path, config, cores=2, shuffle=0)
+    following = Study(tmp_path, config).ask(10).params
+    database = database_of(tmp_path, config)
+    with database.open() as (storage, study_id):
+        storage.delete_study(study_id)
+    assert Study(tmp_path, config).ask(10).params == following
+    result_path(tmp_path, 3).write_text(result_path(tmp_path, 4).read_text())
+    with database.open() as (storage, study_id):
+        storage.delete_study(study_id)
+    with pytest.raises(SidewinderError, match=r"trials/3/result.json: params: found .*, accepted: "):
+        Study(tmp_path, config).ask(10)
+
+
+def test_a_damaged_journal_is_rebuilt(study_config: MakeConfig, tmp_path: Path) -> None:
+    config = in_storage(study_config("study.n_trials=6", "study.workers=2", sampler=SAMPLERS["tpe"]), "journal")
+    run_study(tmp_path, config, cores=1, shuffle=0)
+    following = Study(tmp_path, config).ask(6).params
+    journal = tmp_path / "study.journal"
+    journal.write_bytes(journal.read_bytes()[:-30])
+    assert Study(tmp_path, config).ask(6).params == following
+    assert (tmp_path / "study.journal.damaged").exists()
+
+
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
+def test_a_whole_sweep_and_its_secret(server: str, undisturbed: Path, tmp_path: Path) -> None:
+    """The same bytes, and the password in no file and on no screen."""
+    done = run(snakemake(new_study(tmp_path, f'study.storage="{server}"'), "--verbose", SWEEP))
+    assert done.returncode == 0, done.stderr
+    assert sweep(tmp_path) == sweep(undisturbed)
+    assert not (tmp_path / "results/tiny/study.db").exists()
+    assert "${oc.env:DB_PASSWORD}" in (tmp_path / "results/tiny/config.yaml").read_text()
+    written = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    written[Path("screen")] = (done.stdout + done.stderr).encode()
+    assert not [path for path, text in written.items() if servers.PASSWORD.encode() in text]
+
+
+def test_errors_of_a_server(
+    server: str, study_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def error(url: str) -> str:
+        with pytest.raises(SidewinderError) as error:
+            Study(tmp_path, in_storage(study_config(), url)).ask(0)
+        return str(error.value)
+
+    where = server.partition(":")[0]
+    closed = error(server.replace("127.0.0.1", "127.0.0.2"))
+    monkeypatch.setenv("DB_PASSWORD", "another-secret")
+    refused = error(server)
+    monkeypatch.delenv("DB_PASSWORD")
+    unset = error(server)
+    for found in (closed, refused):
+        assert f"study.storage: found {where}://tuner:***@127.0.0." in found
+        assert "accepted: a database that can be reached" in found
+        assert "secret" not in found
+        assert "\n" not in found
+    assert "accepted: variables that are set" in unset
+    assert "DB_PASSWORD" in unset
