@@ -24,6 +24,7 @@ from tiny_study import (
 )
 
 pytestmark = pytest.mark.cluster
+PROFILES = REPOSITORY / "workflow" / "profiles"
 SLURM = REPOSITORY / "tests" / "cluster" / "slurm.sh"
 
 
@@ -36,9 +37,8 @@ def slurm() -> Iterator[None]:
 
 def on_slurm(directory: Path, *arguments: str) -> list[str]:
     """The profile's command, which looks more often whether jobs have ended."""
-    profile = str(REPOSITORY / "workflow" / "profiles" / "slurm")
     patience = ["--slurm-init-seconds-before-status-checks", "1"]
-    return snakemake(directory, "--profile", profile, *patience, *arguments)
+    return snakemake(directory, "--profile", str(PROFILES / "slurm"), *patience, *arguments)
 
 
 def running() -> dict[str, str]:
@@ -58,6 +58,15 @@ def test_a_whole_study(undisturbed: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "has been submitted with SLURM jobid" in done.stderr
     assert results(tmp_path) == results(undisturbed)
+
+
+def test_the_generic_profile(undisturbed: Path, tmp_path: Path) -> None:
+    profile = ["--profile", str(PROFILES / "cluster-generic"), "--seconds-between-status-checks", "1"]
+    with started(snakemake(new_study(tmp_path), *profile, SWEEP)) as process:
+        wait_for_results(tmp_path, 1)
+        cancel_a_job()
+        assert process.wait() == 0
+    assert sweep(tmp_path) == sweep(undisturbed)
 
 
 def cancel_a_job() -> None:

@@ -84,9 +84,7 @@ class Study:
         stop_if_too_many_failed(
             self.config, [t.user_attrs["reason"] for t in seen if t.user_attrs["state"] == "failed"]
         )
-        copy = _Copy(self.config, trials[:number])
-        copy.show(visible)
-        return copy.start(trials[number])
+        return _Copy(self.config, trials[:number], visible).start(trials[number])
 
     def tell(self, result: Result) -> None:
         """Attach a result to its trial in the database; the file must be written already.
@@ -127,7 +125,7 @@ class Study:
     ) -> tuple[list[FrozenTrial], Sequence[int]]:
         """All trials of the database, after making the suggestions that are missing up to `number`, and with the
         results attached that trial `number` may see; and which those are."""
-        trials = storage.get_all_trials(study_id)
+        trials = storage.get_all_trials(study_id, deepcopy=False)
 
         def see(number: int) -> Sequence[int]:
             visible, on_file = self._view(trials[:number])
@@ -136,9 +134,10 @@ class Study:
                     trials[k] = self._attach(k, on_file[k], storage, study_id)
             return visible
 
-        copy = _Copy(self.config, trials)
+        copy: _Copy | None = None
         for missing in range(len(trials), number + 1):
             visible = see(missing)
+            copy = copy or _Copy(self.config, trials, visible)
             copy.show(visible)
             suggested = copy.suggest(missing)
             if self.config.study.schedule == "virtual":
@@ -249,11 +248,11 @@ class _AtOddsWithFilesError(Exception):
 class _Copy:
     """The study in memory, with each trial either as its result left it or still running, as a view demands."""
 
-    def __init__(self, config: StudyConfig, trials: list[FrozenTrial]) -> None:
-        """Copy these trials (the list may grow and its results arrive later), all as running."""
+    def __init__(self, config: StudyConfig, trials: list[FrozenTrial], visible: Iterable[int]) -> None:
+        """Copy these trials (the list may grow and its results arrive later), some with their results."""
         self.config = config
         self.trials = trials
-        self.shown: set[int] = set()
+        self.shown = set(visible)
         self.storage = InMemoryStorage()
         self.study = optuna.create_study(
             storage=self.storage,
@@ -264,7 +263,8 @@ class _Copy:
         )
         # In memory, a trial's id is its number.
         for trial in trials:
-            self.storage.create_new_trial(self.study._study_id, template_trial=_as_suggested(trial))
+            template = _as_finished(trial) if trial.number in self.shown else _as_suggested(trial)
+            self.storage.create_new_trial(self.study._study_id, template_trial=template)
         for key, value in (trials[-1].system_attrs.get(_STUDY_ATTRS, {}) if trials else {}).items():
             self.storage.set_study_system_attr(self.study._study_id, key, value)
 
@@ -358,3 +358,13 @@ def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
         system_attrs=attrs,
         intermediate_values={},
     )
+
+
+def _as_finished(trial: FrozenTrial) -> FrozenTrial:
+    """The trial as its result left it."""
+    finished = _as_suggested(trial)
+    finished.state, finished.datetime_complete = trial.state, trial.datetime_complete
+    finished.values = trial.values
+    finished.intermediate_values = trial.intermediate_values
+    finished.system_attrs |= trial.system_attrs.get(_PRUNER_ATTRS, {})
+    return finished

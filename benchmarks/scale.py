@@ -1,0 +1,136 @@
+"""What the workflow itself costs in large studies: planning and starting jobs, asking for a trial, files.
+
+python benchmarks/scale.py directory
+One core; trials that train for 100 steps. A study to ask is made up: its past trials are in the database, but not on
+file.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+from workflow import snakemake, write_studies
+
+from sidewinder.determinism import pin
+
+if TYPE_CHECKING:
+    from sidewinder.config import StudyConfig
+
+SAMPLERS = ("random", "qmc", "tpe", "cmaes", "nsgaii", "gp")
+N_CYCLES = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--trials", type=int, nargs="*", default=[100, 1000, 10000])
+    parser.add_argument("--past", type=int, nargs="*", default=[100, 1000, 5000])
+    parser.add_argument("--samplers", nargs="*", default=SAMPLERS)
+    arguments = parser.parse_args()
+    print(
+        "| trials | of a job | dry run, s | first job after, s | a trial, s | memory, MB |\n|---|---|---|---|---|---|"
+    )
+    for n_trials in arguments.trials:
+        for trials_per_job in (1, 10):
+            directory = arguments.directory / f"{n_trials}-{trials_per_job}"
+            print(f"| {n_trials} | {trials_per_job} | {' | '.join(workflow(directory, n_trials, trials_per_job))} |")
+    pin("avx2", 1)
+    print("\n| sampler | past trials | ask, ms | database, MB |\n|---|---|---|---|")
+    for past in arguments.past:
+        make_study(made := arguments.directory / f"past-{past}", past)
+        for sampler in arguments.samplers:
+            print(f"| {sampler} | {past} | {' | '.join(ask(made, sampler, past))} |", flush=True)
+
+
+def workflow(directory: Path, n_trials: int, trials_per_job: int) -> Iterator[str]:
+    shutil.rmtree(directory, ignore_errors=True)
+    overrides = ["study=pendulum_ddpg", f"study.n_trials={n_trials}", f"study.trials_per_job={trials_per_job}"]
+    overrides += ["pruner=none", "study.workers=8", "training.total_timesteps=100", "evaluation.n_eval_episodes=1"]
+    write_studies(directory, {"large": overrides})
+    command = snakemake(directory, 1, "results/large/trials.csv")
+    started = time.monotonic()
+    subprocess.run([*command[: command.index("--")], "--dry-run", *command[command.index("--") :]], check=True)
+    yield f"{time.monotonic() - started:.1f}"
+    started, study = time.monotonic(), directory / "results/large"
+    process = subprocess.Popen(command, start_new_session=True)
+    while not list(study.glob("logs/trial/*.log")):
+        time.sleep(0.05)
+    yield f"{time.monotonic() - started:.1f}"
+    while len(results := list(study.glob("trials/*/result.json"))) <= N_CYCLES:
+        time.sleep(0.1)
+    ends = sorted(path.stat().st_mtime for path in results)
+    yield f"{median(after - before for before, after in pairwise(ends)):.1f}"
+    os.killpg(process.pid, signal.SIGKILL)
+    _, _, used = os.wait4(process.pid, 0)
+    yield f"{used.ru_maxrss / 1024:.0f}"
+
+
+def make_study(directory: Path, past: int) -> None:
+    """A study with so many finished trials of random parameters, each with ten evaluations."""
+    from optuna import create_study, logging
+    from optuna.samplers import RandomSampler
+    from optuna.trial import FrozenTrial, TrialState
+
+    from sidewinder import clock
+    from sidewinder.databases import database_of
+
+    logging.set_verbosity(logging.WARNING)
+    directory.mkdir(parents=True)
+    config = study_config("random")
+    distributions = config.space().distributions
+    asking = create_study(sampler=RandomSampler(seed=0))
+    with database_of(directory, config).open() as (storage, study_id):
+        for number in range(past):
+            trial = asking.ask(distributions)
+            value = -sum(value**2 for value in trial.params.values() if isinstance(value, float))
+            ends = clock.possible_ends(config, trial.params)
+            finished = FrozenTrial(
+                number=number,
+                trial_id=number,
+                state=TrialState.COMPLETE,
+                value=value,
+                datetime_start=datetime.now(),
+                datetime_complete=datetime.now(),
+                params=trial.params,
+                distributions=distributions,
+                user_attrs={"state": "complete", "reason": None},
+                system_attrs={"sidewinder:ends": ends, "sidewinder:work": ends[0][-1], "sidewinder:pruner_attrs": {}},
+                intermediate_values=dict.fromkeys(range(2000, 20001, 2000), value),
+            )
+            storage.create_new_trial(study_id, finished)
+
+
+def ask(made: Path, sampler: str, past: int) -> Iterator[str]:
+    """The median of three: the first who asks for the trial after these."""
+    from sidewinder.study import Study
+
+    directory, taken = made.with_name(f"{made.name}-{sampler}"), []
+    for _ in range(3):
+        shutil.rmtree(directory, ignore_errors=True)
+        shutil.copytree(made, directory)
+        started = time.monotonic()
+        Study(directory, study_config(sampler)).ask(past)
+        taken.append(time.monotonic() - started)
+    yield f"{1000 * median(taken):.0f}"
+    yield f"{(directory / 'study.db').stat().st_size / 1e6:.1f}"
+
+
+def study_config(sampler: str) -> "StudyConfig":
+    from sidewinder.composition import compose_study
+
+    return compose_study("asked", ["study=plain", "agent=ddpg", "environment=pendulum", f"sampler={sampler}"])
+
+
+if __name__ == "__main__":
+    main()
