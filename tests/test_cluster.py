@@ -16,6 +16,7 @@ from tiny_study import (
     results,
     results_so_far,
     run,
+    run_to_the_end,
     snakemake,
     started,
     sweep,
@@ -26,6 +27,19 @@ from tiny_study import (
 pytestmark = pytest.mark.cluster
 PROFILES = REPOSITORY / "workflow" / "profiles"
 SLURM = REPOSITORY / "tests" / "cluster" / "slurm.sh"
+
+
+# Of a size for which Slurm, which is asked every ten seconds what has ended, takes less than a minute.
+SMALL = ["study.n_trials=6", "study.workers=2", "study.trials_per_job=2", "confirmation.top_k=1"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study on one machine."""
+    directory = new_study(tmp_path_factory.mktemp("local"), *SMALL)
+    run_to_the_end(directory, BEST)
+    assert b",pruned," in results(directory)["trials.csv"]
+    return directory
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,7 +68,7 @@ def processes_of(job: str) -> list[psutil.Process]:
 
 
 def test_a_whole_study(undisturbed: Path, tmp_path: Path) -> None:
-    done = run(on_slurm(new_study(tmp_path), BEST))
+    done = run(on_slurm(new_study(tmp_path, *SMALL), BEST))
     assert done.returncode == 0, done.stderr
     assert "has been submitted with SLURM jobid" in done.stderr
     assert results(tmp_path) == results(undisturbed)
@@ -62,7 +76,7 @@ def test_a_whole_study(undisturbed: Path, tmp_path: Path) -> None:
 
 def test_the_generic_profile(undisturbed: Path, tmp_path: Path) -> None:
     profile = ["--profile", str(PROFILES / "cluster-generic"), "--seconds-between-status-checks", "1"]
-    with started(snakemake(new_study(tmp_path), *profile, SWEEP)) as process:
+    with started(snakemake(new_study(tmp_path, *SMALL), *profile, SWEEP)) as process:
         wait_for_results(tmp_path, 1)
         cancel_a_job()
         assert process.wait() == 0
@@ -86,9 +100,9 @@ def lose_a_node() -> None:
 @pytest.mark.parametrize("disturb", [cancel_a_job, lose_a_node])
 def test_a_lost_job(disturb: Callable[[], None], undisturbed: Path, tmp_path: Path) -> None:
     """Snakemake or Slurm submits it again."""
-    with started(on_slurm(new_study(tmp_path, "study.trials_per_job=1"), SWEEP)) as process:
+    with started(on_slurm(new_study(tmp_path, *SMALL, "study.trials_per_job=1"), SWEEP)) as process:
         wait_for_results(tmp_path, 2)
-        wait_until(lambda: bool(running()))
+        wait_until(lambda: any(map(processes_of, running())))
         disturb()
         assert process.wait() == 0
     assert sweep(tmp_path) == sweep(undisturbed)
@@ -96,9 +110,9 @@ def test_a_lost_job(disturb: Callable[[], None], undisturbed: Path, tmp_path: Pa
 
 def test_snakemake_is_killed_and_started_again(undisturbed: Path, tmp_path: Path) -> None:
     """Its jobs go on, beside those of the new run."""
-    command = on_slurm(new_study(tmp_path), SWEEP)
+    command = on_slurm(new_study(tmp_path, *SMALL), SWEEP)
     with started(command) as process:
-        wait_for_results(tmp_path, 2)
+        wait_for_results(tmp_path, 1)
         os.killpg(process.pid, signal.SIGKILL)
     assert running()
     before = len(results_so_far(tmp_path))
