@@ -44,7 +44,8 @@ def main() -> None:
     for n_trials in arguments.trials:
         for trials_per_job in (1, 10):
             directory = arguments.directory / f"{n_trials}-{trials_per_job}"
-            print(f"| {n_trials} | {trials_per_job} | {' | '.join(workflow(directory, n_trials, trials_per_job))} |")
+            row = " | ".join(workflow(directory, n_trials, trials_per_job))
+            print(f"| {n_trials} | {trials_per_job} | {row} |", flush=True)
     pin("avx2", 1)
     print("\n| sampler | past trials | ask, ms | database, MB |\n|---|---|---|---|")
     for past in arguments.past:
@@ -59,11 +60,12 @@ def workflow(directory: Path, n_trials: int, trials_per_job: int) -> Iterator[st
     overrides += ["pruner=none", "study.workers=8", "training.total_timesteps=100", "evaluation.n_eval_episodes=1"]
     write_studies(directory, {"large": overrides})
     command = snakemake(directory, 1, "results/large/trials.csv")
+    dry_run = [*command[: command.index("--")], "--dry-run", *command[command.index("--") :]]
     started = time.monotonic()
-    subprocess.run([*command[: command.index("--")], "--dry-run", *command[command.index("--") :]], check=True)
+    subprocess.run(dry_run, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     yield f"{time.monotonic() - started:.1f}"
     started, study = time.monotonic(), directory / "results/large"
-    process = subprocess.Popen(command, start_new_session=True)
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not list(study.glob("logs/trial/*.log")):
         time.sleep(0.05)
     yield f"{time.monotonic() - started:.1f}"
