@@ -6,6 +6,7 @@ may see it (`sidewinder.schedule`), so that what others write meanwhile cannot m
 in one transaction. Pruners see the same copy plus the trial's own reports.
 """
 
+import copy
 import inspect
 import logging
 import sqlite3
@@ -134,12 +135,12 @@ class Study:
                     trials[k] = self._attach(k, on_file[k], storage, study_id)
             return visible
 
-        copy: _Copy | None = None
+        known: _Copy | None = None
         for missing in range(len(trials), number + 1):
             visible = see(missing)
-            copy = copy or _Copy(self.config, trials, visible)
-            copy.show(visible)
-            suggested = copy.suggest(missing)
+            known = known or _Copy(self.config, trials, visible)
+            known.show(visible)
+            suggested = known.suggest(missing)
             if self.config.study.schedule == "virtual":
                 suggested.system_attrs[_ENDS] = clock.possible_ends(self.config, suggested.params)
             created = storage.get_trial(storage.create_new_trial(study_id, template_trial=suggested))
@@ -342,10 +343,18 @@ def _seeded(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return seeded
 
 
+class _SharedTrial(FrozenTrial):
+    """A trial whose copies share its parts, which Optuna's storage in memory replaces and never changes: to copy
+    thousands of trials takes longer than a suggestion."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return copy.copy(self)
+
+
 def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
     """The trial as its suggestion left it."""
     attrs = {key: value for key, value in trial.system_attrs.items() if not key.startswith("sidewinder:")}
-    return FrozenTrial(
+    return _SharedTrial(
         number=trial.number,
         trial_id=trial.number,
         state=TrialState.RUNNING,
