@@ -68,9 +68,13 @@ def processes_of(job: str) -> list[psutil.Process]:
 
 
 def test_a_whole_study(undisturbed: Path, tmp_path: Path) -> None:
-    done = run(on_slurm(new_study(tmp_path, *SMALL), BEST))
+    """Two jobs of two trials each share a job of Slurm, and two trainings of the confirmation do."""
+    groups = ["--groups", "trial=trials", "confirmation={phase}", "--group-components", "trials=2", "{phase}=2"]
+    done = run(on_slurm(new_study(tmp_path, *SMALL), *groups, "--", BEST))
     assert done.returncode == 0, done.stderr
-    assert "has been submitted with SLURM jobid" in done.stderr
+    n_tests = len(list(tmp_path.glob("results/tiny/confirmation/test/*/*.json")))
+    # Those of the trials; of the validation's one training, and those of the tests, of which the winner's come later.
+    assert done.stderr.count("has been submitted with SLURM jobid") <= 2 + 1 + n_tests / 2 + 1
     assert results(tmp_path) == results(undisturbed)
 
 
