@@ -29,13 +29,7 @@ _A_YEAR = 365 * 24 * 3600
 
 
 class Database(ABC):
-    """A study's database.
-
-    Attributes:
-        path: Its file, if that is the study's own.
-    """
-
-    path: Path | None = None
+    """A study's database."""
 
     def __init__(self, directory: Path, config: StudyConfig) -> None:
         self.directory = directory
@@ -53,20 +47,13 @@ class Database(ABC):
     def open(self) -> AbstractContextManager[tuple[BaseStorage, int]]:
         """Optuna's storage and the study's id in it, made where they are lacking; to be called under the lock."""
 
-    def exists(self) -> bool:
-        """Whether there is one that is for us to set aside: a file of the study's own."""
-        return self.path is not None and self.path.exists()
+    def own_file(self) -> Path | None:
+        """The database's file, if there is one and it is the study's own: lost, it is made anew from the results."""
+        return None
 
     def is_sound(self) -> bool:
         """Whether its file can be read."""
         return True
-
-    def set_aside(self) -> str:
-        """Move its file out of the way, so that it is made anew from the results on file; returns the new name."""
-        assert self.path is not None
-        aside = self.path.with_name(f"{self.path.name}.damaged")
-        self.path.replace(aside)
-        return aside.name
 
     def _study(self, storage: BaseStorage, name: str) -> tuple[BaseStorage, int]:
         directions = self.config.study.directions
@@ -74,30 +61,34 @@ class Database(ABC):
         return storage, study._study_id
 
 
-class SqliteFile(Database):
-    """study.db in the study's directory."""
+class _File(Database):
+    """A file in the study's directory."""
 
-    path: Path
+    name: str
 
-    def __init__(self, directory: Path, config: StudyConfig) -> None:
-        super().__init__(directory, config)
-        self.path = directory / "study.db"
+    @property
+    def path(self) -> Path:
+        return self.directory.resolve() / self.name
 
     def lock(self) -> AbstractContextManager[Any]:
         return file_lock(self.directory / ".study.lock", self.config.study.storage)
 
+    def own_file(self) -> Path | None:
+        return self.path if self.path.exists() else None
+
+
+class SqliteFile(_File):
+    """study.db in the study's directory."""
+
+    name = "study.db"
+
     @contextmanager
     def open(self) -> Iterator[tuple[BaseStorage, int]]:
-        # Relative paths would depend on where the script runs.
-        with _rdb(f"sqlite:///{self.path.resolve()}", known=self._is_made_by_this_optuna()) as storage:
+        with _rdb(f"sqlite:///{self.path}", known=self._is_made_by_this_optuna()) as storage:
             yield self._study(storage, self.config.study.name)
 
     def is_sound(self) -> bool:
         return bool(self._first_row("PRAGMA quick_check") == ("ok",))
-
-    def set_aside(self) -> str:
-        self.path.with_suffix(".db-journal").unlink(missing_ok=True)
-        return super().set_aside()
 
     def _is_made_by_this_optuna(self) -> bool:
         """Whether the file has all its tables, at this version of Optuna: the version is what is written last. Then
@@ -107,23 +98,16 @@ class SqliteFile(Database):
     def _first_row(self, query: str) -> Any:
         """The answer to a query that changes nothing; None if the file has none, or is none of SQLite's."""
         try:
-            with closing(sqlite3.connect(f"file:{self.path.resolve()}?mode=ro", uri=True, timeout=60)) as file:
+            with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=60)) as file:
                 return file.execute(query).fetchone()
         except sqlite3.DatabaseError:
             return None
 
 
-class Journal(Database):
+class Journal(_File):
     """Optuna's journal in the study's directory, for file systems without locks."""
 
-    path: Path
-
-    def __init__(self, directory: Path, config: StudyConfig) -> None:
-        super().__init__(directory, config)
-        self.path = directory / "study.journal"
-
-    def lock(self) -> AbstractContextManager[Any]:
-        return file_lock(self.directory / ".study.lock", self.config.study.storage)
+    name = "study.journal"
 
     @contextmanager
     def open(self) -> Iterator[tuple[BaseStorage, int]]:

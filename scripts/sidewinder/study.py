@@ -101,7 +101,7 @@ class Study:
 
     def _repaired(self, action: Callable[[BaseStorage, int], _T]) -> _T:
         """Do it; if the database turns out to be damaged, or at odds with the files, set it aside and do it anew."""
-        existed = self.database.exists()
+        existed = self.database.own_file()
         try:
             with self.database.open() as opened:
                 return action(*opened)
@@ -113,8 +113,11 @@ class Study:
             if not existed or self.database.is_sound():
                 raise
             reason = "is damaged"
-        aside = self.database.set_aside()
-        logger.warning("%s %s; moved to %s and rebuilt from the files", self.database.path, reason, aside)
+        aside = existed.with_name(f"{existed.name}.damaged")
+        logger.warning("%s %s; moved to %s and rebuilt from the files", existed, reason, aside.name)
+        existed.replace(aside)
+        # SQLite's own, of a write that was not finished.
+        existed.with_name(f"{existed.name}-journal").unlink(missing_ok=True)
         try:
             with self.database.open() as opened:
                 return action(*opened)
