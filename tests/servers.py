@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tiny_study import wait_until
 
-USER, PASSWORD = "tuner", "correct-horse-battery"
+USER, PASSWORD = "tuner", "correct:horse@battery/staple%20?"
 _PROGRAMS = os.pathsep.join([*map(str, Path("/usr/lib/postgresql").glob("*/bin")), "/usr/sbin", os.environ["PATH"]])
 
 

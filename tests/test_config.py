@@ -197,7 +197,7 @@ def test_credentials_are_not_composed(compose: Compose, body: str, monkeypatch: 
     for url in (SECRET, "${oc.env:DB_URL}"):
         assert compose(body.format(url)).study.storage == url
     assert compose(body.format("sqlite:///${study.seed}.db")).study.storage == "sqlite:///0.db"
-    for literal in ("postgresql://me:secret@host/studies", "mysql+pymysql://host/studies?user=me&password=secret"):
+    for literal in ("postgresql://me:a@secret/@host:1/studies", "mysql+pymysql://host/studies?user=me&password=secret"):
         with pytest.raises(SidewinderError, match="accepted: its password from the environment") as error:
             compose(body.format(literal))
         assert "secret" not in str(error.value)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 __version__ = "0.1.0"
 # In a URL; not one that is to come from the environment, as ${oc.env:NAME}.
-_PASSWORD = re.compile(r"(://[^/:@\s]*:|[?&]pass\w*=)(?!\$\{)[^/@&\s]+")
+_PASSWORD = re.compile(r"(://[^/:@\s]*:)(?!\$\{)\S+(?=@)|([?&]pass\w*=)(?!\$\{)[^&\s]+")
 
 
 class SidewinderError(Exception):
@@ -16,7 +16,7 @@ class SidewinderError(Exception):
     accepted; passwords in URLs are left out."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(_PASSWORD.sub(r"\1***", message))
+        super().__init__(_PASSWORD.sub(r"\1\2***", message))
 
 
 @contextmanager

@@ -165,7 +165,7 @@ Direction = Literal["maximize", "minimize"]
 Objective = Literal["return", "spread", "steps_per_second"]
 
 
-_FROM_ENVIRONMENT = re.compile(r"\$\{oc\.env:[^}]*\}")
+FROM_ENVIRONMENT = re.compile(r"\$\{oc\.env:[^}]*\}")
 
 
 class StudySettings(_Section):
@@ -229,9 +229,9 @@ class StudySettings(_Section):
     @field_validator("storage")
     @classmethod
     def _without_password(cls, storage: str | None) -> str | None:
-        if storage is None or storage == "journal" or _FROM_ENVIRONMENT.fullmatch(storage):
+        if storage is None or storage == "journal" or FROM_ENVIRONMENT.fullmatch(storage):
             return storage
-        url = urlsplit(_FROM_ENVIRONMENT.sub("0", storage))
+        url = urlsplit(FROM_ENVIRONMENT.sub("0", storage))
         if url.scheme.partition("+")[0] not in ("sqlite", "postgresql", "mysql", "mariadb"):
             raise PydanticCustomError("storage", "null, journal, or a URL of SQLite, PostgreSQL or MySQL")
         options = [value for name, value in parse_qsl(url.query) if name.startswith("pass")]

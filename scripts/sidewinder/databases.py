@@ -7,11 +7,13 @@ the URL of a PostgreSQL, MySQL or SQLite database.
 import hashlib
 import json
 import sqlite3
+import string
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import optuna
 from omegaconf import OmegaConf
@@ -22,10 +24,11 @@ from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
 
 from sidewinder import SidewinderError, installing
-from sidewinder.config import StudyConfig, first_line
+from sidewinder.config import FROM_ENVIRONMENT, StudyConfig, first_line
 from sidewinder.locks import file_lock
 
 _A_YEAR = 365 * 24 * 3600
+_ANY = string.printable
 
 
 class Database(ABC):
@@ -183,15 +186,20 @@ def database_of(directory: Path, config: StudyConfig) -> Database:
 
 def _resolved(storage: str) -> URL:
     """The URL with what it takes from the environment put in. As an object, it is never shown with its password."""
+
+    def put_in(text: str, safe: str) -> str:
+        return FROM_ENVIRONMENT.sub(lambda found: quote(str(OmegaConf.create([found[0]])[0]), safe=safe), text)
+
+    # A password may have any characters.
+    login, at, place = storage.rpartition("@")
+    place, mark, options = place.partition("?")
     try:
-        url = make_url(str(OmegaConf.create({"storage": storage}).storage))
+        return make_url(put_in(login, "") + at + put_in(place, _ANY) + mark + put_in(options, ""))
     except OmegaConfBaseException as error:
-        raise SidewinderError(
-            f"study.storage: found {storage!r}, accepted: variables that are set ({first_line(error)})"
-        ) from None
+        accepted = f"variables that are set ({first_line(error)})"
+        raise SidewinderError(f"study.storage: found {storage!r}, accepted: {accepted}") from None
     except ArgumentError:
         raise SidewinderError("study.storage: found no URL in the environment, accepted: one of a database") from None
-    return url
 
 
 @contextmanager
