@@ -79,12 +79,14 @@ def test_a_whole_study(undisturbed: Path, tmp_path: Path) -> None:
 
 
 def test_the_generic_profile(undisturbed: Path, tmp_path: Path) -> None:
+    """With Optuna's journal, and so with leases in place of the kernel's locks; and a job is cancelled."""
     profile = ["--profile", str(PROFILES / "cluster-generic"), "--seconds-between-status-checks", "1"]
-    with started(snakemake(new_study(tmp_path, *SMALL), *profile, SWEEP)) as process:
+    with started(snakemake(new_study(tmp_path, *SMALL, "study.storage=journal"), *profile, SWEEP)) as process:
         wait_for_results(tmp_path, 1)
         cancel_a_job()
         assert process.wait() == 0
     assert sweep(tmp_path) == sweep(undisturbed)
+    assert (tmp_path / "results/tiny/study.journal").exists()
 
 
 def cancel_a_job() -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,12 +14,14 @@ from pathlib import Path
 import pytest
 import servers
 from conftest import PRUNERS, SAMPLERS, run_study
+from filelock import Timeout
 from tiny_study import SWEEP, new_study, run, snakemake, sweep
 
 import sidewinder
-from sidewinder import SidewinderError
+from sidewinder import SidewinderError, locks
 from sidewinder.config import StudyConfig
 from sidewinder.databases import database_of
+from sidewinder.locks import file_lock
 from sidewinder.results import result_path
 from sidewinder.study import Study
 
@@ -135,6 +138,25 @@ def test_a_kill_while_asking(storage: str, study_config: MakeConfig, tmp_path: P
     assert codes == {-signal.SIGKILL}
     alone, again = Study(made(tmp_path / "alone", config), config), Study(directory, elsewhere)
     assert [again.ask(number).params for number in range(16)] == [alone.ask(number).params for number in range(16)]
+
+
+@pytest.mark.parametrize("content", ["", "host"])
+def test_a_lease_of_one_who_is_gone(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before it had written who it is; or on another machine, where nobody can see that it is dead."""
+    monkeypatch.setattr(locks, "_LEASE", 2.0)
+    path = tmp_path / "lock"
+    with file_lock(path, "journal"):
+        record = path.read_text()
+        assert socket.gethostname() in record
+        with pytest.raises(Timeout):
+            locks._Lease(path, lease_duration=2.0).acquire(timeout=3)
+    path.write_text(record.replace(socket.gethostname(), "elsewhere") if content else "")
+    with pytest.raises(Timeout):
+        file_lock(path, "journal").acquire(timeout=0)
+    started = time.monotonic()
+    with file_lock(path, "journal").acquire(timeout=30):
+        assert time.monotonic() - started > 1
+        assert socket.gethostname() in path.read_text()
 
 
 def test_a_lost_database(server: str, study_config: MakeConfig, tmp_path: Path) -> None:
