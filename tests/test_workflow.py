@@ -79,6 +79,16 @@ def test_trials_that_share_a_process(undisturbed: Path, tmp_path: Path) -> None:
     assert len({timing[0]["process"] for timing in timings}) <= len(made) / 2
 
 
+def test_a_job_makes_as_many_trials_as_it_has(undisturbed: Path, tmp_path: Path) -> None:
+    """Others have made three of its four: it makes three of theirs."""
+    run_to_the_end(new_study(tmp_path), "results/tiny/config.yaml")
+    for number in range(3):
+        shutil.copytree(undisturbed / f"results/tiny/trials/{number}", tmp_path / f"results/tiny/trials/{number}")
+    result = tmp_path / "results/tiny/trials/3/result.json"
+    assert run([sys.executable, str(REPOSITORY / "scripts" / "trial.py"), str(result)]).returncode == 0
+    assert {path.parent.name for path in results_so_far(tmp_path)} == set("0123456")
+
+
 def test_the_window_with_any_order_of_jobs(tmp_path: Path) -> None:
     """Trials by hand, in a random order that keeps to the window; Snakemake does the rest."""
     window, n_trials = 3, 8

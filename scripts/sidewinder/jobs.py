@@ -29,7 +29,7 @@ def make_trials(study: Study, number: int) -> None:
     """Make the results of a trial and of those that share its job (`StudyConfig.block_of`).
 
     Where there are several, it makes whichever trial of the study is next and in nobody's hands, until its own are
-    there: others do the same, and so no trial waits for one that comes late in another's block.
+    there and it has made as many: others do the same, so that none waits for one that comes late in another's block.
 
     Raises:
         SidewinderError: As `make_trial`.
@@ -39,13 +39,18 @@ def make_trials(study: Study, number: int) -> None:
         make_trial(study, number)
         return
     made: set[int] = set()
-    while not made.issuperset(block):
+    left = len(block)
+    while True:
         ahead = _next_to_make(study, made)
+        done = all(result_path(study.directory, own).exists() for own in block)
+        if done and (ahead is None or left <= 0):
+            return
         if ahead is None:
             time.sleep(_INTERVAL)
-        else:
-            with suppress(Timeout):
-                make_trial(study, ahead, _NOT_AT_ALL)
+            continue
+        with suppress(Timeout):
+            make_trial(study, ahead, _NOT_AT_ALL)
+            left -= 1
 
 
 def make_trial(study: Study, number: int, patience: float = _FOREVER) -> None:
