@@ -382,11 +382,15 @@ class StudyConfig(RunConfig):
         names = list(self.replicates())
         return names if len(names) > 1 and self.study.replicates_in == "jobs" else []
 
+    @property
+    def trials_of_a_job(self) -> int:
+        """How many trials one job makes."""
+        return 1 if self.replicate_jobs() else self.study.trials_per_job
+
     def block_of(self, number: int) -> range:
         """The trials that one job makes, of which this is one."""
-        size = 1 if self.replicate_jobs() else self.study.trials_per_job
-        first = number - number % size
-        return range(first, max(number + 1, min(first + size, self.study.n_trials)))
+        first = number - number % self.trials_of_a_job
+        return range(first, max(number + 1, min(first + self.trials_of_a_job, self.study.n_trials)))
 
     def candidates(self) -> list[str]:
         """Names of the trials that are confirmed, by rank in the sweep: `top-1` is its best."""

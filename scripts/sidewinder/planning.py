@@ -39,11 +39,8 @@ class PlannedStudy:
     def jobs(self) -> list[int]:
         """A trial of each block that one job makes (`StudyConfig.block_of`), by whose result the job goes: its last
         unfinished trial, or if it has none its last."""
-        jobs: list[int] = []
-        while (first := self.config.block_of(jobs[-1])[-1] + 1 if jobs else 0) < self.config.study.n_trials:
-            block = self.config.block_of(first)
-            jobs.append(max(set(block) - self.finished, default=block[-1]))
-        return jobs
+        firsts = range(0, self.config.study.n_trials, self.config.trials_of_a_job)
+        return [self._unfinished_of(self.config.block_of(first)) for first in firsts]
 
     def awaited_by(self, number: int) -> list[int]:
         """The trials whose results the job of an unfinished trial waits for.
@@ -55,9 +52,13 @@ class PlannedStudy:
         """
         settings = self.config.study
         window = settings.window or 2 * settings.workers
-        job = number // len(self.config.block_of(0))
+        size = self.config.trials_of_a_job
+        job = number // size
         waits = {*awaited(job, window), *self._missing.intersection(window_view(job, window))}
-        return [self.jobs[other] for other in sorted(waits)]
+        return [self._unfinished_of(self.config.block_of(other * size)) for other in sorted(waits)]
+
+    def _unfinished_of(self, block: range) -> int:
+        return max(set(block) - self.finished, default=block[-1])
 
     @cached_property
     def _missing(self) -> frozenset[int]:
