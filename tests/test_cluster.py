@@ -13,10 +13,12 @@ from tiny_study import (
     REPOSITORY,
     SWEEP,
     new_study,
+    processes,
     results,
     results_so_far,
     run,
     run_to_the_end,
+    send,
     snakemake,
     started,
     sweep,
@@ -63,8 +65,8 @@ def running() -> dict[str, str]:
 
 def processes_of(job: str) -> list[psutil.Process]:
     """A job's own daemons, and all that they have started."""
-    daemons = [p for p in psutil.process_iter() if p.name() == "slurmstepd" and f"[{job}." in " ".join(p.cmdline())]
-    return [process for daemon in daemons for process in (daemon, *daemon.children(recursive=True))]
+    daemons = processes("slurmstepd", f"[{job}.")
+    return [process for daemon in daemons for process in (daemon, *processes(of=daemon.pid))]
 
 
 def test_a_whole_study(undisturbed: Path, tmp_path: Path) -> None:
@@ -96,9 +98,7 @@ def cancel_a_job() -> None:
 def lose_a_node() -> None:
     """Its daemon, and the job on it with all of its processes, at once."""
     job, node = next((job, node) for job, node in running().items() if processes_of(job))
-    daemon = next(p for p in psutil.process_iter() if p.name() == "slurmd" and node in p.cmdline())
-    for process in (daemon, *processes_of(job)):
-        process.kill()
+    send(signal.SIGKILL, [*processes(f"slurmd -N {node}"), *processes_of(job)])
     wait_until(lambda: node in run(["sinfo", "--noheader", "--Node", "--states=down", "--format=%N"]).stdout)
     subprocess.run([SLURM, "node", node], check=True)
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 from filelock import FileLock
@@ -21,13 +20,16 @@ from tiny_study import (
     TINY,
     confirmation_runs,
     new_study,
+    processes,
     results,
     results_so_far,
     run,
     run_to_the_end,
+    send,
     snakemake,
     started,
     sweep,
+    trials_of,
     wait_for_results,
     wait_until,
 )
@@ -123,10 +125,7 @@ def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
         # Its orphans train on while the next run starts.
         with started(command) as again:
             wait_for_results(tmp_path, 7)
-            trial = next(
-                p for p in psutil.Process(again.pid).children(recursive=True) if "trial.py" in str(p.cmdline())
-            )
-            trial.kill()
+            send(signal.SIGKILL, trials_of(again)[:1])
             again.wait()
             assert again.returncode != 0
     with started(command) as process:
@@ -147,9 +146,11 @@ def test_a_killed_job_leaves_what_another_process_made(undisturbed: Path, tmp_pa
         started(snakemake(new_study(tmp_path, ALONE), target)) as process,
     ):
         wait_until(lambda: bool(trials_of(process)))
+        waiting = trials_of(process)
+        # Or they might see the result before they are killed, and end well.
+        send(signal.SIGSTOP, waiting)
         path.write_bytes(made)
-        for waiting in trials_of(process):
-            waiting.kill()
+        send(signal.SIGKILL, waiting)
         assert process.wait() != 0
     assert path.read_bytes() == made
 
@@ -165,9 +166,7 @@ def test_a_killed_trial_that_others_wait_for(tmp_path: Path) -> None:
     first = four / "results/tiny/trials/0"
     with started(snakemake(four, "--cores", "4", SWEEP)) as process:
         wait_until(lambda: (first / "tensorboard").exists())
-        making = (p for p in psutil.Process(process.pid).children(recursive=True) if "trials/0/" in str(p.cmdline()))
-        for trial in list(making):
-            trial.kill()
+        send(signal.SIGKILL, processes("trials/0/", of=process.pid))
         # Its own job has failed, but those that wait for it make it.
         wait_until((first / "result.json").exists)
         assert process.wait(timeout=120) != 0
@@ -383,11 +382,6 @@ def only_error_line(done: subprocess.CompletedProcess[str]) -> str:
     assert len(lines) == 1, "\n".join(output)
     assert not [line for line in output if line.startswith("Traceback")]
     return lines[0]
-
-
-def trials_of(snakemake: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The processes of its jobs that make trials."""
-    return [p for p in psutil.Process(snakemake.pid).children(recursive=True) if "trial.py" in str(p.cmdline())]
 
 
 def logs_of_trials(directory: Path) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import yaml
 
 REPOSITORY = Path(__file__).parents[1]
@@ -101,3 +102,27 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def processes(*words: str, of: int | None = None) -> list[psutil.Process]:
+    """This machine's, or those that the process `of` has started, with all of the words in their command lines."""
+    found = []
+    # A process may end, or be a zombie already, when it is looked at; then it is not one of them.
+    with suppress(psutil.NoSuchProcess):
+        for process in psutil.process_iter() if of is None else psutil.Process(of).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                command = " ".join(process.cmdline())
+                found += [process] if all(word in command for word in words) else []
+    return found
+
+
+def trials_of(snakemake: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The processes of its jobs that make trials."""
+    return processes("trial.py", of=snakemake.pid)
+
+
+def send(what: signal.Signals, to: list[psutil.Process]) -> None:
+    """Sends a signal to them, as far as they have not ended by themselves."""
+    for process in to:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(what)
