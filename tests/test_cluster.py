@@ -69,6 +69,18 @@ def processes_of(job: str) -> list[psutil.Process]:
     return [process for daemon in daemons for process in (daemon, *processes(of=daemon.pid))]
 
 
+def a_job() -> tuple[str, str]:
+    """One that runs, as soon as one does, and its node."""
+    found: list[tuple[str, str]] = []
+
+    def looked() -> bool:
+        found.extend((job, node) for job, node in running().items() if processes_of(job))
+        return bool(found)
+
+    wait_until(looked)
+    return found[0]
+
+
 def test_a_whole_study(undisturbed: Path, tmp_path: Path) -> None:
     """Two jobs of two trials each share a job of Slurm, and two trainings of the confirmation do."""
     groups = ["--groups", "trial=trials", "confirmation={phase}", "--group-components", "trials=2", "{phase}=2"]
@@ -92,12 +104,13 @@ def test_the_generic_profile(undisturbed: Path, tmp_path: Path) -> None:
 
 
 def cancel_a_job() -> None:
-    subprocess.run(["scancel", next(iter(running()))], check=True)
+    job, _ = a_job()
+    subprocess.run(["scancel", job], check=True)
 
 
 def lose_a_node() -> None:
     """Its daemon, and the job on it with all of its processes, at once."""
-    job, node = next((job, node) for job, node in running().items() if processes_of(job))
+    job, node = a_job()
     send(signal.SIGKILL, [*processes(f"slurmd -N {node}"), *processes_of(job)])
     wait_until(lambda: node in run(["sinfo", "--noheader", "--Node", "--states=down", "--format=%N"]).stdout)
     subprocess.run([SLURM, "node", node], check=True)
@@ -108,7 +121,6 @@ def test_a_lost_job(disturb: Callable[[], None], undisturbed: Path, tmp_path: Pa
     """Snakemake or Slurm submits it again."""
     with started(on_slurm(new_study(tmp_path, *SMALL, "study.trials_per_job=1"), SWEEP)) as process:
         wait_for_results(tmp_path, 2)
-        wait_until(lambda: any(map(processes_of, running())))
         disturb()
         assert process.wait() == 0
     assert sweep(tmp_path) == sweep(undisturbed)

@@ -125,6 +125,7 @@ def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
         # Its orphans train on while the next run starts.
         with started(command) as again:
             wait_for_results(tmp_path, 7)
+            wait_until(lambda: bool(trials_of(again)))
             send(signal.SIGKILL, trials_of(again)[:1])
             again.wait()
             assert again.returncode != 0
