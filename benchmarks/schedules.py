@@ -53,9 +53,8 @@ def main() -> None:
 
 def schedules(workers: int) -> list[tuple[str, int]]:
     """Those to compare, and their widths."""
-    virtual = [("virtual", width) for width in (workers, round(1.5 * workers))]
-    windows = [("window", width) for width in (workers, round(1.5 * workers), 2 * workers)]
-    return [(ASYNCHRONOUS, 0), *virtual, *windows]
+    widths = (workers, round(1.5 * workers), 2 * workers)
+    return [(ASYNCHRONOUS, 0), *((schedule, width) for schedule in ("virtual", "window") for width in widths)]
 
 
 class Schedule:
