@@ -43,7 +43,7 @@ def snakemake(directory: Path, *arguments: str, repository: Path = REPOSITORY) -
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
 
 
 def run_to_the_end(directory: Path, *arguments: str, repository: Path = REPOSITORY) -> str:
