@@ -162,11 +162,14 @@ def test_a_lease_of_one_who_is_gone(content: str, tmp_path: Path, monkeypatch: p
 def test_a_lost_database(server: str, study_config: MakeConfig, tmp_path: Path) -> None:
     config = in_storage(study_config("study.n_trials=10", "study.workers=2", sampler=SAMPLERS["tpe"]), server)
     run_study(tmp_path, config, cores=2, shuffle=0)
-    following = Study(tmp_path, config).ask(10).params
+    lasting = Study(tmp_path, config)
+    following = lasting.ask(10).params
     database = database_of(tmp_path, config)
     with database.open() as (storage, study_id):
         storage.delete_study(study_id)
+    # Made again by another process, and found by the one that had read what was lost.
     assert Study(tmp_path, config).ask(10).params == following
+    assert lasting.ask(10).params == following
     result_path(tmp_path, 3).write_text(result_path(tmp_path, 4).read_text())
     with database.open() as (storage, study_id):
         storage.delete_study(study_id)

@@ -153,20 +153,26 @@ def test_one_virtual_worker_is_plain_sequential_optuna(study_config: MakeConfig,
     assert len(quarters) == 16
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsgaii", "qmc"])
+@pytest.mark.parametrize(
+    ("sampler", "processes"), [("tpe", 14), ("cmaes", 14), ("nsgaii", 14), ("qmc", 14), ("tpe", 2)]
+)
 def test_a_lost_database_changes_nothing(
-    sampler: str, study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
+    sampler: str, processes: int, study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
 ) -> None:
+    """Trials in processes of their own, or in two that keep what they have read."""
     config = study_config("study.n_trials=14", "study.workers=3", "pruner=median", sampler=SAMPLERS[sampler])
     undisturbed = run_study(tmp_path / "undisturbed", config, cores=1, shuffle=0)
     directory = tmp_path / "disturbed"
     directory.mkdir()
+    studies = [Study(directory, config) for _ in range(processes)]
     for number in range(14):
-        finish = run_trial(Study(directory, config), number)
+        finish = run_trial(studies[number % processes], number)
         # Once while a trial trains, once between trials.
         if number == 4:
             lose_database(directory)
         finish()
+        # One that the other process has made again is not taken for damaged.
+        assert not (directory / "study.db.damaged").exists()
         if number == 9:
             lose_database(directory)
     assert {number: result_path(directory, number).read_bytes() for number in range(14)} == undisturbed

@@ -9,11 +9,12 @@ import json
 import sqlite3
 import string
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import optuna
 from omegaconf import OmegaConf
@@ -61,7 +62,8 @@ class Database(ABC):
     def _study(self, storage: BaseStorage, name: str) -> tuple[BaseStorage, int]:
         directions = self.config.study.directions
         study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
-        return storage, study._study_id
+        # Around a relational database, one of Optuna's that keeps the trials that have ended.
+        return study._storage, study._study_id
 
 
 class _File(Database):
@@ -85,10 +87,12 @@ class SqliteFile(_File):
 
     name = "study.db"
 
-    @contextmanager
-    def open(self) -> Iterator[tuple[BaseStorage, int]]:
-        with _rdb(f"sqlite:///{self.path}", known=self._is_made_by_this_optuna()) as storage:
-            yield self._study(storage, self.config.study.name)
+    def __init__(self, directory: Path, config: StudyConfig) -> None:
+        super().__init__(directory, config)
+        self._kept = _Kept(f"sqlite:///{self.path}", lambda storage: self._study(storage, config.study.name))
+
+    def open(self) -> AbstractContextManager[tuple[BaseStorage, int]]:
+        return self._kept.open(known=self._is_made_by_this_optuna())
 
     def is_sound(self) -> bool:
         return bool(self._first_row("PRAGMA quick_check") == ("ok",))
@@ -131,20 +135,20 @@ class SharedDatabase(Database):
         self.url = _resolved(str(config.study.storage))
         # Its own also after the config has changed and the old results are deleted.
         self.name = f"{config.study.name}-{config.digest()}"
+        self._url = self.url.render_as_string(hide_password=False)
+        self._kept = _Kept(self._url, lambda storage: self._study(storage, self.name))
 
     def lock(self) -> AbstractContextManager[Any]:
         return self._lock(self.name)
 
-    @contextmanager
-    def open(self) -> Iterator[tuple[BaseStorage, int]]:
+    def open(self) -> AbstractContextManager[tuple[BaseStorage, int]]:
         with self._connected() as connection:
             known = _has_tables_of_this_optuna(connection)
         if not known:
             # Two studies that make the same tables would be in each other's way.
-            with self._lock("tables"), self._storage(known=False):
-                pass
-        with self._storage(known=True) as storage:
-            yield self._study(storage, self.name)
+            with self._lock("tables"):
+                _rdb(self._url, known=False).engine.dispose()
+        return self._kept.open(known=True)
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
@@ -155,9 +159,6 @@ class SharedDatabase(Database):
         else:
             with self._connected() as connection, _locked(connection, name):
                 yield
-
-    def _storage(self, *, known: bool) -> AbstractContextManager[RDBStorage]:
-        return _rdb(self.url.render_as_string(hide_password=False), known=known)
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -202,15 +203,50 @@ def _resolved(storage: str) -> URL:
         raise SidewinderError("study.storage: found no URL in the environment, accepted: one of a database") from None
 
 
-@contextmanager
-def _rdb(url: str, *, known: bool) -> Iterator[RDBStorage]:
+class _Kept:
+    """A study in a relational database, connected only while it is open.
+
+    A trial that has ended is read once, and kept as long as the database is the same: that may be lost meanwhile, and
+    made again by another process.
+    """
+
+    _MARK = "sidewinder:made"
+
+    def __init__(self, url: str, study: Callable[[BaseStorage], tuple[BaseStorage, int]]) -> None:
+        """By its URL; `study` finds the study in a storage, or makes it there."""
+        self._url = url
+        self._study = study
+        self._opened: tuple[RDBStorage, BaseStorage, int, str] | None = None
+
+    @contextmanager
+    def open(self, *, known: bool) -> Iterator[tuple[BaseStorage, int]]:
+        """The storage and the study's id; `known` is a database that has the tables of this version of Optuna."""
+        opened, self._opened = self._opened, None
+        rdb = opened[0] if opened and known else _rdb(self._url, known=known)
+        try:
+            if not (opened and known and self._mark_of(rdb, opened[2]) == opened[3]):
+                storage, study_id = self._study(rdb)
+                opened = rdb, storage, study_id, self._mark_of(rdb, study_id) or self._marked(rdb, study_id)
+            self._opened = opened
+            yield opened[1], opened[2]
+        finally:
+            rdb.engine.dispose()
+
+    def _mark_of(self, rdb: RDBStorage, study_id: int) -> str | None:
+        try:
+            return rdb.get_study_user_attrs(study_id).get(self._MARK)
+        except KeyError:
+            return None
+
+    def _marked(self, rdb: RDBStorage, study_id: int) -> str:
+        rdb.set_study_user_attr(study_id, self._MARK, mark := uuid4().hex)
+        return mark
+
+
+def _rdb(url: str, *, known: bool) -> RDBStorage:
     # A reader such as a dashboard may hold a SQLite file.
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
-    storage = RDBStorage(url, engine_kwargs=options, skip_compatibility_check=known, skip_table_creation=known)
-    try:
-        yield storage
-    finally:
-        storage.engine.dispose()
+    return RDBStorage(url, engine_kwargs=options, skip_compatibility_check=known, skip_table_creation=known)
 
 
 def _has_tables_of_this_optuna(connection: Connection) -> bool:
