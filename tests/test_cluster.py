@@ -71,14 +71,7 @@ def processes_of(job: str) -> list[psutil.Process]:
 
 def a_job() -> tuple[str, str]:
     """One that runs, as soon as one does, and its node."""
-    found: list[tuple[str, str]] = []
-
-    def looked() -> bool:
-        found.extend((job, node) for job, node in running().items() if processes_of(job))
-        return bool(found)
-
-    wait_until(looked)
-    return found[0]
+    return wait_until(lambda: [(job, node) for job, node in running().items() if processes_of(job)])[0]
 
 
 def test_a_whole_study(undisturbed: Path, tmp_path: Path) -> None:

@@ -124,9 +124,11 @@ def test_64_processes_ask_at_once(storage: str, study_config: MakeConfig, tmp_pa
 
 def test_a_kill_while_asking(storage: str, study_config: MakeConfig, tmp_path: Path) -> None:
     config = study_config("study.n_trials=16", "study.workers=16", sampler=SAMPLERS["qmc"])
-    elsewhere, moments, codes = in_storage(config, storage), random.Random(0), set()
-    directory = made(tmp_path / "elsewhere", elsewhere)
-    for _ in range(4):
+    elsewhere, moments = in_storage(config, storage), random.Random(0)
+    directory, codes = made(tmp_path / "elsewhere", elsewhere), list[int]()
+    # One that came too late, when all had asked, does not count.
+    while codes.count(-signal.SIGKILL) < 4:
+        assert len(codes) < 12
         with subprocess.Popen(
             [*_ASK_ALL, str(directory), "16"], stdout=subprocess.PIPE, start_new_session=True
         ) as process:
@@ -134,8 +136,8 @@ def test_a_kill_while_asking(storage: str, study_config: MakeConfig, tmp_path: P
             process.stdout.readline()
             time.sleep(moments.uniform(0, 0.1))
             os.killpg(process.pid, signal.SIGKILL)
-        codes.add(process.returncode)
-    assert -signal.SIGKILL in codes
+        codes.append(process.returncode)
+    assert set(codes) <= {0, -signal.SIGKILL}
     alone, again = Study(made(tmp_path / "alone", config), config), Study(directory, elsewhere)
     assert [again.ask(number).params for number in range(16)] == [alone.ask(number).params for number in range(16)]
 

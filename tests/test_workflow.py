@@ -125,8 +125,7 @@ def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
         # Its orphans train on while the next run starts.
         with started(command) as again:
             wait_for_results(tmp_path, 7)
-            wait_until(lambda: bool(trials_of(again)))
-            send(signal.SIGKILL, trials_of(again)[:1])
+            send(signal.SIGKILL, wait_until(lambda: trials_of(again))[:1])
             again.wait()
             assert again.returncode != 0
     with started(command) as process:
@@ -146,8 +145,7 @@ def test_a_killed_job_leaves_what_another_process_made(undisturbed: Path, tmp_pa
         FileLock(path.parent / ".lock"),
         started(snakemake(new_study(tmp_path, ALONE), target)) as process,
     ):
-        wait_until(lambda: bool(trials_of(process)))
-        waiting = trials_of(process)
+        waiting = wait_until(lambda: trials_of(process))
         # Or they might see the result before they are killed, and end well.
         send(signal.SIGSTOP, waiting)
         path.write_bytes(made)

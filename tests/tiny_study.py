@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import yaml
 
+_T = TypeVar("_T")
 REPOSITORY = Path(__file__).parents[1]
 N_TRIALS = 12
 TINY = [
@@ -97,11 +99,13 @@ def wait_for_results(directory: Path, count: int, seconds: float = 120) -> None:
     wait_until(lambda: len(results_so_far(directory)) >= count, seconds)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], _T], seconds: float = 120) -> _T:
+    """What it gives as soon as that is true."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    return found
 
 
 def processes(*words: str, of: int | None = None) -> list[psutil.Process]:
@@ -112,7 +116,8 @@ def processes(*words: str, of: int | None = None) -> list[psutil.Process]:
         for process in psutil.process_iter() if of is None else psutil.Process(of).children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 command = " ".join(process.cmdline())
-                found += [process] if all(word in command for word in words) else []
+                if all(word in command for word in words):
+                    found.append(process)
     return found
 
 

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -135,8 +135,8 @@ class SharedDatabase(Database):
         self.url = _resolved(str(config.study.storage))
         # Its own also after the config has changed and the old results are deleted.
         self.name = f"{config.study.name}-{config.digest()}"
-        self._url = self.url.render_as_string(hide_password=False)
-        self._kept = _Kept(self._url, lambda storage: self._study(storage, self.name))
+        url = self.url.render_as_string(hide_password=False)
+        self._kept = _Kept(url, lambda storage: self._study(storage, self.name))
 
     def lock(self) -> AbstractContextManager[Any]:
         return self._lock(self.name)
@@ -146,8 +146,8 @@ class SharedDatabase(Database):
             known = _has_tables_of_this_optuna(connection)
         if not known:
             # Two studies that make the same tables would be in each other's way.
-            with self._lock("tables"):
-                _rdb(self._url, known=False).engine.dispose()
+            with self._lock("tables"), self._kept.open(known=False):
+                pass
         return self._kept.open(known=True)
 
     @contextmanager
@@ -203,11 +203,18 @@ def _resolved(storage: str) -> URL:
         raise SidewinderError("study.storage: found no URL in the environment, accepted: one of a database") from None
 
 
+class _Opened(NamedTuple):
+    rdb: RDBStorage
+    storage: BaseStorage
+    study_id: int
+    mark: str
+
+
 class _Kept:
     """A study in a relational database, connected only while it is open.
 
     A trial that has ended is read once, and kept as long as the database is the same: that may be lost meanwhile, and
-    made again by another process.
+    made again by another process. By its mark, made with the study, it is known.
     """
 
     _MARK = "sidewinder:made"
@@ -216,19 +223,21 @@ class _Kept:
         """By its URL; `study` finds the study in a storage, or makes it there."""
         self._url = url
         self._study = study
-        self._opened: tuple[RDBStorage, BaseStorage, int, str] | None = None
+        self._opened: _Opened | None = None
 
     @contextmanager
     def open(self, *, known: bool) -> Iterator[tuple[BaseStorage, int]]:
         """The storage and the study's id; `known` is a database that has the tables of this version of Optuna."""
-        opened, self._opened = self._opened, None
-        rdb = opened[0] if opened and known else _rdb(self._url, known=known)
+        opened = self._opened if known else None
+        rdb = opened.rdb if opened else _rdb(self._url, known=known)
         try:
-            if not (opened and known and self._mark_of(rdb, opened[2]) == opened[3]):
+            if not opened or self._mark_of(rdb, opened.study_id) != opened.mark:
                 storage, study_id = self._study(rdb)
-                opened = rdb, storage, study_id, self._mark_of(rdb, study_id) or self._marked(rdb, study_id)
-            self._opened = opened
-            yield opened[1], opened[2]
+                mark = self._mark_of(rdb, study_id)
+                if not mark:
+                    rdb.set_study_user_attr(study_id, self._MARK, mark := uuid4().hex)
+                opened = self._opened = _Opened(rdb, storage, study_id, mark)
+            yield opened.storage, opened.study_id
         finally:
             rdb.engine.dispose()
 
@@ -237,10 +246,6 @@ class _Kept:
             return rdb.get_study_user_attrs(study_id).get(self._MARK)
         except KeyError:
             return None
-
-    def _marked(self, rdb: RDBStorage, study_id: int) -> str:
-        rdb.set_study_user_attr(study_id, self._MARK, mark := uuid4().hex)
-        return mark
 
 
 def _rdb(url: str, *, known: bool) -> RDBStorage:
