@@ -31,9 +31,9 @@ def main() -> None:
 
 def trained(net_arch: str, is_compiled: bool, steps: int) -> tuple[float, float]:
     """Seconds of the first steps, and steps a second after them."""
-    from sidewinder import agents
-    from sidewinder.composition import compose_study
-    from sidewinder.environments import make_training_env
+    from sidewinder.config.composition import compose_study
+    from sidewinder.training import agents
+    from sidewinder.training.environments import make_training_env
 
     run = compose_study("compiled", ["study=plain", "agent=ddpg", "environment=pendulum"]).for_baseline("defaults")
     run.agent["policy_kwargs"]["net_arch"] = net_arch

@@ -86,9 +86,9 @@ def pin_here() -> None:
 
 def tutorial_on_test_seed(directory: Path, index: int) -> float:
     """The mean return of the tutorial's best setting, trained as a study's winner is."""
-    from sidewinder.config import StudyConfig
-    from sidewinder.confirmation import Candidate, seeded
-    from sidewinder.training import train
+    from sidewinder.config.schema import StudyConfig
+    from sidewinder.confirmation.candidates import Candidate, seeded
+    from sidewinder.training.run import train
 
     best = yaml.safe_load((directory / "tutorial/optimization_results.yaml").read_text())["best_params"]
     params = {f"agent.{key}": value for key, value in {**TUTORIAL, **best}.items()}

@@ -16,7 +16,7 @@ from replay import STEPS, Replay, mean_with_interval
 from workflow import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
-from sidewinder.schedule import virtual_view
+from sidewinder.study.schedule import virtual_view
 
 FIGURE = ROOT / "docs/pruning.png"
 PRUNERS = {

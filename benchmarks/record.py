@@ -15,9 +15,9 @@ import pandas as pd
 from workflow import snakemake, write_studies
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-from sidewinder.clock import step_price
-from sidewinder.config import StudyConfig
+from sidewinder.config.schema import StudyConfig
 from sidewinder.results import Result, result_path
+from sidewinder.study.clock import step_price
 
 RECORDED = Path(__file__).with_name("recorded_trials.csv")
 # The default study's five parameters, and two that change what a step costs.

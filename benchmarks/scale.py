@@ -25,7 +25,7 @@ from workflow import snakemake, write_studies
 from sidewinder.determinism import pin
 
 if TYPE_CHECKING:
-    from sidewinder.config import StudyConfig
+    from sidewinder.config.schema import StudyConfig
 
 SAMPLERS = ("random", "qmc", "tpe", "cmaes", "nsgaii", "nsgaiii", "gp", "grid", "brute_force")
 # Those that go through all points of a space, and one of 5,400.
@@ -102,8 +102,8 @@ def make_study(directory: Path, config: "StudyConfig", past: int) -> None:
     from optuna.samplers import RandomSampler
     from optuna.trial import FrozenTrial, TrialState
 
-    from sidewinder import clock
-    from sidewinder.databases import database_of
+    from sidewinder.study import clock
+    from sidewinder.study.databases import database_of
 
     logging.set_verbosity(logging.WARNING)
     directory.mkdir(parents=True)
@@ -132,7 +132,7 @@ def make_study(directory: Path, config: "StudyConfig", past: int) -> None:
 
 def asks(made: Path, config: "StudyConfig", past: int) -> tuple[float, float]:
     """Milliseconds in which a process asks for the two trials after these, medians of three."""
-    from sidewinder.study import Study
+    from sidewinder.study.study import Study
 
     directory = made.with_name("asked")
     taken: list[list[float]] = []
@@ -149,7 +149,7 @@ def asks(made: Path, config: "StudyConfig", past: int) -> tuple[float, float]:
 
 
 def study_config(storage: str, sampler: str) -> "StudyConfig":
-    from sidewinder.composition import compose_study
+    from sidewinder.config.composition import compose_study
 
     overrides = ["study=plain", "agent=ddpg", "environment=pendulum", f"study.storage={storage}"]
     # All of the past is in view, but for the last trials.

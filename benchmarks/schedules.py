@@ -18,7 +18,7 @@ import pandas as pd
 from replay import STEPS, Replay, mean_with_interval, recorded
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-from sidewinder.schedule import virtual_view, window_view
+from sidewinder.study.schedule import virtual_view, window_view
 
 FIGURE = Path(__file__).resolve().parents[1] / "docs/schedules.png"
 PRUNERS = {"none": optuna.pruners.NopPruner, "median": optuna.pruners.MedianPruner}

@@ -39,8 +39,8 @@ def main() -> None:
 
 
 def steps_per_second(algorithm: str, backend: str, net_arch: str | None, steps: int) -> float:
-    from sidewinder.composition import compose_study
-    from sidewinder.training import train
+    from sidewinder.config.composition import compose_study
+    from sidewinder.training.run import train
 
     environment = "cartpole" if algorithm == "dqn" else "pendulum"
     overrides = [f"agent={algorithm}", f"environment={environment}", f"agent.backend={backend}"]
@@ -55,9 +55,9 @@ def steps_per_second(algorithm: str, backend: str, net_arch: str | None, steps: 
 
 def ask_latency(sampler: str, past: int) -> float:
     """Seconds, the mean of five trials."""
-    from sidewinder.composition import compose_study
+    from sidewinder.config.composition import compose_study
     from sidewinder.results import Result, as_json, result_path
-    from sidewinder.study import Study
+    from sidewinder.study.study import Study
 
     config = compose_study("asked", ["study=plain", "agent=ddpg", "environment=pendulum", f"sampler={sampler}"])
     with TemporaryDirectory() as directory:

@@ -19,7 +19,7 @@ from workflow import ROOT, snakemake, write_studies
 
 sys.path.insert(0, str(ROOT / "scripts"))
 if TYPE_CHECKING:
-    from sidewinder.config import StudyConfig
+    from sidewinder.config.schema import StudyConfig
 
 # Cores, and what differs from the default study.
 SWEEPS = {
@@ -79,7 +79,7 @@ def row(name: str, seconds: float, trained: float, cores: int, best: float) -> N
 
 def loop(path: Path) -> tuple[float, int, float]:
     """Train what the sweep's trials trained, one after the other, and check that the returns are theirs."""
-    from sidewinder.config import StudyConfig
+    from sidewinder.config.schema import StudyConfig
     from sidewinder.results import Result, result_path
 
     config = StudyConfig.load(path)
@@ -108,7 +108,7 @@ def optimize(path: Path, n_jobs: int = 1) -> tuple[float, int, float]:
     import optuna
     from hydra.utils import instantiate
 
-    from sidewinder.config import StudyConfig
+    from sidewinder.config.schema import StudyConfig
 
     config, durations = StudyConfig.load(path), []
     distributions = config.space().distributions
@@ -138,8 +138,8 @@ def train_trial(
     config: "StudyConfig", directory: Path, number: int, params: dict[str, Any]
 ) -> tuple[float, float | None]:
     """Seconds, and the objective."""
-    from sidewinder.replicates import seeded
-    from sidewinder.training import train
+    from sidewinder.training.run import train
+    from sidewinder.trials.replicates import seeded
 
     started = time.monotonic()
     run = seeded(config, config.for_trial(params), number, 0)

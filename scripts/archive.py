@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from sidewinder.results import write_atomically
-from sidewinder.tables import read_timings
+from sidewinder.trials.tables import read_timings
 
 TABLES = ("trials.csv", "evaluations.csv", "distributions.json", "confirmation.csv")
 NAMES = ("config.yaml", *TABLES, "best.yaml", "best.md", "pareto.csv", "pareto.md")

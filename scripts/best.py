@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 
 from sidewinder import SidewinderError, errors_in_one_line
-from sidewinder.config import StudyConfig
-from sidewinder.confirmation import Candidate, read_table
-from sidewinder.estimates import Figures, by_environment, figures, gain, probability_of_improvement
-from sidewinder.reporting import latex, markdown, parameters, text, trainable
+from sidewinder.config.schema import StudyConfig
+from sidewinder.confirmation.candidates import Candidate, read_table
+from sidewinder.confirmation.statistics import Figures, by_environment, figures, gain, probability_of_improvement
+from sidewinder.report.texts import latex, markdown, parameters, text, trainable
 from sidewinder.results import Result, result_path, write_atomically
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from sidewinder import SidewinderError, errors_in_one_line
-from sidewinder.config import StudyConfig
-from sidewinder.confirmation import Candidate
+from sidewinder.config.schema import StudyConfig
+from sidewinder.confirmation.candidates import Candidate
 from sidewinder.results import Result, result_path, write_atomically
-from sidewinder.tables import pareto_set, ranked, read_trials
+from sidewinder.trials.tables import pareto_set, ranked, read_trials
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
 """Rule comparison_figures: draw figures of studies side by side, those of one entry of configs/config.yaml.
 
-A figure's name says what is drawn: `figures/budget_curve.pdf` is made by sidewinder/figures/budget_curve.py.
+A figure's name says what is drawn: `figures/budget_curve.pdf` is made by report/figures/budget_curve.py.
 """
 
 import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.figures import COMPARISON_FIGURES, add_output
+from sidewinder.report.figures import COMPARISON_FIGURES, add_output
 
 
 def main() -> None:
@@ -20,8 +20,8 @@ def main() -> None:
     add_output(parser, COMPARISON_FIGURES)
     arguments = parser.parse_args()
     # Imported late: --help takes no second.
-    from sidewinder.figures.comparison import Comparison
-    from sidewinder.figures.drawing import save
+    from sidewinder.report.figures.comparison import Comparison
+    from sidewinder.report.figures.drawing import save
 
     with errors_in_one_line():
         comparison = Comparison.read(arguments.entry, arguments.overrides, arguments.results)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.composition import compose_study
+from sidewinder.config.composition import compose_study
 from sidewinder.determinism import pin_jax, share_compiled
 
 
@@ -22,8 +22,8 @@ def main() -> None:
         share_compiled(arguments.output.absolute().parents[1])
         # Imported late: SB3 and Optuna take a second, which a mistake above need not cost.
         from sidewinder.checks import check
-        from sidewinder.databases import database_of
         from sidewinder.results import write_atomically
+        from sidewinder.study.databases import database_of
 
         check(config)
         if config.study.storage:

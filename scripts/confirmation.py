@@ -12,7 +12,7 @@ from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.determinism import pin_as_configured
 
 if TYPE_CHECKING:
-    from sidewinder.config import HeldOut, RunConfig, StudyConfig
+    from sidewinder.config.schema import HeldOut, RunConfig, StudyConfig
     from sidewinder.results import ConfirmationRun
 
 
@@ -39,8 +39,8 @@ def confirm(arguments: argparse.Namespace) -> None:
     will want them.
     """
     # Imported late: numpy and torch read the pins when they load.
-    from sidewinder.config import StudyConfig
-    from sidewinder.confirmation import Candidate, seeded
+    from sidewinder.config.schema import StudyConfig
+    from sidewinder.confirmation.candidates import Candidate, seeded
     from sidewinder.results import ConfirmationResult, ConfirmationRun, to_json, write_atomically
 
     config, candidate = StudyConfig.load(arguments.config), Candidate.load(arguments.candidate)
@@ -94,8 +94,8 @@ def trained(
 
 def train(config: "StudyConfig", run: "RunConfig", held_out: "HeldOut") -> "ConfirmationRun":
     """Train, and keep the held-out returns of a run that did not fail."""
-    from sidewinder import training
     from sidewinder.results import ConfirmationRun, installed_packages
+    from sidewinder.training import run as training
 
     outcome = training.train(run, held_out=held_out, direction=config.study.return_direction)
     assert run.evaluation.seed is not None

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.config import StudyConfig
-from sidewinder.confirmation import read_results, table
+from sidewinder.config.schema import StudyConfig
+from sidewinder.confirmation.candidates import read_results, table
 from sidewinder.results import write_atomically
 
 

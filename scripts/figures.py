@@ -1,13 +1,13 @@
 """Rules sweep_figures, winner_figures and pareto_figures: draw figures of a study from its tables.
 
-A figure's name says what is drawn: `figures/learning_curves.pdf` is made by sidewinder/figures/learning_curves.py.
+A figure's name says what is drawn: `figures/learning_curves.pdf` is made by report/figures/learning_curves.py.
 """
 
 import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.figures import PARETO_FIGURES, SWEEP_FIGURES, WINNER_FIGURES, add_output
+from sidewinder.report.figures import PARETO_FIGURES, SWEEP_FIGURES, WINNER_FIGURES, add_output
 
 FIGURES = (*SWEEP_FIGURES, *WINNER_FIGURES, *PARETO_FIGURES)
 
@@ -20,8 +20,8 @@ def main() -> None:
     add_output(parser, FIGURES)
     arguments = parser.parse_args()
     # Imported late: --help takes no second.
-    from sidewinder.figures.drawing import save
-    from sidewinder.figures.study_tables import Tables
+    from sidewinder.report.figures.drawing import save
+    from sidewinder.report.figures.study_tables import Tables
 
     with errors_in_one_line():
         tables = Tables.read(arguments.config, arguments.tables)

@@ -12,11 +12,11 @@ import pandas as pd
 import yaml
 
 from sidewinder import errors_in_one_line
-from sidewinder.config import StudyConfig
-from sidewinder.confirmation import read_table
-from sidewinder.pages import searchable, summary
+from sidewinder.config.schema import StudyConfig
+from sidewinder.confirmation.candidates import read_table
+from sidewinder.report.pages import searchable, summary
 from sidewinder.results import write_atomically
-from sidewinder.tables import read_timings, read_trials
+from sidewinder.trials.tables import read_timings, read_trials
 
 
 def main() -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from sidewinder import SidewinderError, errors_in_one_line
-from sidewinder.config import StudyConfig
-from sidewinder.confirmation import read_table
-from sidewinder.estimates import Estimate, objective_estimates
-from sidewinder.reporting import latex, markdown, parameters, text, trainable
+from sidewinder.config.schema import StudyConfig
+from sidewinder.confirmation.candidates import read_table
+from sidewinder.confirmation.statistics import Estimate, objective_estimates
+from sidewinder.report.texts import latex, markdown, parameters, text, trainable
 from sidewinder.results import Result, result_path, write_atomically
-from sidewinder.tables import undominated
+from sidewinder.trials.tables import undominated
 
 # Of each objective, for readers.
 DIGITS = {"return": 1, "spread": 1, "steps_per_second": 0}

@@ -19,8 +19,8 @@ def main() -> None:
         parser.error(f"found {arguments.result}, accepted: {where}")
     pin_as_configured(study_dir / "config.yaml")
     # Imported late: numpy and torch read the pins when they load.
-    from sidewinder.jobs import make_replicate
-    from sidewinder.study import Study
+    from sidewinder.study.study import Study
+    from sidewinder.trials.jobs import make_replicate
 
     with errors_in_one_line():
         make_replicate(Study.open(study_dir), int(number.name), replicate.name)

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from sidewinder import SidewinderError, errors_in_one_line
-from sidewinder.config import StudyConfig
+from sidewinder.config.schema import StudyConfig
 from sidewinder.results import Result, result_path, write_atomically
-from sidewinder.study import stop_if_too_many_failed
-from sidewinder.tables import distributions_json, evaluations_table, trials_table
+from sidewinder.study.study import stop_if_too_many_failed
+from sidewinder.trials.tables import distributions_json, evaluations_table, trials_table
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.config import StudyConfig
+from sidewinder.config.schema import StudyConfig
 from sidewinder.results import result_path, write_atomically
-from sidewinder.tables import timings_table
+from sidewinder.trials.tables import timings_table
 
 
 def main() -> None:

@@ -30,9 +30,9 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
     except (AttributeError, KeyError, TypeError, ValueError, OmegaConfBaseException):
         pin("avx2", 1)  # run_config says what is wrong
     # Imported late: numpy and torch read the pins when they load.
-    from sidewinder.config import run_config
+    from sidewinder.config.schema import run_config
     from sidewinder.results import to_json, write_atomically
-    from sidewinder.training import check, train
+    from sidewinder.training.run import check, train
 
     run = run_config(config)
     check(run)

@@ -25,8 +25,8 @@ def main() -> None:
         return
     pin_as_configured(study_dir / "config.yaml")
     # Imported late: numpy and torch read the pins when they load.
-    from sidewinder.jobs import make_trials
-    from sidewinder.study import Study
+    from sidewinder.study.study import Study
+    from sidewinder.trials.jobs import make_trials
 
     with errors_in_one_line():
         make_trials(Study.open(study_dir), int(number))

@@ -27,10 +27,10 @@ def main() -> None:
 def write(arguments: argparse.Namespace) -> None:
     """Train and film the agents, and write both files."""
     # Imported late: numpy and torch read the pins when they load.
-    from sidewinder.config import StudyConfig
-    from sidewinder.confirmation import Candidate, seeded
-    from sidewinder.filming import film, side_by_side
-    from sidewinder.pages import animated
+    from sidewinder.config.schema import StudyConfig
+    from sidewinder.confirmation.candidates import Candidate, seeded
+    from sidewinder.report.filming import film, side_by_side
+    from sidewinder.report.pages import animated
     from sidewinder.results import write_atomically
 
     config, films = StudyConfig.load(arguments.config), {}

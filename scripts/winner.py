@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.config import StudyConfig
-from sidewinder.confirmation import Candidate, read_results, table
-from sidewinder.estimates import winner
+from sidewinder.config.schema import StudyConfig
+from sidewinder.confirmation.candidates import Candidate, read_results, table
+from sidewinder.confirmation.statistics import winner
 from sidewinder.results import write_atomically
 
 

@@ -11,13 +11,13 @@ import yaml
 from filelock import FileLock
 from tiny_study import BEST, new_study, run_to_the_end
 
-from sidewinder import clock
-from sidewinder.composition import CONFIG_DIR, compose_study
-from sidewinder.config import StudyConfig
-from sidewinder.replicates import reporter
+from sidewinder.config.composition import CONFIG_DIR, compose_study
+from sidewinder.config.schema import StudyConfig
 from sidewinder.results import EvaluationResult, Result, as_json, result_path
-from sidewinder.schedule import awaited
-from sidewinder.study import NotYetError, Study, pruner_attrs
+from sidewinder.study import clock
+from sidewinder.study.schedule import awaited
+from sidewinder.study.study import NotYetError, Study, pruner_attrs
+from sidewinder.trials.replicates import reporter
 
 N_STEPS = 4
 

@@ -17,9 +17,11 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.her import HerReplayBuffer
 from torch import nn
 
-from sidewinder import SidewinderError, agents, training
-from sidewinder.composition import CONFIG_DIR
-from sidewinder.config import RunConfig
+from sidewinder import SidewinderError
+from sidewinder.config.composition import CONFIG_DIR
+from sidewinder.config.schema import RunConfig
+from sidewinder.training import agents
+from sidewinder.training import run as training
 
 CLASSES: dict[str, type[BaseAlgorithm]] = {
     "a2c": A2C,

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from sidewinder import clock, jobs
-from sidewinder.composition import compose_study
-from sidewinder.config import StudyConfig
+from sidewinder.config.composition import compose_study
+from sidewinder.config.schema import StudyConfig
 from sidewinder.results import EvaluationResult, Replicate, Result, State, replicate_path, result_path
-from sidewinder.study import Study
+from sidewinder.study import clock
+from sidewinder.study.study import Study
+from sidewinder.trials import jobs
 
 BUDGET = ["training.total_timesteps=100", "evaluation.eval_freq=40", "pruner=none"]
 

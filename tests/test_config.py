@@ -10,8 +10,8 @@ import yaml
 
 from sidewinder import SidewinderError
 from sidewinder.checks import check
-from sidewinder.composition import CONFIG_DIR, compose_study
-from sidewinder.config import StudyConfig
+from sidewinder.config.composition import CONFIG_DIR, compose_study
+from sidewinder.config.schema import StudyConfig
 
 HEADER = "# @package _global_\n"
 # What an environment's file need not say.

@@ -13,12 +13,12 @@ import yaml
 from scipy import stats
 
 from sidewinder import SidewinderError
-from sidewinder.composition import compose_study
-from sidewinder.config import HeldOut, StudyConfig
-from sidewinder.confirmation import Candidate, seeded
-from sidewinder.estimates import figures, probability_of_improvement, winner
+from sidewinder.config.composition import compose_study
+from sidewinder.config.schema import HeldOut, StudyConfig
+from sidewinder.confirmation.candidates import Candidate, seeded
+from sidewinder.confirmation.statistics import figures, probability_of_improvement, winner
 from sidewinder.results import EvaluationResult, Result
-from sidewinder.training import train
+from sidewinder.training.run import train
 
 SMALL = ["agent.learning_starts=20", "agent.policy_kwargs.net_arch=[8]", "evaluation.n_eval_episodes=1"]
 

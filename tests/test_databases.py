@@ -19,11 +19,11 @@ from tiny_study import SWEEP, new_study, run, snakemake, sweep
 
 import sidewinder
 from sidewinder import SidewinderError, locks
-from sidewinder.config import StudyConfig
-from sidewinder.databases import database_of
+from sidewinder.config.schema import StudyConfig
 from sidewinder.locks import file_lock
 from sidewinder.results import result_path
-from sidewinder.study import Study
+from sidewinder.study.databases import database_of
+from sidewinder.study.study import Study
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 MakeConfig = Callable[..., StudyConfig]
@@ -35,7 +35,7 @@ _ASK_ALL = [
 import json, os, random, sys, time
 sys.path.insert(0, {str(Path(sidewinder.__file__).parents[1])!r})
 from pathlib import Path
-from sidewinder.study import Study
+from sidewinder.study.study import Study
 import optuna.storages, sqlalchemy.dialects.postgresql
 directory, numbers = Path(sys.argv[1]), list(range(int(sys.argv[2])))
 random.Random(1).shuffle(numbers)

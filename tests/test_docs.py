@@ -9,7 +9,7 @@ import pytest
 from tiny_study import REPOSITORY
 
 from sidewinder.checks import check
-from sidewinder.composition import compose_study
+from sidewinder.config.composition import compose_study
 
 
 def blocks(document: str, language: str) -> list[str]:

@@ -16,11 +16,12 @@ from gymnasium.envs.classic_control import PendulumEnv
 from stable_baselines3 import DDPG
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
-from sidewinder import SidewinderError, training
-from sidewinder.composition import CONFIG_DIR, compose_study
-from sidewinder.config import HeldOut, RunConfig
+from sidewinder import SidewinderError
+from sidewinder.config.composition import CONFIG_DIR, compose_study
+from sidewinder.config.schema import HeldOut, RunConfig
 from sidewinder.determinism import derive_seed
-from sidewinder.environments import make_checked_env, make_evaluation_env, make_training_env
+from sidewinder.training import run as training
+from sidewinder.training.environments import make_checked_env, make_evaluation_env, make_training_env
 
 # The module that each shipped environment needs, beyond what requirements.lock installs.
 EXTRAS = {

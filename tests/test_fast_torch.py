@@ -8,8 +8,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from test_agents import CLASSES, ENVIRONMENTS, agent
 
-from sidewinder import agents
-from sidewinder.fast_torch import make_fast
+from sidewinder.training import agents
+from sidewinder.training.fast_torch import make_fast
 
 # ARS has no gradients, A2C another optimizer; the others' Adam is fused.
 NAMES = sorted(CLASSES.keys() - {"a2c", "ars", "maskable_ppo"})

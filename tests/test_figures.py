@@ -14,8 +14,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from figures import FIGURES
 from sidewinder import SidewinderError
-from sidewinder.composition import compose_study
-from sidewinder.figures import (
+from sidewinder.config.composition import compose_study
+from sidewinder.config.matrix import expanded
+from sidewinder.report.figures import (
     COMPARISON_FIGURES,
     SWEEP_FIGURES,
     best_so_far,
@@ -24,12 +25,11 @@ from sidewinder.figures import (
     style,
     timeline,
 )
-from sidewinder.figures.comparison import Comparison
-from sidewinder.figures.drawing import save
-from sidewinder.figures.study_tables import Tables
-from sidewinder.matrix import expanded
+from sidewinder.report.figures.comparison import Comparison
+from sidewinder.report.figures.drawing import save
+from sidewinder.report.figures.study_tables import Tables
 from sidewinder.results import EvaluationResult, Result, as_json, to_json
-from sidewinder.tables import distributions_json, evaluations_table, timings_table, trials_table
+from sidewinder.trials.tables import distributions_json, evaluations_table, timings_table, trials_table
 
 Write = Callable[[list[Result]], Path]
 BEST, WORST, PRUNED, FAILED = 4, 2, 1, 3
@@ -104,7 +104,7 @@ def tables_in(directory: Path) -> Tables:
 
 def drawn(name: str, directory: Path) -> Figure:
     with style.styled():
-        figure: Figure = import_module(f"sidewinder.figures.{name}").draw(tables_in(directory))
+        figure: Figure = import_module(f"sidewinder.report.figures.{name}").draw(tables_in(directory))
         return figure
 
 
@@ -309,7 +309,7 @@ def test_profiles_have_the_settings_that_all_tasks_share(studies: Path) -> None:
 
 def test_probability_of_improvement_in_each_task_and_over_all(studies: Path) -> None:
     with style.styled():
-        figure = import_module("sidewinder.figures.probability_of_improvement").draw(
+        figure = import_module("sidewinder.report.figures.probability_of_improvement").draw(
             Comparison.read("made", ENTRY, studies)
         )
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]

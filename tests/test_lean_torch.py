@@ -11,7 +11,7 @@ START = f"""
 import sys
 sys.path.insert(0, {str(SCRIPTS)!r})
 import torch
-from sidewinder import training
+from sidewinder.training import run as training
 parameter = torch.nn.Parameter(torch.ones(2))
 optimizer = torch.optim.Adam([parameter])
 parameter.sum().backward()

@@ -7,8 +7,8 @@ import yaml
 from tiny_study import TINY, run_to_the_end
 
 from sidewinder import SidewinderError
-from sidewinder.algorithms import ALGORITHMS
-from sidewinder.matrix import expanded, factors
+from sidewinder.config.algorithms import ALGORITHMS
+from sidewinder.config.matrix import expanded, factors
 
 SHORT = [
     *(override for override in TINY if override.startswith(("training", "evaluation", "confirmation"))),

@@ -14,17 +14,17 @@ from tiny_study import REPOSITORY, TINY, run_to_the_end
 
 from sidewinder import SidewinderError
 from sidewinder.checks import check
-from sidewinder.composition import compose_study
-from sidewinder.config import StudyConfig
-from sidewinder.confirmation import read_table
-from sidewinder.estimates import figures as estimated
-from sidewinder.estimates import objective_estimates, probability_of_improvement, winner
-from sidewinder.figures import pareto_front, style
-from sidewinder.figures.study_tables import Tables
-from sidewinder.objectives import objectives, spread
-from sidewinder.replicates import gather
+from sidewinder.config.composition import compose_study
+from sidewinder.config.schema import StudyConfig
+from sidewinder.confirmation.candidates import read_table
+from sidewinder.confirmation.statistics import figures as estimated
+from sidewinder.confirmation.statistics import objective_estimates, probability_of_improvement, winner
+from sidewinder.report.figures import pareto_front, style
+from sidewinder.report.figures.study_tables import Tables
 from sidewinder.results import EvaluationResult, Result
-from sidewinder.tables import undominated
+from sidewinder.training.objectives import objectives, spread
+from sidewinder.trials.replicates import gather
+from sidewinder.trials.tables import undominated
 
 BOTH = [
     "+environments.pendulum={env_id: Pendulum-v1, low: -1500, high: -500}",

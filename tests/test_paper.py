@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 from tiny_study import REPOSITORY, TINY, run, run_to_the_end
 
-from sidewinder.figures import COMPARISON_FIGURES, SWEEP_FIGURES, WINNER_FIGURES
+from sidewinder.report.figures import COMPARISON_FIGURES, SWEEP_FIGURES, WINNER_FIGURES
 
 CHROMIUM = shutil.which("chromium")
 STUDY = [*TINY, "study.n_trials=4", "confirmation.top_k=1", "sampler.n_startup_trials=2"]

@@ -9,12 +9,12 @@ import pytest
 from tiny_study import SWEEP, new_study, run_to_the_end
 
 from sidewinder import SidewinderError
-from sidewinder.composition import compose_study
-from sidewinder.config import StudyConfig
-from sidewinder.objectives import aggregate
-from sidewinder.replicates import gather
+from sidewinder.config.composition import compose_study
+from sidewinder.config.schema import StudyConfig
 from sidewinder.results import EvaluationResult, Result, State
-from sidewinder.study import Study
+from sidewinder.study.study import Study
+from sidewinder.training.objectives import aggregate
+from sidewinder.trials.replicates import gather
 
 REPLICATED = [
     "study.n_trials=4",

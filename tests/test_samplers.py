@@ -15,14 +15,15 @@ from conftest import DISCRETE, PRUNERS, SAMPLERS, run_study, run_trial, shipped
 from hydra.utils import get_class
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from sidewinder import SidewinderError, agents
-from sidewinder.algorithms import POLICY_DEFAULTS
+from sidewinder import SidewinderError
 from sidewinder.checks import check
-from sidewinder.composition import compose_study
-from sidewinder.config import StudyConfig
+from sidewinder.config.algorithms import POLICY_DEFAULTS
+from sidewinder.config.composition import compose_study
+from sidewinder.config.schema import StudyConfig
 from sidewinder.results import Result, result_path
-from sidewinder.study import Study
-from sidewinder.tables import pareto_set, trials_table
+from sidewinder.study.study import Study
+from sidewinder.training import agents
+from sidewinder.trials.tables import pareto_set, trials_table
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),

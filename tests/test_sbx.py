@@ -28,10 +28,12 @@ from tiny_study import (
     wait_for_results,
 )
 
-from sidewinder import SidewinderError, agents, training
-from sidewinder.algorithms import ALGORITHMS, POLICY_DEFAULTS
+from sidewinder import SidewinderError
 from sidewinder.checks import check
-from sidewinder.composition import compose_study
+from sidewinder.config.algorithms import ALGORITHMS, POLICY_DEFAULTS
+from sidewinder.config.composition import compose_study
+from sidewinder.training import agents
+from sidewinder.training import run as training
 
 NAMES = sorted(ALGORITHMS["sbx"])
 FAST = [
@@ -77,7 +79,7 @@ def test_shipped_search_spaces_are_for_either_backend(name: str) -> None:
 
 @pytest.mark.parametrize("name", agents.ACTIVATIONS)
 def test_an_activation_is_the_same_function(name: str) -> None:
-    from sidewinder.jax_agents import ACTIVATIONS
+    from sidewinder.training.jax_agents import ACTIVATIONS
 
     points = np.linspace(-3, 3, 61, dtype=np.float32)
     theirs = agents.ACTIVATIONS[name]()(torch.from_numpy(points)).numpy()

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from sidewinder.schedule import awaited, virtual_view, window_view
+from sidewinder.study.schedule import awaited, virtual_view, window_view
 
 
 @pytest.mark.parametrize("window", [1, 2, 3, 8])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from sidewinder.search_space import SearchSpaceError, from_deprecated, grid_values, parse, parse_value
+from sidewinder.config.search_space import SearchSpaceError, from_deprecated, grid_values, parse, parse_value
 
 KEY = "agent.gamma"
 

@@ -18,10 +18,11 @@ import pytest
 from conftest import DISCRETE, PRUNERS, SAMPLERS, run_study, run_trial, training
 
 import sidewinder
-from sidewinder import SidewinderError, clock
-from sidewinder.config import StudyConfig
+from sidewinder import SidewinderError
+from sidewinder.config.schema import StudyConfig
 from sidewinder.results import Result, result_path
-from sidewinder.study import NotYetError, Study
+from sidewinder.study import clock
+from sidewinder.study.study import NotYetError, Study
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 MakeConfig = Callable[..., StudyConfig]
@@ -33,8 +34,8 @@ _ASK = [
 import json, sys
 sys.path.insert(0, {str(Path(sidewinder.__file__).parents[1])!r})
 from pathlib import Path
-from sidewinder.config import StudyConfig
-from sidewinder.study import Study
+from sidewinder.config.schema import StudyConfig
+from sidewinder.study.study import Study
 directory, number = Path(sys.argv[1]), int(sys.argv[2])
 trial = Study(directory, StudyConfig.load(directory / "config.yaml")).ask(number)
 print(json.dumps({{"number": number, "params": trial.params}}))

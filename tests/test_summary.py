@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
-from sidewinder.summary import print_summary
+from sidewinder.report.terminal import print_summary
 
 
 def study(directory: Path, states: list[str], best: object = None) -> Path:

@@ -34,8 +34,8 @@ from tiny_study import (
     wait_until,
 )
 
-from sidewinder.figures import SWEEP_FIGURES, WINNER_FIGURES
-from sidewinder.schedule import awaited
+from sidewinder.report.figures import SWEEP_FIGURES, WINNER_FIGURES
+from sidewinder.study.schedule import awaited
 
 # Each trial in a process of its own.
 ALONE = "study.trials_per_job=1"

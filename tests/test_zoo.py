@@ -12,11 +12,11 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from torch import nn
 
-from sidewinder import agents
-from sidewinder.algorithms import ALGORITHMS
 from sidewinder.checks import check
-from sidewinder.composition import CONFIG_DIR, compose_study
-from sidewinder.config import Normalize, StudyConfig
+from sidewinder.config.algorithms import ALGORITHMS
+from sidewinder.config.composition import CONFIG_DIR, compose_study
+from sidewinder.config.schema import Normalize, StudyConfig
+from sidewinder.training import agents
 
 # Where the Zoo's names are not ours.
 ZOO_NAMES = {"recurrent_ppo": "ppo_lstm"}

@@ -10,9 +10,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.pruners import NopPruner
 from optuna.samplers import CmaEsSampler
 
-from sidewinder import SidewinderError, agents, training
-from sidewinder.config import StudyConfig
-from sidewinder.study import make_sampler
+from sidewinder import SidewinderError
+from sidewinder.config.schema import StudyConfig
+from sidewinder.study.study import make_sampler
+from sidewinder.training import agents
+from sidewinder.training import run as training
 
 # Keys of the agent that have an effect only while another one is set.
 _SWITCHES = {

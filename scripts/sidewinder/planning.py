@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 from sidewinder import SidewinderError
-from sidewinder.composition import compose_study
-from sidewinder.config import StudyConfig
-from sidewinder.matrix import Entry, expanded
+from sidewinder.config.composition import compose_study
+from sidewinder.config.matrix import Entry, expanded
+from sidewinder.config.schema import StudyConfig
 from sidewinder.results import Result
-from sidewinder.schedule import awaited, window_view
+from sidewinder.study.schedule import awaited, window_view
 
 
 @dataclass(frozen=True)

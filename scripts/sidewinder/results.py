@@ -59,7 +59,7 @@ class Result(BaseModel):
         state: `complete`; `pruned` by the study's pruner; `failed`, e.g. diverged, with the reason kept.
         objective: Of the study, of several the return; None unless complete.
         further_objectives: By name, if the study has several.
-        params: Optuna parameters by dotted config key, as `sidewinder.search_space` spells them.
+        params: Optuna parameters by dotted config key, as `sidewinder.config.search_space` spells them.
         distributions: Of each parameter, in Optuna's JSON.
         evaluations: Means over replicates, and their standard deviation, if there are several.
         pruner_attrs: What the study's pruner noted on this trial, e.g. the rungs it reached.

@@ -1,4 +1,4 @@
-# A figure is drawn by scripts/sidewinder/figures/<figure>.py from tables of studies. These may be archived ones, in
+# A figure is drawn by scripts/sidewinder/report/figures/<figure>.py from tables of studies. These may be archived ones, in
 # results/reference/, which no rule makes.
 
 

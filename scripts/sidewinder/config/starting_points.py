@@ -1,0 +1,126 @@
+"""Known-good settings as a study's first trials: `study.enqueue`, as the Optuna parameters that they are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from sidewinder import SidewinderError
+from sidewinder.config.algorithms import NET_ARCHS, POLICY_DEFAULTS
+from sidewinder.config.schema import StudyConfig
+from sidewinder.config.search_space import parse_value
+
+_ABSENT = object()
+
+
+def starting_points(config: StudyConfig, entries: Sequence[Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """What each entry of `study.enqueue` sets.
+
+    Args:
+        config: The study, composed but for its `study.enqueue`.
+        entries: Mappings from searched keys to values of the config, or names of the study's baselines.
+
+    Returns:
+        The Optuna parameters of each entry, and a line for each value of a baseline that the search space lacks: that
+        parameter is left to the sampler.
+
+    Raises:
+        SidewinderError: `study.enqueue[i]...: found ..., accepted: ...`.
+    """
+    points, notes = [], []
+    for position, entry in enumerate(entries):
+        where = f"study.enqueue[{position}]"
+        if isinstance(entry, Mapping):
+            points.append(_without_absent(config, _from_mapping(config, where, entry)))
+        elif entry in config.baselines:
+            point, left = _from_baseline(config, entry)
+            points.append(_without_absent(config, point))
+            notes += [f"{where}: {entry}: {text}; left to the sampler" for text in left]
+        else:
+            accepted = ", ".join([*config.baselines, "a mapping from searched keys to values"])
+            raise SidewinderError(f"{where}: found {entry!r}, accepted: {accepted}")
+    return points, notes
+
+
+def _without_absent(config: StudyConfig, point: dict[str, Any]) -> dict[str, Any]:
+    """Without the parameters that a trial at this point does not have."""
+    space = config.space()
+    kept = dict(point)
+    for key in space.distributions:
+        if space.conditions.get(key, {}).keys() <= point.keys() and not space.has(key, kept):
+            kept.pop(key, None)
+    return kept
+
+
+def _from_mapping(config: StudyConfig, where: str, entry: Mapping[Any, Any]) -> dict[str, Any]:
+    distributions = config.space().distributions
+    names = {name.lstrip("+"): name for name in distributions}
+    point = {}
+    for key, value in entry.items():
+        name = names.get(str(key).lstrip("+"))
+        if name is not None:
+            try:
+                point[name] = _parameter(config, name, distributions[name], value)
+            except ValueError as error:
+                raise SidewinderError(f"{where}.{key}: {error}") from None
+        elif config.study.custom_search_space:
+            point[str(key)] = value  # its function may suggest it
+        else:
+            raise SidewinderError(f"{where}.{key}: found a key that is not searched, accepted: {', '.join(names)}")
+    return point
+
+
+def _from_baseline(config: StudyConfig, name: str) -> tuple[dict[str, Any], list[str]]:
+    run = config.for_baseline(name).model_dump()
+    point, left = {}, []
+    for key, distribution in config.space().distributions.items():
+        value = _lookup(run, key.lstrip("+"))
+        try:
+            if value is _ABSENT:
+                raise ValueError("found no value")
+            point[key] = _parameter(config, key, distribution, value)
+        except ValueError as error:
+            left.append(f"{key}: {error}")
+    return point, left
+
+
+def _parameter(config: StudyConfig, name: str, distribution: BaseDistribution, value: Any) -> Any:
+    """The Optuna parameter that stands for a value of the config.
+
+    Raises:
+        ValueError: There is none in this distribution.
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        meaning = _meaning(config, name, value)
+        for choice in distribution.choices:
+            if _same(choice, value) or _same(_meaning(config, name, parse_value(name, choice)), meaning):
+                return choice
+        raise ValueError(f"found {value!r}, accepted: one of {', '.join(map(str, distribution.choices))}")
+    if isinstance(value, int | float) and not isinstance(value, bool) and distribution._contains(value):
+        return int(value) if isinstance(distribution, IntDistribution) else float(value)
+    raise ValueError(f"found {value!r}, accepted: {config.search_space[name]}")
+
+
+def _same(one: Any, other: Any) -> bool:
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _meaning(config: StudyConfig, name: str, value: Any) -> Any:
+    """The value, or what a network's size or activation of that name, or null, stands for."""
+    default = POLICY_DEFAULTS.get(config.agent.get("algorithm", ""))
+    if default and value is None and name == "agent.policy_kwargs.activation_fn":
+        return default[1]
+    if name == "agent.policy_kwargs.net_arch":
+        widths = default[0] if default and value is None else value
+        if isinstance(widths, dict):
+            return {network: _meaning(config, name, own) for network, own in widths.items()}
+        return NET_ARCHS.get(widths, widths) if isinstance(widths, str) else widths
+    return value
+
+
+def _lookup(node: Any, key: str) -> Any:
+    for part in key.split("."):
+        if not isinstance(node, dict) or part not in node:
+            return _ABSENT
+        node = node[part]
+    return node

@@ -1,0 +1,215 @@
+"""What returns on several seeds say: figures with bootstrap intervals, from rows of `candidates.table`.
+
+Pure functions. A seed counts with its mean return over episodes, or in several environments with its score.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel
+from scipy import stats
+
+from sidewinder import SidewinderError
+from sidewinder.config.schema import Objective, StudyConfig
+from sidewinder.training.objectives import spread
+
+_CONFIDENCE = 0.95
+_RESAMPLES = 9999
+
+
+def value_column(rows: pd.DataFrame) -> str:
+    """What a run counts with, in rows of `table`: its score, of several environments, else its mean return."""
+    return "score" if "score" in rows else "mean_return"
+
+
+def by_environment(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Rows of `table` for each environment, by name; all of them by the empty name if there is only one."""
+    if "environment" not in rows:
+        return {"": rows}
+    return {str(name): part for name, part in rows.groupby("environment", sort=False)}
+
+
+def winner(validation: pd.DataFrame, direction: str) -> str:
+    """The candidate with the best mean return (or score) over the validation seeds; those with the fewest failed seeds
+    come first, of equally good ones the one that was better in the sweep.
+
+    Args:
+        validation: Rows of `table`, in order of rank in the sweep.
+        direction: `maximize` or `minimize`.
+
+    Raises:
+        SidewinderError: Every run of a candidate in some environment failed, for each candidate.
+    """
+    value = value_column(validation)
+    candidates = {str(name): rows for name, rows in validation.groupby("candidate", sort=False)}
+    ranking = pd.DataFrame(
+        {
+            "failed": {name: rows[value].isna().sum() for name, rows in candidates.items()},
+            "mean": {
+                name: np.mean([part[value].mean() for part in by_environment(rows).values()])
+                for name, rows in candidates.items()
+            },
+        }
+    )
+    ranking = ranking.dropna(subset="mean").sort_values(
+        ["failed", "mean"], ascending=[True, direction == "minimize"], kind="stable"
+    )
+    if ranking.empty:
+        raise SidewinderError(f"confirmation: found only failed runs, the last one: {validation['reason'].iloc[-1]}")
+    return str(ranking.index[0])
+
+
+class Estimate(BaseModel):
+    """A figure over seeds with its bootstrap interval (95 %, percentiles of resampled seeds; of several environments
+    the seeds are resampled in each)."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Figures(BaseModel):
+    """What a candidate's test seeds say: each seed counts with its mean return over episodes, or in several
+    environments with its score; `iqm` is their interquartile mean. Failed seeds have no return and are only counted."""
+
+    n_seeds: int
+    n_failed: int
+    n_episodes: int
+    mean: Estimate
+    median: Estimate
+    iqm: Estimate
+
+
+def figures(rows: pd.DataFrame) -> Figures | None:
+    """Figures of one candidate from its rows of `table`; None if in some environment fewer than two seeds have a
+    return."""
+    value = value_column(rows)
+    samples = [part[value].dropna().to_numpy(float) for part in by_environment(rows).values()]
+    if min(map(len, samples)) < 2:
+        return None
+    return Figures(
+        n_seeds=rows["index"].nunique(),
+        n_failed=int(rows[value].isna().sum()),
+        n_episodes=int(rows["n_episodes"].max()),
+        mean=_estimate(samples, _mean_of_means),
+        median=_estimate(samples, lambda *parts, axis: np.median(np.concatenate(parts, axis), axis=axis)),
+        iqm=_estimate(samples, lambda *parts, axis: stats.trim_mean(np.concatenate(parts, axis), 0.25, axis=axis)),
+    )
+
+
+def objective_estimates(config: StudyConfig, rows: pd.DataFrame) -> dict[Objective, Estimate] | None:
+    """Each of the study's objectives over one candidate's seeds, from its rows of `table`: `objectives` of runs with
+    returns on held-out episodes. None if in some environment fewer than two seeds have a return."""
+    parts = [part.dropna(subset="mean_return") for part in by_environment(rows).values()]
+    if min(map(len, parts)) < 2:
+        return None
+    units = [config.scale(environment)[1] for environment in config.environment_names()]
+
+    def spreads(*picked: np.ndarray, axis: int) -> np.ndarray:
+        # Pairs of a seed's mean and deviation are resampled together: by their position.
+        found = []
+        for part, unit, positions in zip(parts, units, picked, strict=True):
+            means, stds = (part[name].to_numpy(float)[positions.astype(int)] for name in ("mean_return", "std_return"))
+            found.append(spread(means, stds, axis) / unit)
+        return _mean(found)
+
+    def estimate(objective: Objective) -> Estimate:
+        if objective == "spread":
+            return _estimate([np.arange(len(part)) for part in parts], spreads)
+        column = value_column(rows) if objective == "return" else objective
+        return _estimate([part[column].to_numpy(float) for part in parts], _mean_of_means)
+
+    return {objective: estimate(objective) for objective in config.study.objectives}
+
+
+def probability_of_improvement(rows: pd.DataFrame, others: pd.DataFrame, direction: str) -> Estimate:
+    """How probably one run of the first candidate is better than one of the second (Agarwal et al. 2021), in several
+    environments the mean: the Mann-Whitney U statistic over the number of pairs. A failed run is worse than any."""
+    sign = -1 if direction == "minimize" else 1
+    samples = [
+        (sign * part["mean_return"]).fillna(-np.inf).to_numpy(float)
+        for candidate in (rows, others)
+        for part in by_environment(candidate).values()
+    ]
+
+    def share(*parts: np.ndarray, axis: int) -> np.ndarray:
+        half = len(parts) // 2
+        return _mean(_wins(one, other, axis) for one, other in zip(parts[:half], parts[half:], strict=True))
+
+    return _estimate(samples, share)
+
+
+def interval_of_mean(values: Sequence[float]) -> tuple[float, float]:
+    """The bootstrap interval of a mean, as seaborn's `errorbar` has it."""
+    interval = _bootstrap([np.asarray(values, float)], np.mean)
+    return float(interval.low), float(interval.high)
+
+
+def performance_profile(scores: Sequence[np.ndarray], thresholds: np.ndarray) -> list[Estimate]:
+    """The share of runs that score more than each threshold, in several tasks the mean (Agarwal et al. 2021).
+
+    Args:
+        scores: Of the runs in each task.
+        thresholds: In any order.
+    """
+
+    def shares(*parts: np.ndarray, axis: int) -> np.ndarray:
+        # Thresholds come first: a new axis.
+        above = [part > thresholds.reshape(-1, *[1] * part.ndim) for part in parts]
+        return _mean(one.mean(axis=axis + 1 if axis >= 0 else axis) for one in above)
+
+    interval = _bootstrap(scores, shares)
+    values = zip(shares(*scores, axis=-1), interval.low, interval.high, strict=True)
+    return [Estimate(value=float(value), low=float(low), high=float(high)) for value, low, high in values]
+
+
+def gain(rows: pd.DataFrame, others: pd.DataFrame, direction: str) -> Estimate | None:
+    """By how much the first candidate's mean return (or score) is better than the second's, in several environments the
+    mean; None if in some environment fewer than two seeds have a return."""
+    value, sign = value_column(rows), -1 if direction == "minimize" else 1
+    samples = [
+        sign * part[value].dropna().to_numpy(float)
+        for candidate in (rows, others)
+        for part in by_environment(candidate).values()
+    ]
+    if min(map(len, samples)) < 2:
+        return None
+
+    def difference(*parts: np.ndarray, axis: int) -> np.ndarray:
+        half = len(parts) // 2
+        return np.asarray(_mean_of_means(*parts[:half], axis=axis) - _mean_of_means(*parts[half:], axis=axis))
+
+    return _estimate(samples, difference)
+
+
+def _mean(parts: Iterable[Any]) -> np.ndarray:
+    return np.asarray(np.mean(list(parts), axis=0))
+
+
+def _mean_of_means(*samples: np.ndarray, axis: int) -> np.ndarray:
+    return _mean(sample.mean(axis=axis) for sample in samples)
+
+
+def _wins(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
+    pairs = first.shape[axis] * second.shape[axis]
+    wins: np.ndarray = stats.mannwhitneyu(first, second, axis=axis, method="asymptotic").statistic / pairs
+    return wins
+
+
+def _estimate(samples: Sequence[np.ndarray], statistic: Any) -> Estimate:
+    interval = _bootstrap(samples, statistic)
+    return Estimate(value=float(statistic(*samples, axis=-1)), low=float(interval.low), high=float(interval.high))
+
+
+def _bootstrap(samples: Sequence[np.ndarray], statistic: Any) -> Any:
+    return stats.bootstrap(
+        tuple(samples),
+        statistic,
+        confidence_level=_CONFIDENCE,
+        n_resamples=_RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+        vectorized=True,
+    ).confidence_interval

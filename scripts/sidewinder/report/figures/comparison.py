@@ -1,0 +1,83 @@
+"""Studies side by side, as their figures see them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import pandas as pd
+
+from sidewinder.config.matrix import Entry, factors
+from sidewinder.report.figures.study_tables import Tables
+
+_SHARED = ("study.seed", "environment")
+
+
+@dataclass
+class Comparison:
+    """The studies of one entry of configs/config.yaml.
+
+    Attributes:
+        labels: Of each study, in order: what it is apart from its environment and its seed; studies that share both
+            differ in their seeds alone.
+        environments: Of each study, in order.
+        studies: Each study's tables, in the same order.
+    """
+
+    labels: list[str]
+    environments: list[str]
+    studies: list[Tables]
+
+    @classmethod
+    def read(cls, entry: str, overrides: Entry, results: Path) -> Self:
+        """Read the studies' tables from their directories in `results`.
+
+        Raises:
+            SidewinderError: One of them is missing.
+        """
+        found = factors(entry, overrides)
+        studies = [Tables.read(results / study / "config.yaml", results / study) for study in found]
+        labels = [[value for key, value in own.items() if key not in _SHARED] for own in found.values()]
+        return cls(
+            labels=[" ".join(label) or entry for label in labels],
+            environments=[
+                ", ".join(tables.config.environments) or str(tables.config.environment["env_id"]) for tables in studies
+            ],
+            studies=studies,
+        )
+
+    def by_environment(self) -> Iterator[tuple[str, list[tuple[str, Tables]]]]:
+        """Each environment, and the labels and tables of its studies."""
+        for environment in dict.fromkeys(self.environments):
+            yield (
+                environment,
+                [
+                    (label, tables)
+                    for label, own, tables in zip(self.labels, self.environments, self.studies, strict=True)
+                    if own == environment
+                ],
+            )
+
+    @cached_property
+    def test(self) -> pd.DataFrame:
+        """The test phase of all confirmations: rows of `candidates.table` with two columns more, `label`
+        and `task`, the environment. Without rows if no study has a winner."""
+        parts = []
+        for label, environment, tables in zip(self.labels, self.environments, self.studies, strict=True):
+            table = tables.confirmation
+            if len(table) and "winner" in set(table["candidate"]):
+                rows = table[table["phase"] == "test"]
+                task = rows.get("environment", environment)
+                parts.append(
+                    rows.assign(label=label, task=task).drop(columns=["environment", "score"], errors="ignore")
+                )
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+    @property
+    def candidates(self) -> list[str]:
+        """The settings that were tested in all tasks of all studies: the winner, and baselines."""
+        tasks = self.test.groupby("candidate", sort=False)[["label", "task"]].apply(
+            lambda rows: len(rows.drop_duplicates())
+        )
+        return list(tasks.index[tasks == tasks.max()])

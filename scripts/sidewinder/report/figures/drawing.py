@@ -1,0 +1,59 @@
+"""Draws figures by name and writes their files: with the same bytes, whenever and beside whatever others."""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from sidewinder import SidewinderError
+from sidewinder.report.figures.style import styled
+from sidewinder.results import write_atomically
+
+# None leaves an entry out: neither a date nor a version goes into a file.
+_METADATA: dict[str, dict[str, Any]] = {
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    ".png": {"Software": None},
+    ".svg": {"Creator": None, "Date": None},
+}
+
+
+def save(files: Sequence[Path], known: Sequence[str], data: object, **options: Mapping[str, Any]) -> None:
+    """Draw each figure once, and write it to all of its files.
+
+    Args:
+        files: To write; a file's name says the figure and the format.
+        known: The figures that can be drawn from `data`.
+        data: What they are drawn from.
+        options: Further arguments of a figure, by its name.
+
+    Raises:
+        SidewinderError: There is no such figure or format.
+    """
+    for path in files:
+        if path.stem not in known or path.suffix not in _METADATA:
+            accepted = f"{', '.join(_METADATA)} of {', '.join(known)}"
+            raise SidewinderError(f"--output: found {str(path)!r}, accepted: {accepted}")
+    for name in dict.fromkeys(path.stem for path in files):
+        own = [path for path in files if path.stem == name]
+        with styled():
+            figure = import_module(f"sidewinder.report.figures.{name}").draw(data, **options.get(name, {}))
+            rendered = render(figure, [path.suffix for path in own])
+        for path, content in zip(own, rendered, strict=True):
+            write_atomically(path, content)
+
+
+def render(figure: Figure, suffixes: Sequence[str]) -> list[bytes]:
+    """The content of a file for each suffix: the same for the same figure, alone or beside others."""
+    figure.draw_without_rendering()
+    # Lays the figure out once, lest the formats differ.
+    figure.set_layout_engine("none")
+    return [_render(figure, suffix) for suffix in suffixes]
+
+
+def _render(figure: Figure, suffix: str) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format=suffix.removeprefix("."), metadata=_METADATA[suffix])
+    return buffer.getvalue()

@@ -1,0 +1,36 @@
+"""How probably a training with the tuned setting is better than one with a baseline, in each task and over all."""
+
+from matplotlib.figure import Figure
+
+from sidewinder.confirmation.statistics import probability_of_improvement
+from sidewinder.report.figures import style
+from sidewinder.report.figures.comparison import Comparison
+from sidewinder.report.figures.test_returns import COLORS, NAMES, draw_estimate
+
+
+def draw(comparison: Comparison) -> Figure:
+    """A row a task, and one for all of them; a diamond a baseline, with its 95 % bootstrap interval."""
+    if comparison.test.empty:
+        return style.empty("no study has a winner")
+    test, direction = comparison.test, comparison.studies[0].direction
+    # The estimate over all is the mean of the tasks', seeds resampled in each.
+    test = test.assign(environment=test["label"] + ", " + test["task"])
+    tasks = {str(task): rows for task, rows in test.groupby("environment", sort=False)}
+    rows = {**tasks, "all": test[test["candidate"].isin(comparison.candidates)]} if len(tasks) > 1 else tasks
+    baselines = [name for name in COLORS if name != "winner" and name in set(test["candidate"])]
+    figure = Figure(figsize=(style.COLUMN, 0.8 + 0.3 * len(rows)))
+    axes = figure.subplots()
+    for height, own in enumerate(rows.values()):
+        tuned = own[own["candidate"] == "winner"]
+        for shift, name in enumerate(baselines):
+            others = own[own["candidate"] == name]
+            if len(others):
+                place = height + 0.3 * (shift - (len(baselines) - 1) / 2)
+                draw_estimate(axes, probability_of_improvement(tuned, others, direction), place, COLORS[name])
+    axes.axvline(0.5, color="black", linestyle=":", linewidth=0.8)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.set(xlabel="P(tuned is better)", xlim=(-0.02, 1.02))
+    style.legend(figure, {f"than {NAMES[name]}": COLORS[name] for name in baselines})
+    return figure

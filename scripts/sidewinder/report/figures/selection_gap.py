@@ -1,0 +1,42 @@
+"""How much of the sweep's best values was luck (the winner's curse)."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sidewinder.confirmation.statistics import value_column
+from sidewinder.report.figures import style
+from sidewinder.report.figures.study_tables import Tables
+from sidewinder.report.figures.style import BLUE, COLUMN, GREY
+
+
+def draw(tables: Tables) -> Figure:
+    """A line a confirmed trial: its value in the sweep, then its mean over validation seeds and, of the winner, over
+    test seeds. Points are single seeds."""
+    if tables.confirmation.empty:
+        return style.empty("the study is not confirmed yet")
+    figure = Figure(figsize=(COLUMN, 2.4))
+    axes = figure.subplots()
+    trials = tables.confirmation.dropna(subset="trial")
+    tuned = tables.trials.set_index("number")["objective"].astype(float)
+    winner = int(trials.loc[trials["candidate"] == "winner", "trial"].iloc[0])
+    numbers = sorted({int(number) for number in trials["trial"]}, key=lambda number: number == winner)
+    for number in numbers:
+        _line(axes, tuned[number], trials[trials["trial"] == number], winner == number, number)
+    axes.set_xticks([0, 1, 2], ["sweep", "validation\nseeds", "test\nseeds"])
+    axes.set_xlim(-0.3, 2.3)
+    axes.set_ylabel(tables.value)
+    figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.5)
+    return figure
+
+
+def _line(axes: Axes, tuned: float, rows: pd.DataFrame, won: bool, number: int) -> None:
+    color = BLUE if won else GREY
+    # A point a seed: of several environments its mean score.
+    seeds = rows.groupby(["phase", "index"])[value_column(rows)].mean().dropna()
+    phases = {phase: seeds[seeds.index.get_level_values("phase") == phase] for phase in ("validation", "test")}
+    means = [tuned, *(returns.mean() for returns in phases.values() if len(returns))]
+    label = f"winner (trial {number})" if won else f"trial {number}"
+    axes.plot(range(len(means)), means, "o-" if won else "s--", color=color, markersize=4, label=label)
+    for position, returns in enumerate(phases.values(), start=1):
+        axes.plot([position] * len(returns), returns, "_", color=color, alpha=0.7, markersize=7)

@@ -1,0 +1,54 @@
+"""The winner's returns on the test seeds beside those of the baselines."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sidewinder.confirmation import statistics as estimates
+from sidewinder.report.figures import style
+from sidewinder.report.figures.study_tables import Tables
+from sidewinder.report.figures.style import BLUE, COLUMN, GREEN, GREY, VERMILION
+
+COLORS = {"winner": BLUE, "defaults": VERMILION, "zoo": GREEN}
+NAMES = {"winner": "tuned", "defaults": "defaults", "zoo": "RL Zoo"}
+
+
+def draw(tables: Tables) -> Figure:
+    """A row a setting: a point a test seed, the mean over its episodes; an interquartile mean over seeds with its
+    interval. Of several environments one axes for the scores, and one for the returns in each."""
+    if tables.confirmation.empty:
+        return style.empty("the study is not confirmed yet")
+    test = tables.confirmation[tables.confirmation["phase"] == "test"]
+    panels = {"score": test} if tables.config.environments else {}
+    for environment, rows in estimates.by_environment(test).items():
+        panels[f"return in {environment}" if environment else "return"] = rows.drop(
+            columns=["environment", "score"], errors="ignore"
+        )
+    n_rows = test["candidate"].nunique()
+    figure = Figure(figsize=(COLUMN, len(panels) * (0.7 + 0.45 * n_rows)))
+    every = figure.subplots(len(panels), squeeze=False)[:, 0]
+    for axes, (label, rows) in zip(every, panels.items(), strict=True):
+        _draw_settings(axes, rows)
+        axes.set_xlabel(f"{label} ({rows['index'].nunique()} test seeds; IQM, 95% interval)")
+    return figure
+
+
+def _draw_settings(axes: Axes, test: pd.DataFrame) -> None:
+    candidates = list(test["candidate"].unique())
+    for height, name in enumerate(candidates):
+        rows, color = test[test["candidate"] == name], COLORS.get(name, GREY)
+        values = rows[estimates.value_column(rows)].dropna()
+        axes.plot(values, np.full(len(values), height + 0.15), ".", color=color, alpha=0.5, markersize=5)
+        if (found := estimates.figures(rows)) is not None:
+            draw_estimate(axes, found.iqm, height - 0.15, color)
+    axes.set_yticks(range(len(candidates)), [NAMES.get(name, name) for name in candidates])
+    axes.set_ylim(len(candidates) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.locator_params(axis="x", nbins=5)
+
+
+def draw_estimate(axes: Axes, estimate: estimates.Estimate, height: float, color: str) -> None:
+    """A diamond, and its interval."""
+    error = [[estimate.value - estimate.low], [estimate.high - estimate.value]]
+    axes.errorbar(estimate.value, height, xerr=error, fmt="D", color=color, markersize=4, capsize=2)

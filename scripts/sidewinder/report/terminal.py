@@ -1,0 +1,59 @@
+"""What a finished run says in the terminal: each study's winner, what it gains, and where its files are."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from sidewinder.trials.tables import read_trials
+
+_STATES = ("complete", "pruned", "failed")
+
+
+def print_summary(studies: Iterable[Path], console: Console | None = None) -> None:
+    """Print a row a study: its winner, or of several objectives that there is a Pareto set.
+
+    Args:
+        studies: Directories of studies; one whose tables are not made, or not all of them, is left out.
+        console: Where to print (default: standard error, as Snakemake does).
+    """
+    rows = [_row(study) for study in studies if (study / "trials.csv").exists()]
+    if not rows:
+        return
+    table = Table()
+    for name in rows[0]:
+        table.add_column(name, overflow="fold", no_wrap=name == "study")
+    for row in rows:
+        table.add_row(*row.values())
+    (console or Console(stderr=True)).print(table)
+
+
+def _row(study: Path) -> dict[str, str]:
+    states = read_trials(study / "trials.csv")["state"].value_counts()
+    best, found, tests = study / "best.yaml", "not confirmed yet", {}
+    if best.exists():
+        winner = yaml.safe_load(best.read_text())["winner"]
+        tests = winner["test"]
+        found = f"trial {winner['trial']}: {_interval(tests['winner'], 'mean')}"
+    elif (study / "pareto.md").exists():
+        found = "see pareto.md"
+    defaults = tests.get("defaults", {})
+    return {
+        "study": study.name,
+        "best": found,
+        "defaults": _interval(defaults, "mean"),
+        "gain": _interval(defaults, "gain_of_winner"),
+        "trials": ", ".join(f"{states[state]} {state}" for state in _STATES if state in states),
+        "files": f"{study}/",
+    }
+
+
+def _interval(figures: dict[str, Any], name: str) -> str:
+    """A figure with its 95 % interval; `-` where there is none, for all trainings failed."""
+    if not (found := figures.get(name)):
+        return "-"
+    digits = 1 if abs(found["value"]) >= 10 else 3
+    return f"{found['value']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"

@@ -1,0 +1,1 @@
+"""The Optuna study: which parameters each trial gets, and the database that indexes the results."""

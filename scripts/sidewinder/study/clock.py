@@ -1,0 +1,140 @@
+"""The virtual clock: what a trial's work amounts to, from its parameters and its files. It measures no time.
+
+Work is environment steps times what one costs with a trial's parameters, in microseconds of an imaginary core: a number
+that no machine changes. Where it is wrong, the study's view is less like asynchronous Optuna's, and just as
+reproducible. A trial may end where its pruner is asked, and ends with its budget; one that
+fails counts as if it had gone on to the end, so that this is known beforehand.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from optuna.pruners import NopPruner
+
+from sidewinder.config.algorithms import NET_ARCHS, POLICY_DEFAULTS, backend_of
+from sidewinder.config.schema import RunConfig, StudyConfig
+from sidewinder.results import Replicate, Result, replicate_path, result_path, write_atomically
+
+# Microseconds: a step of all environments, and of each; an update at all, and how many weights, each for one sample,
+# take one.
+_STEP_PRICE, _STEP_OF_ONE_PRICE = 320, 40
+_UPDATE_PRICES = {"sb3": (1300, 5000), "sbx": (100, 8000)}
+_STEPS_OF_AN_EPISODE = 200
+
+
+def possible_ends(config: StudyConfig, params: Mapping[str, Any]) -> list[list[int]]:
+    """The amounts of work after which a trial with these parameters may end, in order.
+
+    Returns:
+        A list for each part that ends by itself: for each replicate that is a job of its own, else one for the trial.
+    """
+    runs = [config.for_trial(params, environment) for environment, _ in config.replicates().values()]
+    prices = [step_price(run) for run in runs]
+    budgets = [run.training.total_timesteps * price for run, price in zip(runs, prices, strict=True)]
+    if isinstance(instantiate(config.pruner), NopPruner):
+        return [[sum(budgets)]]
+    if len(runs) > 1 and not config.replicate_jobs():
+        # In sequence: after the first, the first two, ...
+        return [list(accumulate(budgets))]
+    return [
+        [*range(run.evaluation.eval_freq * price, budget, run.evaluation.eval_freq * price), budget]
+        for run, price, budget in zip(runs, prices, budgets, strict=True)
+    ]
+
+
+def step_price(run: RunConfig) -> int:
+    """What an environment step of a training costs, with its share of updates; at least 1.
+
+    A model with few constants, measured with DDPG on Pendulum: a step of all parallel environments, an update at all,
+    and each weight of the hidden layers for each sample of its batch.
+    """
+    agent, n_envs = run.agent, run.environment.n_envs
+    fixed, weights_a_microsecond = _UPDATE_PRICES.get(backend_of(agent), _UPDATE_PRICES["sb3"])
+    batch = _number(agent.get("batch_size"), 0) or _number(agent.get("n_steps"), 1) * n_envs
+    update = fixed + batch * _n_weights(agent) / weights_a_microsecond
+    return max(1, round(_STEP_PRICE / n_envs + _STEP_OF_ONE_PRICE + update * _updates_a_step(agent, n_envs, batch)))
+
+
+def _updates_a_step(agent: Mapping[str, Any], n_envs: int, batch: float) -> float:
+    if "train_freq" not in agent:
+        return _number(agent.get("n_epochs"), 1) / batch  # on policy: each step is in one batch an epoch
+    gradient_steps, every = _number(agent.get("gradient_steps"), 1), agent["train_freq"]
+    if gradient_steps < 0:
+        return 1.0  # as many as steps
+    count, unit = every if isinstance(every, list | tuple) else (every, "step")
+    # Episodes have no length that is known beforehand.
+    steps = _number(count, 1) * (1 if unit == "step" else _STEPS_OF_AN_EPISODE)
+    return gradient_steps / (steps * n_envs)
+
+
+def _n_weights(agent: Mapping[str, Any]) -> int:
+    """Between hidden layers of all networks of the agent's net_arch."""
+    policy_kwargs = agent.get("policy_kwargs") or {}
+    default = POLICY_DEFAULTS.get(str(agent.get("algorithm")), ([64, 64], ""))[0]
+    net_arch = policy_kwargs.get("net_arch") or default
+    networks = list(net_arch.values()) if isinstance(net_arch, dict) else [net_arch, net_arch]
+    layers = [NET_ARCHS.get(widths, []) if isinstance(widths, str) else widths for widths in networks]
+    return sum(int(_number(one, 1) * _number(next_one, 1)) for widths in layers for one, next_one in pairwise(widths))
+
+
+def _number(value: Any, otherwise: float) -> float:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else otherwise
+
+
+def note_progress(result: Path, reports: int) -> None:
+    """Note that the training that will have this result goes on after so many reports to the pruner: true whoever
+    trains it, and however often."""
+    write_atomically(result.with_name("progress.json"), json.dumps({"reports": reports}))
+
+
+def forget_progress(result: Path) -> None:
+    """The result says it all."""
+    result.with_name("progress.json").unlink(missing_ok=True)
+
+
+def work_done(result: Result, ends: list[list[int]]) -> int:
+    """The work of a trial that has ended with this result; `ends` as `possible_ends` gives them."""
+    parts: Sequence[Result | Replicate] = result.replicates if len(ends) > 1 else [result]
+    return sum(_end(part, own) for part, own in zip(parts, ends, strict=True))
+
+
+def work_so_far(study_dir: Path, config: StudyConfig, number: int, ends: list[list[int]]) -> int:
+    """The work of trial `number`, which still runs, up to the next possible end of each of its parts.
+
+    Args:
+        study_dir: The study's directory.
+        config: The study's.
+        number: Which trial.
+        ends: As `possible_ends` gives them.
+    """
+    return sum(_part_so_far(path, own) for path, own in zip(part_paths(study_dir, config, number), ends, strict=False))
+
+
+def part_paths(study_dir: Path, config: StudyConfig, number: int) -> list[Path]:
+    """Where the results are or will be of what trains for a trial: its replicates that are jobs, or itself."""
+    jobs = config.replicate_jobs()
+    return [replicate_path(study_dir, number, name) for name in jobs] or [result_path(study_dir, number)]
+
+
+def _part_so_far(path: Path, ends: list[int]) -> int:
+    if len(ends) == 1:
+        return ends[0]
+    if path.exists():
+        return _end(Result.load(path), ends)
+    try:
+        reports: int = json.loads(path.with_name("progress.json").read_text())["reports"]
+    except FileNotFoundError:
+        reports = 0
+    return ends[min(reports, len(ends) - 1)]
+
+
+def _end(part: Result | Replicate, ends: list[int]) -> int:
+    if part.state != "pruned" or len(ends) == 1:
+        return ends[-1]
+    # Replicates in sequence report once each.
+    reports = part.replicates if isinstance(part, Result) and part.replicates else part.evaluations
+    return ends[len(reports) - 1]

@@ -1,0 +1,383 @@
+"""The shared Optuna study: which parameters trial i gets, whoever asks, whenever. It never trains.
+
+The database is an index of the files, kept for Optuna's tools and to save work: each suggestion is a trial in it, each
+result on file is attached to its trial. A suggestion is made from a private in-memory copy of the study as the trial
+may see it (`sidewinder.study.schedule`), so that what others write meanwhile cannot matter; then it enters the database
+in one transaction. Pruners see the same copy plus the trial's own reports.
+"""
+
+import copy
+import inspect
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import optuna
+from hydra.utils import get_class, get_method, instantiate
+from omegaconf import OmegaConf
+from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from sidewinder import SidewinderError
+from sidewinder.config.schema import StudyConfig
+from sidewinder.config.search_space import grid_values
+from sidewinder.determinism import derive_seed
+from sidewinder.results import Result, result_path
+from sidewinder.study import clock
+from sidewinder.study.databases import database_of
+from sidewinder.study.schedule import virtual_view, window_view
+
+_T = TypeVar("_T")
+logger = logging.getLogger(__name__)
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+# The study's attributes as a suggestion left them (QMC's position, NSGA-II's parents), kept with that trial.
+_STUDY_ATTRS = "sidewinder:study_attrs"
+# What the pruner noted while the trial ran; hidden from those that may not see its result.
+_PRUNER_ATTRS = "sidewinder:pruner_attrs"
+# On the virtual clock: after how much work the trial may end, and after how much it ended.
+_ENDS, _WORK = "sidewinder:ends", "sidewinder:work"
+# The seed of these samplers says which points there are, not which is next.
+_DESIGNS = (optuna.samplers.GridSampler, optuna.samplers.QMCSampler)
+
+
+class NotYetError(Exception):
+    """What a trial may see is not known or not on file yet: `unfinished` trials before it must go on first."""
+
+    def __init__(self, unfinished: list[int]) -> None:
+        super().__init__(f"waiting for trials {unfinished}")
+        self.unfinished = unfinished
+
+
+class Study:
+    """A study's database, and the files beside it that it must agree with."""
+
+    def __init__(self, directory: Path, config: StudyConfig) -> None:
+        """Open the study in `directory`, where its config.yaml and trials/ are."""
+        self.directory = directory
+        self.config = config
+        self.database = database_of(directory, config)
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """The study in `directory`, with the config.yaml that is there."""
+        return cls(directory, StudyConfig.load(directory / "config.yaml"))
+
+    def ask(self, number: int) -> optuna.Trial:
+        """The trial with this number, its parameters suggested.
+
+        Makes the suggestions of lower numbers too where nobody has asked for them yet. Safe for any number of processes
+        at a time. On the virtual clock that may have to wait; by the window the results must be on file.
+
+        Returns:
+            A trial of a private copy of the study: `report` and `should_prune` work and touch no database.
+
+        Raises:
+            NotYetError: On the virtual clock it is not known yet what the trial may see.
+            SidewinderError: A result is missing, or does not belong to this study; or too many trials have failed.
+        """
+        with self.database.lock():
+            trials, visible = self._repaired(lambda storage, study_id: self._suggest_up_to(number, storage, study_id))
+        seen = [trials[k] for k in visible]
+        stop_if_too_many_failed(
+            self.config, [t.user_attrs["reason"] for t in seen if t.user_attrs["state"] == "failed"]
+        )
+        return _Copy(self.config, trials[:number], visible).start(trials[number])
+
+    def tell(self, result: Result) -> None:
+        """Attach a result to its trial in the database; the file must be written already.
+
+        The database is only an index, so that it cannot be written now, or was lost since the trial was asked for, is a
+        warning: the next `ask` catches up.
+        """
+        try:
+            with self.database.lock():
+                self._repaired(lambda storage, study_id: self._attach(result.number, result, storage, study_id))
+        except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, KeyError, SidewinderError) as error:
+            logger.warning("the study's database lags behind: %s", (str(error).splitlines() or [""])[0])
+
+    def _repaired(self, action: Callable[[BaseStorage, int], _T]) -> _T:
+        """Do it; if the database turns out to be damaged, or at odds with the files, set it aside and do it anew."""
+        existed = self.database.own_file()
+        try:
+            with self.database.open() as opened:
+                return action(*opened)
+        except _AtOddsWithFilesError as error:
+            if not existed:
+                raise SidewinderError(str(error)) from None
+            reason = "does not agree with the results on file"
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, KeyError, ValueError):
+            if not existed or self.database.is_sound():
+                raise
+            reason = "is damaged"
+        aside = existed.with_name(f"{existed.name}.damaged")
+        logger.warning("%s %s; moved to %s and rebuilt from the files", existed, reason, aside.name)
+        existed.replace(aside)
+        # SQLite's own, of a write that was not finished.
+        existed.with_name(f"{existed.name}-journal").unlink(missing_ok=True)
+        try:
+            with self.database.open() as opened:
+                return action(*opened)
+        except _AtOddsWithFilesError as error:
+            raise SidewinderError(str(error)) from None
+
+    def _suggest_up_to(
+        self, number: int, storage: BaseStorage, study_id: int
+    ) -> tuple[list[FrozenTrial], Sequence[int]]:
+        """All trials of the database, after making the suggestions that are missing up to `number`, and with the
+        results attached that trial `number` may see; and which those are."""
+        trials = storage.get_all_trials(study_id, deepcopy=False)
+
+        def see(number: int) -> Sequence[int]:
+            visible, on_file = self._view(trials[:number])
+            for k in visible:
+                if not trials[k].state.is_finished():
+                    trials[k] = self._attach(k, on_file[k], storage, study_id)
+            return visible
+
+        known: _Copy | None = None
+        for missing in range(len(trials), number + 1):
+            visible = see(missing)
+            known = known or _Copy(self.config, trials, visible)
+            known.show(visible)
+            suggested = known.suggest(missing)
+            if self.config.study.schedule == "virtual":
+                suggested.system_attrs[_ENDS] = clock.possible_ends(self.config, suggested.params)
+            created = storage.get_trial(storage.create_new_trial(study_id, template_trial=suggested))
+            if created.number != missing:
+                raise _AtOddsWithFilesError(f"{self.directory}: two processes have suggested trial {missing} at once")
+            trials.append(created)
+        return trials, see(number)
+
+    def _view(self, earlier: list[FrozenTrial]) -> tuple[Sequence[int], dict[int, Result]]:
+        """What the trial after these may see, and those of its results that the database has not.
+
+        Each file is read once, so that a result which comes or goes meanwhile counts as one or the other.
+        """
+        unfinished = [trial.number for trial in earlier if not trial.state.is_finished()]
+        visible: Sequence[int]
+        if (window := self.config.study.window) is not None:
+            visible = window_view(len(earlier), window)
+            return visible, {k: Result.load(result_path(self.directory, k)) for k in unfinished if k in visible}
+        on_file = {k: result for k in unfinished if (result := self._result(k))}
+        work = [self._work(trial, on_file.get(trial.number)) for trial in earlier]
+        visible = virtual_view(work, self.config.study.workers)
+        still_running = [k for k in unfinished if k not in on_file]
+        if not set(visible).isdisjoint(still_running):
+            raise NotYetError(still_running)
+        return visible, on_file
+
+    def _result(self, number: int) -> Result | None:
+        path = result_path(self.directory, number)
+        try:
+            return Result.load(path)
+        except SidewinderError:
+            if path.exists():
+                raise
+            return None
+
+    def _work(self, trial: FrozenTrial, result: Result | None) -> int:
+        """On the virtual clock."""
+        if trial.state.is_finished():
+            work: int = trial.system_attrs[_WORK]
+            return work
+        ends = trial.system_attrs[_ENDS]
+        if result:
+            return clock.work_done(result, ends)
+        return clock.work_so_far(self.directory, self.config, trial.number, ends)
+
+    def _attach(self, number: int, result: Result, storage: BaseStorage, study_id: int) -> FrozenTrial:
+        """Attach a result to its trial; doing it again after a kill half way is no harm."""
+        trial = storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
+        if result.params != trial.params:
+            raise _AtOddsWithFilesError(
+                f"{result_path(self.directory, number)}: params: found {result.params}, accepted: {trial.params}, "
+                f"which this study suggests for trial {number}; the file belongs to another study or sampler version"
+            )
+        if trial.state.is_finished():
+            return trial
+        trial_id = trial._trial_id
+        reports = self._reports(result)
+        for step, value in reports.items():
+            storage.set_trial_intermediate_value(trial_id, step, value)
+        storage.set_trial_system_attr(trial_id, _PRUNER_ATTRS, result.pruner_attrs)
+        if ends := trial.system_attrs.get(_ENDS):
+            # From the result as it was read: Snakemake removes the file if a job that waited to make it too is killed.
+            storage.set_trial_system_attr(trial_id, _WORK, clock.work_done(result, ends))
+        storage.set_trial_user_attr(trial_id, "state", result.state)
+        storage.set_trial_user_attr(trial_id, "reason", result.reason)
+        if result.objective is not None:
+            values = [result.objective, *result.further_objectives.values()]
+            storage.set_trial_state_values(trial_id, TrialState.COMPLETE, values)
+        else:
+            # As Optuna's own tell: the last report stands in for a pruned trial's value.
+            storage.set_trial_state_values(trial_id, TrialState.PRUNED, list(reports.values())[-1:] or None)
+        return storage.get_trial(trial_id)
+
+    def _reports(self, result: Result) -> dict[int, float]:
+        """What the trial reported to its pruner: its objective after each replicate of a sequence, else its returns;
+        nothing where there are several objectives, for which Optuna has no pruner."""
+        if len(self.config.study.objectives) > 1:
+            return {}
+        if result.replicates and self.config.study.replicates_in == "sequence":
+            return {
+                index: self.config.score(replicate.objective, replicate.environment)
+                for index, replicate in enumerate(result.replicates)
+                if replicate.objective is not None
+            }
+        return {evaluation.step: evaluation.mean_return for evaluation in result.evaluations}
+
+
+def stop_if_too_many_failed(config: StudyConfig, reasons: list[str]) -> None:
+    """Stop the study once more of its budget has failed than `study.max_failure_rate` allows.
+
+    Raises:
+        SidewinderError: It says how many, and why the last one did.
+    """
+    budget, rate = config.study.n_trials, config.study.max_failure_rate
+    if len(reasons) > rate * budget:
+        raise SidewinderError(
+            f"study {config.study.name}: study.max_failure_rate: found {len(reasons)} failed trials of {budget}, "
+            f"accepted: at most {rate:.0%}; the last one: {reasons[-1]}"
+        )
+
+
+class _AtOddsWithFilesError(Exception):
+    """The database and a result on file disagree about a trial's parameters."""
+
+
+class _Copy:
+    """The study in memory, with each trial either as its result left it or still running, as a view demands."""
+
+    def __init__(self, config: StudyConfig, trials: list[FrozenTrial], visible: Iterable[int]) -> None:
+        """Copy these trials (the list may grow and its results arrive later), some with their results."""
+        self.config = config
+        self.trials = trials
+        self.shown = set(visible)
+        self.storage = InMemoryStorage()
+        self.study = optuna.create_study(
+            storage=self.storage,
+            study_name=config.study.name,
+            directions=config.study.directions,
+            sampler=optuna.samplers.RandomSampler(),
+            pruner=instantiate(config.pruner),
+        )
+        # In memory, a trial's id is its number.
+        for trial in trials:
+            template = _as_finished(trial) if trial.number in self.shown else _as_suggested(trial)
+            self.storage.create_new_trial(self.study._study_id, template_trial=template)
+        for key, value in (trials[-1].system_attrs.get(_STUDY_ATTRS, {}) if trials else {}).items():
+            self.storage.set_study_system_attr(self.study._study_id, key, value)
+
+    def show(self, visible: Iterable[int]) -> None:
+        """Show these trials' results."""
+        for number in set(visible) - self.shown:
+            trial = self.trials[number]
+            for step, value in trial.intermediate_values.items():
+                self.storage.set_trial_intermediate_value(number, step, value)
+            for key, value in trial.system_attrs.get(_PRUNER_ATTRS, {}).items():
+                self.storage.set_trial_system_attr(number, key, value)
+            self.storage.set_trial_state_values(number, trial.state, trial.values)
+            self.shown.add(number)
+
+    def start(self, trial: FrozenTrial) -> optuna.Trial:
+        """The trial, about to train: with its parameters, and only its pruner's notes to come."""
+        started = _as_suggested(trial)
+        started.system_attrs = {}
+        return optuna.Trial(self.study, self.storage.create_new_trial(self.study._study_id, started))
+
+    def suggest(self, number: int) -> FrozenTrial:
+        """Suggest the next trial, and return it as the database should have it."""
+        self.study.sampler = make_sampler(self.config, number)
+        if number < len(self.config.study.enqueue):
+            self.study.enqueue_trial(self.config.study.enqueue[number])
+        trial, space = self.study.ask(), self.config.space()
+        for key, distribution in space.distributions.items():
+            if space.has(key, trial.params):
+                trial._suggest(key, distribution)
+        if self.config.study.custom_search_space:
+            extend = get_method(self.config.study.custom_search_space)
+            extend(OmegaConf.create(self.config.model_dump()), trial)
+        frozen = self.storage.get_trial(trial._trial_id)
+        assert frozen.number == number
+        if attrs := self.storage.get_study_system_attrs(self.study._study_id):
+            frozen.system_attrs[_STUDY_ATTRS] = attrs
+        return frozen
+
+
+def pruner_attrs(trial: optuna.Trial) -> dict[str, Any]:
+    """What the pruner noted on a trial that `Study.ask` gave."""
+    return trial.storage.get_trial_system_attrs(trial._trial_id)
+
+
+def make_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSampler:
+    """The study's sampler for one suggestion, seeded from (study seed, number).
+
+    Raises:
+        SidewinderError: An option is unknown.
+    """
+    kind = get_class(config.sampler["_target_"])
+    seed = derive_seed(config.study.seed, "sampler", number)
+    options = dict(config.sampler)
+    if issubclass(kind, optuna.samplers.GridSampler):
+        options["search_space"] = {
+            name: grid_values(distribution) for name, distribution in config.space().distributions.items()
+        }
+    if issubclass(kind, optuna.samplers.QMCSampler):
+        # What QMC leaves to it (the first trials) must still differ from trial to trial.
+        options["independent_sampler"] = options.get("independent_sampler") or {
+            "_target_": "optuna.samplers.RandomSampler"
+        }
+    options = _seeded(options, seed)
+    if issubclass(kind, _DESIGNS):
+        options["seed"] = derive_seed(config.study.seed, "sampler")
+    sampler: optuna.samplers.BaseSampler = instantiate(options, _convert_="all")
+    return sampler
+
+
+def _seeded(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Options with the seed wherever a class of Optuna's takes one, nested samplers included."""
+    seeded = {name: _seeded(value, seed) if isinstance(value, Mapping) else value for name, value in options.items()}
+    if "_target_" in options and "seed" in inspect.signature(get_class(options["_target_"])).parameters:
+        seeded["seed"] = seed
+    return seeded
+
+
+class _SharedTrial(FrozenTrial):
+    """A trial whose copies share its parts, which Optuna's storage in memory replaces and never changes: to copy
+    thousands of trials takes longer than a suggestion."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return copy.copy(self)
+
+
+def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
+    """The trial as its suggestion left it."""
+    attrs = {key: value for key, value in trial.system_attrs.items() if not key.startswith("sidewinder:")}
+    return _SharedTrial(
+        number=trial.number,
+        trial_id=trial.number,
+        state=TrialState.RUNNING,
+        value=None,
+        datetime_start=trial.datetime_start or datetime.now(),
+        datetime_complete=None,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs={},
+        system_attrs=attrs,
+        intermediate_values={},
+    )
+
+
+def _as_finished(trial: FrozenTrial) -> FrozenTrial:
+    """The trial as its result left it."""
+    finished = _as_suggested(trial)
+    finished.state, finished.datetime_complete = trial.state, trial.datetime_complete
+    finished.values = trial.values
+    finished.intermediate_values = trial.intermediate_values
+    finished.system_attrs |= trial.system_attrs.get(_PRUNER_ATTRS, {})
+    return finished

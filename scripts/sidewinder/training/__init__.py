@@ -1,0 +1,1 @@
+"""One training run: environments, agent, evaluations. Knows no study."""

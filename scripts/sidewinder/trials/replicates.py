@@ -1,0 +1,174 @@
+"""The trainings of one trial: replicates, each with seeds of its own, and the result that they have together."""
+
+import logging
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+
+from sidewinder import SidewinderError
+from sidewinder.config.schema import RunConfig, StudyConfig
+from sidewinder.determinism import derive_seed
+from sidewinder.results import EvaluationResult, Replicate, Result, as_json, installed_packages
+from sidewinder.study.study import pruner_attrs
+from sidewinder.training.objectives import objectives
+
+logger = logging.getLogger(__name__)
+
+
+def train_replicate(
+    config: StudyConfig,
+    trial: optuna.Trial,
+    replicate: str,
+    tensorboard_log: Path,
+    report: Callable[[int, float], bool] = lambda _step, _mean_return: False,
+) -> tuple[Result, dict[str, Any]]:
+    """Train with a trial's parameters, in the environment and with the seeds of one of its replicates.
+
+    Args:
+        config: The study's.
+        trial: As `Study.ask` gave it.
+        replicate: Which one, by its name in `StudyConfig.replicates`.
+        tensorboard_log: Directory for TensorBoard's files, emptied first.
+        report: As for `training.train`.
+
+    Returns:
+        The result of this training alone, its objective a return, and when and where it ran: `started`, `seconds`,
+        `environment_steps`, `host`, `process`.
+    """
+    # Imported late: a trial that only gathers its replicates' results need not load torch.
+    from sidewinder.training.run import train
+
+    environment, index = config.replicates()[replicate]
+    run = seeded(config, config.for_trial(trial.params, environment), trial.number, index)
+    shutil.rmtree(tensorboard_log, ignore_errors=True)
+    started, clock = datetime.now(UTC), time.monotonic()
+    outcome = train(run, tensorboard_log=tensorboard_log, report=report)
+    timing = {
+        "started": started.isoformat(),
+        "seconds": time.monotonic() - clock,
+        "environment_steps": outcome.model.num_timesteps if outcome.model else 0,
+        "host": platform.node(),
+        "process": os.getpid(),
+    }
+    assert run.evaluation.seed is not None
+    result = Result(
+        number=trial.number,
+        config=config.digest(),
+        state=outcome.state,
+        objective=outcome.objective(run.evaluation.objective, config.study.return_direction),
+        further_objectives={"steps_per_second": outcome.steps_per_second} if config.study.timed else {},
+        reason=outcome.reason,
+        params=trial.params,
+        distributions=as_json(trial.distributions),
+        evaluations=outcome.evaluations,
+        pruner_attrs=pruner_attrs(trial),
+        seeds={"training": run.training.seed, "evaluation": run.evaluation.seed},
+        bit_exact=run.bit_exact and not config.study.timed,
+        packages=installed_packages(),
+        environment=environment,
+    )
+    logger.info(
+        "trial %d, replicate %s %s: objective %s, %d steps in %.0f s",
+        trial.number,
+        replicate,
+        result.state,
+        result.objective,
+        timing["environment_steps"],
+        timing["seconds"],
+    )
+    return result, timing
+
+
+def reporter(trial: optuna.Trial) -> Callable[[int, float], bool]:
+    """What tells the study's pruner of each evaluation, and asks it; for `train_replicate`."""
+    if len(trial.study.directions) > 1:
+        return lambda _step, _mean_return: False  # Optuna has no pruners for several objectives
+
+    def report(step: int, mean_return: float) -> bool:
+        trial.report(mean_return, step)
+        return trial.should_prune()
+
+    return report
+
+
+def seeded(config: StudyConfig, run: RunConfig, number: int, replicate: int) -> RunConfig:
+    """The run with the seeds of a replicate of trial `number`: its own for training, and for evaluation, unless the
+    config has one, that which this replicate of all trials has, so that no trial is better for easier episodes."""
+    run = run.model_copy(deep=True)
+    run.training.seed = derive_seed(config.study.seed, "training", number, replicate)
+    if run.evaluation.seed is None:
+        run.evaluation.seed = derive_seed(config.study.seed, "evaluation", replicate)
+    return run
+
+
+def gather(config: StudyConfig, replicates: list[Result], *, pruned: bool = False) -> Result:
+    """The result of a trial from those of its replicates, in order.
+
+    It failed if one of them did, and was pruned if all of them were or `pruned` says that the rest was not trained.
+    Else its objectives are as `objectives` says; a replicate that was pruned counts with what it had reached.
+
+    Raises:
+        SidewinderError: They are not of the same trial and config.
+    """
+    first = replicates[0]
+    for other in replicates:
+        if (other.number, other.config, other.params) != (first.number, first.config, first.params):
+            raise SidewinderError(
+                f"trials/{first.number}/replicates: found results of different trials, parameters or configs, "
+                "accepted: those of one; delete them to train them again"
+            )
+    named = zip(config.replicates(), replicates, strict=False)
+    failed = next(((name, one) for name, one in named if one.state == "failed"), None)
+    if failed:
+        state = "failed"
+    elif pruned or all(one.state == "pruned" for one in replicates):
+        state = "pruned"
+    else:
+        state = "complete"
+    worth = objectives(config, replicates) if state == "complete" else {}
+    result = first.model_copy(update={"objective": worth.pop("return", None), "further_objectives": worth})
+    if len(config.replicates()) == 1:
+        return result
+    return result.model_copy(
+        update={
+            "state": state,
+            "reason": f"replicate {failed[0]}: {failed[1].reason}" if failed else None,
+            "evaluations": _mean_curve(config, replicates),
+            "pruner_attrs": _mean_attrs(replicates),
+            "environment": None,
+            "replicates": [Replicate(**one.model_dump(include=set(Replicate.model_fields))) for one in replicates],
+        }
+    )
+
+
+def _mean_curve(config: StudyConfig, replicates: list[Result]) -> list[EvaluationResult]:
+    """The mean of the replicates' returns (in several environments, scores) at each step where all have one; one that
+    stopped earlier stays at its last."""
+    rows = [
+        (evaluation.step, index, config.score(evaluation.mean_return, one.environment))
+        for index, one in enumerate(replicates)
+        for evaluation in one.evaluations
+    ]
+    curves = pd.DataFrame(rows, columns=["step", "replicate", "mean_return"])
+    curves = curves.pivot(index="step", columns="replicate", values="mean_return").ffill().dropna()
+    return [
+        EvaluationResult(step=int(step), mean_return=float(mean), std_return=float(std))
+        for step, mean, std in zip(curves.index, curves.mean(axis=1), curves.std(axis=1, ddof=0), strict=True)
+    ]
+
+
+def _mean_attrs(replicates: list[Result]) -> dict[str, Any]:
+    """What a pruner noted, e.g. the value at each rung, as the mean of those replicates that got there."""
+    keys = dict.fromkeys(key for one in replicates for key in one.pruner_attrs)
+    return {
+        key: float(np.mean([one.pruner_attrs[key] for one in replicates if key in one.pruner_attrs])) for key in keys
+    }
