@@ -86,15 +86,15 @@ def pin_here() -> None:
 
 def tutorial_on_test_seed(directory: Path, index: int) -> float:
     """The mean return of the tutorial's best setting, trained as a study's winner is."""
-    from sidewinder.config.schema import StudyConfig
-    from sidewinder.confirmation.candidates import Candidate, seeded
+    from sidewinder.config.study_config import StudyConfig
+    from sidewinder.confirmation.candidates import Candidate, confirmation_run
     from sidewinder.training.run import train
 
     best = yaml.safe_load((directory / "tutorial/optimization_results.yaml").read_text())["best_params"]
     params = {f"agent.{key}": value for key, value in {**TUTORIAL, **best}.items()}
     config = StudyConfig.load(directory / "results/sb3/config.yaml")
     candidate = Candidate(name="winner", trial=0, params=params, objective=None)
-    run, held_out = seeded(config, candidate, None, "test", index)
+    run, held_out = confirmation_run(config, candidate, None, "test", index)
     returns = train(run, held_out=held_out).held_out_returns
     return statistics.mean(returns)
 

@@ -15,7 +15,7 @@ import pandas as pd
 from workflow import snakemake, write_studies
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-from sidewinder.config.schema import StudyConfig
+from sidewinder.config.study_config import StudyConfig
 from sidewinder.results import Result, result_path
 from sidewinder.study.clock import step_price
 

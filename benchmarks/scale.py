@@ -25,7 +25,7 @@ from workflow import snakemake, write_studies
 from sidewinder.determinism import pin
 
 if TYPE_CHECKING:
-    from sidewinder.config.schema import StudyConfig
+    from sidewinder.config.study_config import StudyConfig
 
 SAMPLERS = ("random", "qmc", "tpe", "cmaes", "nsgaii", "nsgaiii", "gp", "grid", "brute_force")
 # Those that go through all points of a space, and one of 5,400.

@@ -19,7 +19,7 @@ from workflow import ROOT, snakemake, write_studies
 
 sys.path.insert(0, str(ROOT / "scripts"))
 if TYPE_CHECKING:
-    from sidewinder.config.schema import StudyConfig
+    from sidewinder.config.study_config import StudyConfig
 
 # Cores, and what differs from the default study.
 SWEEPS = {
@@ -79,7 +79,7 @@ def row(name: str, seconds: float, trained: float, cores: int, best: float) -> N
 
 def loop(path: Path) -> tuple[float, int, float]:
     """Train what the sweep's trials trained, one after the other, and check that the returns are theirs."""
-    from sidewinder.config.schema import StudyConfig
+    from sidewinder.config.study_config import StudyConfig
     from sidewinder.results import Result, result_path
 
     config = StudyConfig.load(path)
@@ -108,7 +108,7 @@ def optimize(path: Path, n_jobs: int = 1) -> tuple[float, int, float]:
     import optuna
     from hydra.utils import instantiate
 
-    from sidewinder.config.schema import StudyConfig
+    from sidewinder.config.study_config import StudyConfig
 
     config, durations = StudyConfig.load(path), []
     distributions = config.space().distributions
@@ -139,10 +139,10 @@ def train_trial(
 ) -> tuple[float, float | None]:
     """Seconds, and the objective."""
     from sidewinder.training.run import train
-    from sidewinder.trials.replicates import seeded
+    from sidewinder.trials.replicates import replicate_run
 
     started = time.monotonic()
-    run = seeded(config, config.for_trial(params), number, 0)
+    run = replicate_run(config, config.for_trial(params), number, 0)
     outcome = train(run, tensorboard_log=directory / f"alone/{number}")
     return time.monotonic() - started, outcome.objective(run.evaluation.objective)
 

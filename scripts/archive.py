@@ -6,7 +6,7 @@ python scripts/archive.py results/paper results/reference
 import argparse
 from pathlib import Path
 
-from sidewinder.results import write_atomically
+from sidewinder.files import write_atomically
 from sidewinder.trials.tables import read_timings
 
 TABLES = ("trials.csv", "evaluations.csv", "distributions.json", "confirmation.csv")

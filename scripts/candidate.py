@@ -3,14 +3,12 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from sidewinder import SidewinderError, errors_in_one_line
-from sidewinder.config.schema import StudyConfig
-from sidewinder.confirmation.candidates import Candidate
-from sidewinder.results import Result, result_path, write_atomically
-from sidewinder.trials.tables import pareto_set, ranked, read_trials
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.candidates import Candidate, chosen_trials
+from sidewinder.files import write_atomically
+from sidewinder.results import Result, result_path
+from sidewinder.trials.tables import read_trials
 
 
 def main() -> None:
@@ -24,7 +22,7 @@ def main() -> None:
         if name in config.baselines:
             text = Candidate.of_baseline(name).dump()
         elif name in config.candidates():
-            numbers = chosen(config, read_trials(arguments.trials))
+            numbers = chosen_trials(config, read_trials(arguments.trials))
             if not numbers:
                 raise SidewinderError(f"{arguments.trials}: state: found no complete trial, accepted: at least one")
             text = f"# There are only {len(numbers)} of them.\n"
@@ -35,17 +33,6 @@ def main() -> None:
             accepted = ", ".join([*config.candidates(), *config.baselines])
             raise SidewinderError(f"{arguments.output}: found {name!r}, accepted: {accepted}")
         write_atomically(arguments.output, text)
-
-
-def chosen(config: StudyConfig, trials: pd.DataFrame) -> list[int]:
-    """The trials to confirm: the sweep's best; of several objectives its Pareto set, or as many of it as are confirmed,
-    evenly along the return, both ends included."""
-    n_confirmed, settings = len(config.candidates()), config.study
-    if len(settings.objectives) == 1:
-        return ranked(trials, settings.return_direction)[:n_confirmed]
-    front = pareto_set(trials, settings.objectives, settings.directions)
-    positions = np.linspace(0, len(front) - 1, min(n_confirmed, len(front))).round()
-    return [front[int(position)] for position in positions]
 
 
 if __name__ == "__main__":

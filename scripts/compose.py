@@ -21,11 +21,11 @@ def main() -> None:
         pin_jax(config.training["instruction_set"])
         share_compiled(arguments.output.absolute().parents[1])
         # Imported late: SB3 and Optuna take a second, which a mistake above need not cost.
-        from sidewinder.checks import check
-        from sidewinder.results import write_atomically
+        from sidewinder.checks import check_study
+        from sidewinder.files import write_atomically
         from sidewinder.study.databases import database_of
 
-        check(config)
+        check_study(config)
         if config.study.storage:
             with database_of(arguments.output.parent, config).lock():
                 pass  # can be reached

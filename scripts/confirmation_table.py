@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.config.schema import StudyConfig
-from sidewinder.confirmation.candidates import read_results, table
-from sidewinder.results import write_atomically
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.results import read_results, table
+from sidewinder.files import write_atomically
 
 
 def main() -> None:

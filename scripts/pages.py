@@ -4,19 +4,16 @@ The summary says what won, by how much and how surely, what it cost, and how to 
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import yaml
 
 from sidewinder import errors_in_one_line
-from sidewinder.config.schema import StudyConfig
-from sidewinder.confirmation.candidates import read_table
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.files import write_atomically
 from sidewinder.report.pages import searchable, summary
-from sidewinder.results import write_atomically
-from sidewinder.trials.tables import read_timings, read_trials
+from sidewinder.report.summary_page import again, cost
+from sidewinder.trials.tables import read_trials
 
 
 def main() -> None:
@@ -36,38 +33,6 @@ def main() -> None:
         files = {path.name: path.read_text() for path in (best, arguments.config) if path.exists()}
         write_atomically(arguments.output / "summary.html", summary(config.study.name, texts, files))
         write_atomically(arguments.output / "trials.html", searchable(config.study.name, trials))
-
-
-def cost(config: StudyConfig, tables: Path, trials: pd.DataFrame) -> str:
-    """What the study took, in Markdown."""
-    timings = read_timings(tables / "timings.csv")
-    confirmed = read_table(tables / "confirmation.csv")
-    states = ", ".join(f"{count} {state}" for state, count in trials["state"].value_counts().items())
-    steps = (trials["steps"].sum(), len(confirmed) * config.training["total_timesteps"])
-    minutes = timings["seconds"].sum() / 60
-    rows = pd.DataFrame(
-        {
-            "": ["sweep", "confirmation"],
-            "trainings": [f"{len(trials)} ({states})", str(len(confirmed))],
-            "environment steps": [f"{number:,.0f}" for number in steps],
-            "training time": [f"{minutes:.1f} minutes of a core", "in the report of the run itself, under Statistics"],
-        }
-    )
-    return f"## What it cost\n\n{rows.to_markdown(index=False, disable_numparse=True)}"
-
-
-def again(study: str, overrides: Sequence[str], winner: dict[str, Any] | None) -> str:
-    """How to run the study and its winner again, in Markdown."""
-    entry = yaml.safe_dump({"studies": {study: list(overrides)}}, default_flow_style=None, width=1000, sort_keys=False)
-    text = f"## How to run it again\n\nIn `configs/config.yaml`, for `snakemake --cores 8`:\n\n```yaml\n{entry}```\n"
-    if winner:
-        packages = ", ".join(f"{name} {version}" for name, version in winner["packages"].items())
-        text += (
-            "\nThe winner alone, with `best.yaml` of below in the directory `winner`:\n\n"
-            "```\npython scripts/train.py --config-path $PWD/winner --config-name best\n```\n\n"
-            f"Made with {packages}. The same versions on the same kind of processor give the same bytes."
-        )
-    return text
 
 
 if __name__ == "__main__":

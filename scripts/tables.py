@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 
 from sidewinder import SidewinderError, errors_in_one_line
-from sidewinder.config.schema import StudyConfig
-from sidewinder.results import Result, result_path, write_atomically
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.files import write_atomically
+from sidewinder.results import Result, result_path
 from sidewinder.study.study import stop_if_too_many_failed
-from sidewinder.trials.tables import distributions_json, evaluations_table, trials_table
+from sidewinder.trials.tables import distributions_json, evaluations_table, mixed_versions, trials_table
 
 
 def main() -> None:
@@ -28,21 +29,12 @@ def main() -> None:
                     f"{config.digest()}, the digest of {arguments.config}; the file belongs to another config"
                 )
         stop_if_too_many_failed(config, [result.reason or "" for result in results if result.state == "failed"])
-        if len({tuple(result.packages.items()) for result in results}) > 1:
+        if versions := mixed_versions(results):
             # To the terminal: Snakemake keeps stderr for the log.
-            print(f"{study_dir}: trials were made with different package versions: {_versions(results)}")
+            print(f"{study_dir}: trials were made with different package versions: {versions}")
         write_atomically(output / "evaluations.csv", evaluations_table(results).to_csv(index=False))
         write_atomically(output / "distributions.json", distributions_json(results))
         write_atomically(output / "trials.csv", trials_table(results).to_csv(index=False))
-
-
-def _versions(results: list[Result]) -> str:
-    found: dict[str, list[str]] = {}
-    for result in results:
-        for name, version in result.packages.items():
-            if version not in found.setdefault(name, []):
-                found[name].append(version)
-    return ", ".join(f"{name} {' and '.join(versions)}" for name, versions in found.items() if len(versions) > 1)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.config.schema import StudyConfig
-from sidewinder.results import result_path, write_atomically
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.files import write_atomically
+from sidewinder.results import result_path
 from sidewinder.trials.tables import timings_table
 
 

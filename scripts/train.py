@@ -30,12 +30,12 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
     except (AttributeError, KeyError, TypeError, ValueError, OmegaConfBaseException):
         pin("avx2", 1)  # run_config says what is wrong
     # Imported late: numpy and torch read the pins when they load.
-    from sidewinder.config.schema import run_config
-    from sidewinder.results import to_json, write_atomically
-    from sidewinder.training.run import check, train
+    from sidewinder.config.run_config import run_config
+    from sidewinder.files import to_json, write_atomically
+    from sidewinder.training.run import check_run, train
 
     run = run_config(config)
-    check(run)
+    check_run(run)
     outcome = train(run, tensorboard_log=output_dir / "tensorboard")
     evaluations = [evaluation.model_dump() for evaluation in outcome.evaluations]
     objective = outcome.objective(run.evaluation.objective)

@@ -27,11 +27,11 @@ def main() -> None:
 def write(arguments: argparse.Namespace) -> None:
     """Train and film the agents, and write both files."""
     # Imported late: numpy and torch read the pins when they load.
-    from sidewinder.config.schema import StudyConfig
-    from sidewinder.confirmation.candidates import Candidate, seeded
+    from sidewinder.config.study_config import StudyConfig
+    from sidewinder.confirmation.candidates import Candidate, confirmation_run
+    from sidewinder.files import write_atomically
     from sidewinder.report.filming import film, side_by_side
     from sidewinder.report.pages import animated
-    from sidewinder.results import write_atomically
 
     config, films = StudyConfig.load(arguments.config), {}
     environment = config.environment_names()[0]
@@ -40,7 +40,7 @@ def write(arguments: argparse.Namespace) -> None:
         if candidate is None:
             raise SidewinderError(f"{path}: found no candidate, accepted: one that the study has")
         name = candidate.name if candidate.trial is None else f"tuned (trial {candidate.trial})"
-        run, held_out = seeded(config, candidate, environment, "test", 0)
+        run, held_out = confirmation_run(config, candidate, environment, "test", 0)
         films[name] = film(run, held_out, config.study.return_direction)
     gif = side_by_side(films)
     write_atomically(arguments.gif, gif)

@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.config.schema import StudyConfig
-from sidewinder.confirmation.candidates import Candidate, read_results, table
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.candidates import Candidate
+from sidewinder.confirmation.results import read_results, table
 from sidewinder.confirmation.statistics import winner
-from sidewinder.results import write_atomically
+from sidewinder.files import write_atomically
 
 
 def main() -> None:

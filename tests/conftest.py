@@ -11,12 +11,14 @@ import yaml
 from filelock import FileLock
 from tiny_study import BEST, new_study, run_to_the_end
 
-from sidewinder.config.composition import CONFIG_DIR, compose_study
-from sidewinder.config.schema import StudyConfig
+from sidewinder.config.composition import compose_study
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.paths import CONFIG_DIR
 from sidewinder.results import EvaluationResult, Result, as_json, result_path
-from sidewinder.study import clock
+from sidewinder.study import progress
 from sidewinder.study.schedule import awaited
-from sidewinder.study.study import NotYetError, Study, pruner_attrs
+from sidewinder.study.study import NotYetError, Study
+from sidewinder.study.view import pruner_attrs
 from sidewinder.trials.replicates import reporter
 
 N_STEPS = 4
@@ -93,7 +95,7 @@ def training(study: Study, number: int, *, tell: bool = True) -> Iterator[Result
             state, value = "pruned", None
             break
         if study.config.study.schedule == "virtual":
-            clock.note_progress(path, step)
+            progress.note_progress(path, step)
         yield None
     result = Result(
         number=number,

@@ -18,9 +18,9 @@ from stable_baselines3.her import HerReplayBuffer
 from torch import nn
 
 from sidewinder import SidewinderError
-from sidewinder.config.composition import CONFIG_DIR
-from sidewinder.config.schema import RunConfig
-from sidewinder.training import agents
+from sidewinder.config.run_config import RunConfig
+from sidewinder.paths import CONFIG_DIR
+from sidewinder.training import agents, arguments
 from sidewinder.training import run as training
 
 CLASSES: dict[str, type[BaseAlgorithm]] = {
@@ -100,7 +100,7 @@ def layers(network: nn.Module) -> list[Any]:
 
 def error_of(section: dict[str, Any]) -> str:
     with pytest.raises(SidewinderError) as caught:
-        agents.check(section)
+        agents.check_agent(section)
     assert len(str(caught.value).splitlines()) == 1
     return str(caught.value)
 
@@ -163,7 +163,7 @@ def test_net_arch_by_network() -> None:
     assert layers(model.policy.mlp_extractor.value_net) == [64, nn.Tanh, 64, nn.Tanh]
 
 
-@pytest.mark.parametrize("name", agents.ACTIVATIONS)
+@pytest.mark.parametrize("name", arguments.ACTIVATIONS)
 def test_activation(name: str) -> None:
     model = build(agent(policy_kwargs={"net_arch": [8], "activation_fn": name}))
     first, activation, *_ = model.policy.critic.qf0.children()
@@ -375,7 +375,7 @@ def test_check_finds_what_does_not_fit_the_environment(
     section: dict[str, Any], environment: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SidewinderError, match=message) as caught:
-        training.check(run_config(section, **environment))
+        training.check_run(run_config(section, **environment))
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -383,15 +383,15 @@ def test_check_finds_an_unknown_device() -> None:
     run = run_config(agent())
     run.training.device = "tpu"
     with pytest.raises(SidewinderError, match=r"training\.device: found 'tpu', accepted: cpu, cuda, cuda:0"):
-        training.check(run)
+        training.check_run(run)
 
 
 @pytest.mark.filterwarnings("ignore:.*render.*")
 def test_check_passes_what_fits() -> None:
-    training.check(run_config(agent(), env_kwargs={"g": 9.8}))
-    training.check(run_config(agent("ppo"), env_id="CartPole-v1"))
-    training.check(run_config({"algorithm": "dqn", "policy": "MlpPolicy", "buffer_size": 10}, env_id="CartPole-v1"))
-    training.check(run_config({"algorithm": "a2c", "policy": "MlpPolicy"}))
+    training.check_run(run_config(agent(), env_kwargs={"g": 9.8}))
+    training.check_run(run_config(agent("ppo"), env_id="CartPole-v1"))
+    training.check_run(run_config({"algorithm": "dqn", "policy": "MlpPolicy", "buffer_size": 10}, env_id="CartPole-v1"))
+    training.check_run(run_config({"algorithm": "a2c", "policy": "MlpPolicy"}))
 
 
 def test_env_kwargs_reach_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,26 +408,26 @@ def test_env_kwargs_reach_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
         "gymnasium.register('Mine-v0', Mine)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    training.check(run_config(agent(), env_id="my_package.envs:Mine-v0", env_kwargs={"wind": 1}))
+    training.check_run(run_config(agent(), env_id="my_package.envs:Mine-v0", env_kwargs={"wind": 1}))
     with pytest.raises(SidewinderError, match=r"found {'wind': 5} \(too much wind: 5"):
-        training.check(run_config(agent(), env_id="my_package.envs:Mine-v0", env_kwargs={"wind": 5}))
+        training.check_run(run_config(agent(), env_id="my_package.envs:Mine-v0", env_kwargs={"wind": 5}))
 
 
 def test_masks_are_asked_for() -> None:
     with pytest.raises(
         SidewinderError, match=r"^agent\.algorithm: found 'maskable_ppo', accepted: .* action_masks, or"
     ):
-        training.check(run_config(agent("maskable_ppo"), env_id="CartPole-v1"))
+        training.check_run(run_config(agent("maskable_ppo"), env_id="CartPole-v1"))
 
 
 def test_her_asks_for_goals_and_a_whole_episode() -> None:
-    training.check(run_config(goal_agent("sac"), env_id=GOALS))
+    training.check_run(run_config(goal_agent("sac"), env_id=GOALS))
     with pytest.raises(SidewinderError, match=r"^agent\.replay_buffer_class: found 'her', accepted: null, or .*_goal"):
-        training.check(run_config(goal_agent("sac", policy="MlpPolicy"), env_id="Pendulum-v1"))
+        training.check_run(run_config(goal_agent("sac", policy="MlpPolicy"), env_id="Pendulum-v1"))
     message = r"^agent: learning_starts: found 3, accepted with her: at least an episode's 4 steps"
     with pytest.raises(SidewinderError, match=message):
-        training.check(run_config(goal_agent("sac", learning_starts=3), env_id=GOALS))
-    training.check(run_config(goal_agent("sac", learning_starts=3, train_freq=[1, "episode"]), env_id=GOALS))
+        training.check_run(run_config(goal_agent("sac", learning_starts=3), env_id=GOALS))
+    training.check_run(run_config(goal_agent("sac", learning_starts=3, train_freq=[1, "episode"]), env_id=GOALS))
 
 
 # Training

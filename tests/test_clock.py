@@ -6,9 +6,9 @@ import pytest
 from filelock import FileLock
 
 from sidewinder.config.composition import compose_study
-from sidewinder.config.schema import StudyConfig
+from sidewinder.config.study_config import StudyConfig
 from sidewinder.results import EvaluationResult, Replicate, Result, State, replicate_path, result_path
-from sidewinder.study import clock
+from sidewinder.study import clock, progress
 from sidewinder.study.study import Study
 from sidewinder.trials import jobs
 
@@ -48,7 +48,7 @@ def possible_ends(config: StudyConfig, params: dict[str, int]) -> list[list[floa
 def work_so_far(directory: Path, config: StudyConfig) -> float:
     """In environment steps."""
     ends = clock.possible_ends(config, {})
-    return clock.work_so_far(directory, config, 0, ends) / clock.step_price(config.for_trial({}))
+    return progress.work_so_far(directory, config, 0, ends) / clock.step_price(config.for_trial({}))
 
 
 def work_done(path: Path, config: StudyConfig) -> float:
@@ -101,27 +101,27 @@ def test_what_a_step_costs(algorithm: str, backend: str) -> None:
 def test_a_trial_that_may_be_pruned(tmp_path: Path) -> None:
     config, path = study("pruner=median"), result_path(tmp_path, 0)
     assert work_so_far(tmp_path, config) == 40
-    clock.note_progress(path, 1)
+    progress.note_progress(path, 1)
     assert work_so_far(tmp_path, config) == 80
-    clock.note_progress(path, 3)
+    progress.note_progress(path, 3)
     assert work_so_far(tmp_path, config) == 100
     for n_evaluations, state, expected in ((2, "pruned", 80), (3, "complete", 100), (0, "failed", 100)):
         save(path, n_evaluations, state)  # type: ignore[arg-type]
         assert work_done(path, config) == expected
-    clock.forget_progress(path)
-    clock.forget_progress(path)
+    progress.forget_progress(path)
+    progress.forget_progress(path)
     assert not path.with_name("progress.json").exists()
 
 
 def test_replicates(tmp_path: Path) -> None:
     jobs = study("pruner=median", "study.replicates=2")
     save(replicate_path(tmp_path, 0, "0"), 1, "pruned")
-    clock.note_progress(replicate_path(tmp_path, 0, "1"), 1)
+    progress.note_progress(replicate_path(tmp_path, 0, "1"), 1)
     assert work_so_far(tmp_path, jobs) == 40 + 80
     save(result_path(tmp_path, 0), 3, "pruned", n_replicates=2)
     assert work_done(result_path(tmp_path, 0), jobs) == 100 + 100
     sequence = study("pruner=median", "study.replicates=3", "study.replicates_in=sequence")
-    clock.note_progress(result_path(tmp_path, 0), 1)
+    progress.note_progress(result_path(tmp_path, 0), 1)
     assert work_so_far(tmp_path, sequence) == 200
     save(result_path(tmp_path, 0), 3, "pruned", n_replicates=2)
     assert work_done(result_path(tmp_path, 0), sequence) == 200

@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from sidewinder import SidewinderError
-from sidewinder.checks import check
-from sidewinder.config.composition import CONFIG_DIR, compose_study
-from sidewinder.config.schema import StudyConfig
+from sidewinder.checks import check_study
+from sidewinder.config.composition import compose_study
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.paths import CONFIG_DIR
 
 HEADER = "# @package _global_\n"
 # What an environment's file need not say.
@@ -85,8 +86,8 @@ def test_shipped_study() -> None:
 def test_another_sampler_than_the_default_studys() -> None:
     """Which has an option that the other one lacks."""
     with pytest.raises(SidewinderError, match=r"accepted: .*; ~sampler\.n_startup_trials leaves it out"):
-        check(compose_study("pendulum_ddpg", ["sampler=random"]))
-    check(compose_study("pendulum_ddpg", ["sampler=random", "~sampler.n_startup_trials"]))
+        check_study(compose_study("pendulum_ddpg", ["sampler=random"]))
+    check_study(compose_study("pendulum_ddpg", ["sampler=random", "~sampler.n_startup_trials"]))
 
 
 def test_a_study_may_be_made_of_overrides_alone() -> None:
@@ -99,7 +100,7 @@ def test_a_study_may_be_made_of_overrides_alone() -> None:
 
 @pytest.mark.parametrize("name", shipped("study"))
 def test_every_shipped_study_is_sound(name: str) -> None:
-    check(compose_study(name))
+    check_study(compose_study(name))
 
 
 @pytest.mark.parametrize("name", shipped("agent"))
@@ -108,7 +109,7 @@ def test_every_shipped_agent_is_sound_with_its_search_space(name: str) -> None:
     env_id = discrete.get(name, "Pendulum-v1")
     config = compose_study("x", ["study=plain", f"agent={name}", f"environment.env_id={env_id}"])
     assert config.search_space == section(f"agent/search_spaces/{name}.yaml")
-    check(config)
+    check_study(config)
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -122,7 +123,7 @@ def test_every_shipped_sampler_and_pruner_is_sound(group: str, compose: Compose)
         overrides = [f"{group}.{key}={value}" for key, value in more.get(name, {}).items()]
         config = compose(space, f"{group}={name}", *overrides, **{"agent/search_spaces/none": none})
         assert getattr(config, group) == section(f"{group}/{name}.yaml") | more.get(name, {})
-        check(config)
+        check_study(config)
 
 
 @pytest.mark.parametrize("name", shipped("hydra/sweeper/sampler"))
@@ -140,7 +141,7 @@ hydra:
 """
     )
     assert config.sampler == section(f"hydra/sweeper/sampler/{name}.yaml")
-    check(config)
+    check_study(config)
 
 
 # A user's own directory
@@ -159,7 +160,7 @@ def test_own_files_come_before_the_shipped_ones(compose: Compose) -> None:
     assert (config.agent["algorithm"], config.agent["gamma"], config.agent["n_steps"]) == ("ppo", 0.5, 2048)
     assert config.environment == ENVIRONMENT | {"env_id": "Acrobot-v1", "n_envs": 2}
     assert config.search_space == {"agent.gamma": "choice(0.8, 0.9)"}
-    check(config)
+    check_study(config)
 
 
 def test_own_files_replace_shipped_ones_of_the_same_name(compose: Compose) -> None:
@@ -174,7 +175,7 @@ def test_own_files_replace_shipped_ones_of_the_same_name(compose: Compose) -> No
     assert config.agent == {"algorithm": "ddpg", "policy": "MlpPolicy", "gamma": 0.7}
     assert config.search_space == {"agent.gamma": "interval(0.5, 0.9)"}
     assert config.environment == ENVIRONMENT | {"env_id": "MountainCarContinuous-v0"}
-    check(config)
+    check_study(config)
 
 
 def test_the_first_of_several_directories_wins(tmp_path: Path) -> None:
@@ -279,7 +280,7 @@ def test_a_sweeper_block_says_what_the_native_sections_say(
     swept = compose(SWEEPER)
     assert swept == native
     assert (swept.study.n_trials, swept.study.seed, swept.search_space) == (33, 7, yaml.safe_load(SPACE))
-    check(swept)
+    check_study(swept)
 
 
 def test_n_jobs_prints_one_line_that_says_what_takes_its_place(
@@ -362,7 +363,7 @@ hydra:
     assert config.agent["train_freq"] == [2, "episode"]
     assert "noise_std" not in config.agent
     assert config.agent["optimize_memory_usage"] is False
-    check(config)
+    check_study(config)
     run = config.for_trial({"agent.gamma": 0.95, "+environment.env_kwargs.g": 9.8})
     assert run.agent["gamma"] == 0.95
     assert run.environment.env_kwargs == {"g": 9.8}
@@ -375,7 +376,7 @@ def test_categories_reach_a_trial_as_config_values(compose: Compose) -> None:
         "  agent.policy_kwargs.net_arch: choice([32,32], s)\n"
         "  agent.train_freq: choice(1, [1,episode])\n"
     )
-    check(config)
+    check_study(config)
     first, _ = config.space().distributions["agent.policy_kwargs.net_arch"].choices  # type: ignore[attr-defined]
     run = config.for_trial({"agent.policy_kwargs.net_arch": first, "agent.action_noise": "null"})
     assert run.agent["policy_kwargs"]["net_arch"] == [32, 32]
@@ -406,7 +407,7 @@ evaluation:
     assert config.agent["buffer_size"] == 3000
     assert config.evaluation["eval_freq"] == "${agent.batch_size}"
     assert config.evaluation["seed"] == 0
-    check(config)
+    check_study(config)
     run = StudyConfig.model_validate(yaml.safe_load(config.dump())).for_trial({"agent.batch_size": 64})
     assert run.agent["learning_starts"] == 64
     assert run.environment.wrappers == [{"gymnasium.wrappers.ClipReward": {"max_reward": 64}}]
@@ -614,7 +615,7 @@ def test_a_config_directory_that_there_is_not(tmp_path: Path) -> None:
 def test_mistakes_that_check_finds(study: str, expected: str, compose: Compose) -> None:
     config = compose(study)
     with pytest.raises(SidewinderError) as caught:
-        check(config)
+        check_study(config)
     message = str(caught.value)
     assert len(message.splitlines()) == 1
     assert re.match(f"study mine: {expected}", message), message
@@ -705,7 +706,7 @@ def test_a_search_space_may_compute(compose: Compose) -> None:
         "  agent.learning_starts: ${share:${agent.helpers.warm_up},${training.total_timesteps}}\n"
         "  agent.gradient_steps: ${quotient:${agent.train_freq},4}\n"
     )
-    check(config)
+    check_study(config)
     assert "agent.helpers.warm_up" in config.search_space
     assert "agent.gamma" not in config.search_space
     run = config.for_trial(
@@ -723,7 +724,7 @@ def test_a_search_space_may_compute(compose: Compose) -> None:
 
 def test_what_cannot_be_computed_is_said(compose: Compose) -> None:
     with pytest.raises(SidewinderError, match=r"agent\.batch_size: ValueError .*power_of_two: found 2\.5, accepted: "):
-        check(compose("agent:\n  batch_size: ${power_of_two:2.5}\n"))
+        check_study(compose("agent:\n  batch_size: ${power_of_two:2.5}\n"))
 
 
 @pytest.mark.parametrize(
@@ -738,6 +739,6 @@ def test_searches_without_effect(compose: Compose, key: str, remedy: str | None)
     none = {"agent/search_spaces/none": "{}\n"}
     space = f"defaults:\n  - override /agent/search_spaces@search_space: none\nsearch_space:\n  {key}: range(1, 2)\n"
     with pytest.raises(SidewinderError, match=rf"search_space: {key}: found a search without effect, accepted: with"):
-        check(compose(space, **none))
+        check_study(compose(space, **none))
     if remedy:
-        check(compose(space, remedy, **none))
+        check_study(compose(space, remedy, **none))

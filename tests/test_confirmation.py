@@ -14,9 +14,10 @@ from scipy import stats
 
 from sidewinder import SidewinderError
 from sidewinder.config.composition import compose_study
-from sidewinder.config.schema import HeldOut, StudyConfig
-from sidewinder.confirmation.candidates import Candidate, seeded
-from sidewinder.confirmation.statistics import figures, probability_of_improvement, winner
+from sidewinder.config.run_config import HeldOut
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.candidates import Candidate, confirmation_run
+from sidewinder.confirmation.statistics import probability_of_improvement, summarize, winner
 from sidewinder.results import EvaluationResult, Result
 from sidewinder.training.run import train
 
@@ -60,7 +61,7 @@ def test_the_validation_seeds_choose_the_winner() -> None:
 def test_figures_are_those_of_the_literature() -> None:
     """Against scipy's own functions, and an interval whose coverage is about what it says."""
     returns = np.random.default_rng(1).normal(size=12)
-    found = figures(rows("winner", *returns))
+    found = summarize(rows("winner", *returns))
     assert found is not None
     assert (found.n_seeds, found.n_failed, found.n_episodes) == (12, 0, 5)
     assert found.mean.value == pytest.approx(returns.mean())
@@ -70,14 +71,14 @@ def test_figures_are_those_of_the_literature() -> None:
         assert estimate.low < estimate.value < estimate.high
     normal = stats.norm.interval(0.95, returns.mean(), returns.std() / np.sqrt(12))
     assert [found.mean.low, found.mean.high] == pytest.approx(list(normal), abs=0.08)
-    assert figures(rows("winner", *returns)) == found
+    assert summarize(rows("winner", *returns)) == found
 
 
 def test_failed_seeds_are_counted_and_lose() -> None:
-    found = figures(rows("winner", 1.0, 2.0, 3.0, None))
+    found = summarize(rows("winner", 1.0, 2.0, 3.0, None))
     assert found is not None
     assert (found.n_seeds, found.n_failed, found.mean.value) == (4, 1, 2.0)
-    assert figures(rows("winner", 1.0, None)) is None
+    assert summarize(rows("winner", 1.0, None)) is None
     better = probability_of_improvement(rows("winner", 2.0, None), rows("defaults", 1.0, 1.0), "maximize")
     assert better.value == 0.5
 
@@ -98,8 +99,8 @@ def test_seeds_are_new_and_shared_by_the_candidates() -> None:
     seen = []
     for phase in ("validation", "test"):
         for index in range(3):
-            run, held_out = seeded(config, defaults, None, phase, index)
-            again, same = seeded(config, other, None, phase, index)
+            run, held_out = confirmation_run(config, defaults, None, phase, index)
+            again, same = confirmation_run(config, other, None, phase, index)
             assert (again.training.seed, again.evaluation.seed, same) == (
                 run.training.seed,
                 run.evaluation.seed,

@@ -19,7 +19,7 @@ from tiny_study import SWEEP, new_study, run, snakemake, sweep
 
 import sidewinder
 from sidewinder import SidewinderError, locks
-from sidewinder.config.schema import StudyConfig
+from sidewinder.config.study_config import StudyConfig
 from sidewinder.locks import file_lock
 from sidewinder.results import result_path
 from sidewinder.study.databases import database_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_study import REPOSITORY
 
-from sidewinder.checks import check
+from sidewinder.checks import check_study
 from sidewinder.config.composition import compose_study
 
 
@@ -22,7 +22,7 @@ def blocks(document: str, language: str) -> list[str]:
 def test_each_example_of_the_reference_is_a_sound_study(block: str, tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
     (tmp_path / "study/example.yaml").write_text(f"# @package _global_\n{block}")
-    check(compose_study("example", [], [tmp_path]))
+    check_study(compose_study("example", [], [tmp_path]))
 
 
 def test_the_readmes_own_study(tmp_path: Path) -> None:

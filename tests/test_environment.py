@@ -34,7 +34,7 @@ RUNTIME = {
     "tensorboard",
     "torch",
 }
-DEVELOPMENT = {"mypy", "pandas-stubs", "pytest", "pytest-xdist", "ruff", "snakefmt", "types-markdown", "types-pyyaml"}
+DEVELOPMENT = {"import-linter", "mypy", "pandas-stubs", "pytest", "pytest-xdist", "ruff", "snakefmt", "types-markdown", "types-pyyaml"}
 DIRECT = RUNTIME | DEVELOPMENT
 
 

@@ -17,9 +17,10 @@ from stable_baselines3 import DDPG
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
 from sidewinder import SidewinderError
-from sidewinder.config.composition import CONFIG_DIR, compose_study
-from sidewinder.config.schema import HeldOut, RunConfig
+from sidewinder.config.composition import compose_study
+from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.determinism import derive_seed
+from sidewinder.paths import CONFIG_DIR
 from sidewinder.training import run as training
 from sidewinder.training.environments import make_checked_env, make_evaluation_env, make_training_env
 
@@ -330,12 +331,12 @@ def test_every_shipped_environment(name: str, made: list[VecEnv]) -> None:
     run = config.for_trial({})
     if name in EXTRAS and find_spec(EXTRAS[name]) is None:
         with pytest.raises(SidewinderError, match=r"environment\.env_id: found '.*', accepted after `.*`") as caught:
-            training.check(run)
+            training.check_run(run)
         lock = Path(str(caught.value).rpartition(" -r ")[2].rstrip("`"))
         assert yaml.safe_load((CONFIG_DIR / "environment" / f"{name}.yaml").read_text())["env_id"] in str(caught.value)
         assert f"\n{EXTRAS[name].replace('_', '-')}==" in lock.read_text()
         pytest.skip(f"needs {lock.name}")
-    training.check(run)
+    training.check_run(run)
     env = make_training_env(run)
     made.append(env)
     env.reset()

@@ -8,7 +8,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from test_agents import CLASSES, ENVIRONMENTS, agent
 
-from sidewinder.training import agents
+from sidewinder.training import arguments
 from sidewinder.training.fast_torch import make_fast
 
 # ARS has no gradients, A2C another optimizer; the others' Adam is fused.
@@ -19,7 +19,7 @@ def model(name: str) -> Any:
     small = {"learning_starts": 20, "batch_size": 16} if "buffer_size" in agent(name) else {"n_steps": 32}
     section = agent(name, **small, **({"batch_size": 16} if "n_steps" in small else {}))
     env = make_vec_env(ENVIRONMENTS.get(name, "Pendulum-v1"), seed=0)
-    return agents._algorithm(section)(env=env, seed=0, device="cpu", **agents._constructor_arguments(section))
+    return arguments.algorithm_of(section)(env=env, seed=0, device="cpu", **arguments.constructor_arguments(section))
 
 
 def parameters(trained: BaseAlgorithm) -> torch.Tensor:

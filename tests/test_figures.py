@@ -16,6 +16,7 @@ from figures import FIGURES
 from sidewinder import SidewinderError
 from sidewinder.config.composition import compose_study
 from sidewinder.config.matrix import expanded
+from sidewinder.files import to_json
 from sidewinder.report.figures import (
     COMPARISON_FIGURES,
     SWEEP_FIGURES,
@@ -28,7 +29,7 @@ from sidewinder.report.figures import (
 from sidewinder.report.figures.comparison import Comparison
 from sidewinder.report.figures.drawing import save
 from sidewinder.report.figures.study_tables import Tables
-from sidewinder.results import EvaluationResult, Result, as_json, to_json
+from sidewinder.results import EvaluationResult, Result, as_json
 from sidewinder.trials.tables import distributions_json, evaluations_table, timings_table, trials_table
 
 Write = Callable[[list[Result]], Path]

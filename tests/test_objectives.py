@@ -13,12 +13,11 @@ import yaml
 from tiny_study import REPOSITORY, TINY, run_to_the_end
 
 from sidewinder import SidewinderError
-from sidewinder.checks import check
+from sidewinder.checks import check_study
 from sidewinder.config.composition import compose_study
-from sidewinder.config.schema import StudyConfig
-from sidewinder.confirmation.candidates import read_table
-from sidewinder.confirmation.statistics import figures as estimated
-from sidewinder.confirmation.statistics import objective_estimates, probability_of_improvement, winner
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.results import read_table
+from sidewinder.confirmation.statistics import objective_estimates, probability_of_improvement, summarize, winner
 from sidewinder.report.figures import pareto_front, style
 from sidewinder.report.figures.study_tables import Tables
 from sidewinder.results import EvaluationResult, Result
@@ -126,13 +125,13 @@ def test_each_environment_has_its_own_keys() -> None:
 )
 def test_mistakes_are_said_in_one_line(overrides: list[str], message: str) -> None:
     with pytest.raises(SidewinderError) as caught:
-        check(study(*overrides))
+        check_study(study(*overrides))
     assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_sequences_in_several_environments_may_be_pruned() -> None:
-    check(study(*BOTH, "study.replicates_in=sequence", "pruner=wilcoxon"))
+    check_study(study(*BOTH, "study.replicates_in=sequence", "pruner=wilcoxon"))
 
 
 def confirmed(candidate: str, **scores: list[float | None]) -> pd.DataFrame:
@@ -155,7 +154,7 @@ def confirmed(candidate: str, **scores: list[float | None]) -> pd.DataFrame:
 
 def test_estimates_of_several_environments() -> None:
     one, other = confirmed("a", x=[0.1, 0.3], y=[1.0, 1.2]), confirmed("b", x=[0.2, 0.2], y=[0.5, 0.7])
-    found = estimated(one)
+    found = summarize(one)
     assert found is not None
     assert found.n_seeds == 2
     assert [found.mean.value, found.median.value] == pytest.approx([0.65, 0.65])
@@ -169,7 +168,7 @@ def test_estimates_of_several_environments() -> None:
         winner(pd.concat([confirmed("a", x=[9, None], y=[9, 9]), confirmed("b", x=[1, 1], y=[1, 1])]), "maximize")
         == "b"
     )
-    assert estimated(confirmed("a", x=[1, None], y=[1, 1])) is None
+    assert summarize(confirmed("a", x=[1, None], y=[1, 1])) is None
 
 
 # Several objectives

@@ -10,7 +10,7 @@ from tiny_study import SWEEP, new_study, run_to_the_end
 
 from sidewinder import SidewinderError
 from sidewinder.config.composition import compose_study
-from sidewinder.config.schema import StudyConfig
+from sidewinder.config.study_config import StudyConfig
 from sidewinder.results import EvaluationResult, Result, State
 from sidewinder.study.study import Study
 from sidewinder.training.objectives import aggregate

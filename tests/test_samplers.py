@@ -16,13 +16,13 @@ from hydra.utils import get_class
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sidewinder import SidewinderError
-from sidewinder.checks import check
+from sidewinder.checks import check_study
 from sidewinder.config.algorithms import POLICY_DEFAULTS
 from sidewinder.config.composition import compose_study
-from sidewinder.config.schema import StudyConfig
+from sidewinder.config.study_config import StudyConfig
 from sidewinder.results import Result, result_path
 from sidewinder.study.study import Study
-from sidewinder.training import agents
+from sidewinder.training import agents, arguments
 from sidewinder.trials.tables import pareto_set, trials_table
 
 pytestmark = [
@@ -169,7 +169,7 @@ def test_null_in_policy_kwargs_is_what_stable_baselines3_makes_of_it(algorithm: 
     if isinstance(found, dict) and found.get("pi") == found.get("vf"):
         found = found["pi"]
     assert found == net_arch
-    assert policy.activation_fn == agents.ACTIVATIONS[activation_fn]
+    assert policy.activation_fn == arguments.ACTIVATIONS[activation_fn]
 
 
 @pytest.mark.parametrize(
@@ -268,10 +268,10 @@ def test_a_conditional_space_in_a_config(tmp_path: Path) -> None:
     assert config.search_space["agent.noise_std"] == CONDITIONAL["agent.noise_std"]
     assert StudyConfig.model_validate(yaml.safe_load(config.dump())).space() == config.space()
     assert config.study.enqueue[0] == {"agent.action_noise": "null", "agent.gamma": 0.99}
-    check(config)
+    check_study(config)
     wrong = CONDITIONAL | {"agent.noise_std": {"space": "choice(a, 1)", "when": {"agent.action_noise": "normal"}}}
     with pytest.raises(SidewinderError, match=r"agent\.noise_std: found 'a'"):
-        check(composed(tmp_path, {"search_space": wrong}))
+        check_study(composed(tmp_path, {"search_space": wrong}))
     for sampler, kind in (("grid", "GridSampler"), ("cmaes", "CmaEsSampler")):
         with pytest.raises(SidewinderError, match=f"agent.noise_std: found a condition, accepted for {kind}: none"):
             composed(tmp_path, {"search_space": CONDITIONAL}, f"sampler={sampler}")

@@ -29,10 +29,10 @@ from tiny_study import (
 )
 
 from sidewinder import SidewinderError
-from sidewinder.checks import check
+from sidewinder.checks import check_study
 from sidewinder.config.algorithms import ALGORITHMS, POLICY_DEFAULTS
 from sidewinder.config.composition import compose_study
-from sidewinder.training import agents
+from sidewinder.training import arguments
 from sidewinder.training import run as training
 
 NAMES = sorted(ALGORITHMS["sbx"])
@@ -73,18 +73,18 @@ def test_shipped_search_spaces_are_for_either_backend(name: str) -> None:
     config = compose_study(
         "x", [*overrides, f"environment={'cartpole' if name == 'dqn' else 'pendulum'}", "environment.env_kwargs={}"]
     )
-    check(config)
+    check_study(config)
     assert config.baselines["defaults"]["agent"]["backend"] == "sbx"
 
 
-@pytest.mark.parametrize("name", agents.ACTIVATIONS)
+@pytest.mark.parametrize("name", arguments.ACTIVATIONS)
 def test_an_activation_is_the_same_function(name: str) -> None:
     from sidewinder.training.jax_agents import ACTIVATIONS
 
     points = np.linspace(-3, 3, 61, dtype=np.float32)
-    theirs = agents.ACTIVATIONS[name]()(torch.from_numpy(points)).numpy()
+    theirs = arguments.ACTIVATIONS[name]()(torch.from_numpy(points)).numpy()
     assert np.asarray(ACTIVATIONS[name](points)) == pytest.approx(theirs, abs=2e-6)
-    assert ACTIVATIONS.keys() == agents.ACTIVATIONS.keys()
+    assert ACTIVATIONS.keys() == arguments.ACTIVATIONS.keys()
 
 
 def test_one_learning_rate_for_actor_and_critic() -> None:
@@ -148,7 +148,7 @@ def test_sbx_trains_on_the_cpu() -> None:
     run_settings = run_config(agent(backend="sbx"))
     run_settings.training.device = "cuda"
     with pytest.raises(SidewinderError, match=r"device: found 'cuda', accepted with agent\.backend=sbx: cpu"):
-        training.check(run_settings)
+        training.check_run(run_settings)
 
 
 def test_a_setting_of_the_zoo_that_sbx_lacks_is_no_baseline(capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,7 +165,7 @@ def test_without_the_extra() -> None:
     script = (
         "import sys; sys.modules['sbx'] = None; sys.path.insert(0, 'scripts')\n"
         "from sidewinder import agents\n"
-        "agents.check({'algorithm': 'ddpg', 'policy': 'MlpPolicy', 'backend': 'sbx'})"
+        "agents.check_agent({'algorithm': 'ddpg', 'policy': 'MlpPolicy', 'backend': 'sbx'})"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert "requirements-sbx.lock`" in done.stderr.splitlines()[-1]

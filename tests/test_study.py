@@ -19,9 +19,9 @@ from conftest import DISCRETE, PRUNERS, SAMPLERS, run_study, run_trial, training
 
 import sidewinder
 from sidewinder import SidewinderError
-from sidewinder.config.schema import StudyConfig
+from sidewinder.config.study_config import StudyConfig
 from sidewinder.results import Result, result_path
-from sidewinder.study import clock
+from sidewinder.study import progress
 from sidewinder.study.study import NotYetError, Study
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -34,7 +34,7 @@ _ASK = [
 import json, sys
 sys.path.insert(0, {str(Path(sidewinder.__file__).parents[1])!r})
 from pathlib import Path
-from sidewinder.config.schema import StudyConfig
+from sidewinder.config.study_config import StudyConfig
 from sidewinder.study.study import Study
 directory, number = Path(sys.argv[1]), int(sys.argv[2])
 trial = Study(directory, StudyConfig.load(directory / "config.yaml")).ask(number)
@@ -84,7 +84,7 @@ def test_a_virtual_view_waits_for_what_it_may_see(study_config: MakeConfig, tmp_
     list(first)
     with pytest.raises(NotYetError, match=r"waiting for trials \[1\]"):
         study.ask(2)
-    clock.note_progress(result_path(tmp_path, 1), 9)
+    progress.note_progress(result_path(tmp_path, 1), 9)
     # Now it can end no sooner than the first did, and so the next one starts where the first has ended.
     assert study.ask(2).number == 2
     with pytest.raises(NotYetError, match=r"waiting for trials \[1, 2\]"):

@@ -12,11 +12,13 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from torch import nn
 
-from sidewinder.checks import check
+from sidewinder.checks import check_study
 from sidewinder.config.algorithms import ALGORITHMS
-from sidewinder.config.composition import CONFIG_DIR, compose_study
-from sidewinder.config.schema import Normalize, StudyConfig
-from sidewinder.training import agents
+from sidewinder.config.composition import compose_study
+from sidewinder.config.run_config import Normalize
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.paths import CONFIG_DIR
+from sidewinder.training.arguments import constructor_arguments
 
 # Where the Zoo's names are not ours.
 ZOO_NAMES = {"recurrent_ppo": "ppo_lstm"}
@@ -94,7 +96,7 @@ def test_every_space_of_the_zoo_is_shipped() -> None:
 @pytest.mark.parametrize("name", SPACES)
 def test_a_space_samples_what_the_zoo_samples(name: str) -> None:
     config = compose(name)
-    check(config)
+    check_study(config)
     ours = config.space().distributions
     sample = hyperparams_opt().HYPERPARAMS_SAMPLER[ZOO_NAMES.get(name, name)]
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
@@ -109,7 +111,7 @@ def test_a_space_samples_what_the_zoo_samples(name: str) -> None:
         params = {our_key(key, name): OUR_CHOICES.get(value, value) for key, value in trial.params.items()}
         run = config.for_trial(params)
         # What the Zoo makes of the same parameters is what ours make, but for noise, which is an object there.
-        arguments = agents._constructor_arguments(run.agent)
+        arguments = constructor_arguments(run.agent)
         policy = made.pop("policy_kwargs", {})
         noise = made.pop("action_noise", None)
         assert {key: arguments[key] for key in made} == pytest.approx(made)
@@ -171,7 +173,7 @@ def test_a_setting_is_the_published_one(algorithm: str, env_id: str) -> None:
     overrides = ["study=plain", f"agent={algorithm}", f"environment.env_id={env_id}"]
     config = compose_study("zoo", overrides)
     run = config.for_baseline("zoo")
-    arguments = agents._constructor_arguments(run.agent)
+    arguments = constructor_arguments(run.agent)
     theirs = published(algorithm, env_id)
     assert run.environment.n_envs == theirs.pop("n_envs", 1)
     normalize = theirs.pop("normalize", False)

@@ -11,8 +11,8 @@ from optuna.pruners import NopPruner
 from optuna.samplers import CmaEsSampler
 
 from sidewinder import SidewinderError
-from sidewinder.config.schema import StudyConfig
-from sidewinder.study.study import make_sampler
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.study.samplers import make_sampler
 from sidewinder.training import agents
 from sidewinder.training import run as training
 
@@ -26,7 +26,7 @@ _SWITCHES = {
 }
 
 
-def check(config: StudyConfig) -> None:
+def check_study(config: StudyConfig) -> None:
     """Build the environment, the agent, the sampler and the pruner once, and put each end of each parameter's range
     and each of its choices into the agent.
 
@@ -39,12 +39,12 @@ def check(config: StudyConfig) -> None:
             if environment and (other := run.evaluation.environment.env_id):
                 accepted = "null where the study has several environments"
                 raise SidewinderError(f"evaluation.environment.env_id: found {other!r}, accepted: {accepted}")
-            training.check(run)
+            training.check_run(run)
         space = config.space()
         for key, distribution in space.distributions.items():
             for value in _samples(distribution):
                 run = config.for_trial({**space.enabling(key), key: value})
-                agents.check(run.agent)
+                agents.check_agent(run.agent)
         _check_effects(config)
         _check_sampling(config)
     except SidewinderError as error:

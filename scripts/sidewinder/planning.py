@@ -9,7 +9,7 @@ from pathlib import Path
 from sidewinder import SidewinderError
 from sidewinder.config.composition import compose_study
 from sidewinder.config.matrix import Entry, expanded
-from sidewinder.config.schema import StudyConfig
+from sidewinder.config.study_config import StudyConfig
 from sidewinder.results import Result
 from sidewinder.study.schedule import awaited, window_view
 

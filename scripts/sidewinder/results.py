@@ -1,9 +1,7 @@
 """The files of a trial, which are the truth: what they hold, read and written whole or not at all."""
 
 import json
-import os
 import sys
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -12,9 +10,9 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sidewinder import SidewinderError
+from sidewinder.files import to_json, write_atomically
 
 State = Literal["complete", "pruned", "failed"]
-Phase = Literal["validation", "test"]
 
 # Packages whose version can change a result.
 _PACKAGES = ("gymnasium", "numpy", "optuna", "sb3-contrib", "stable-baselines3", "torch")
@@ -112,47 +110,6 @@ class Result(BaseModel):
         return {name: json_to_distribution(json.dumps(raw)) for name, raw in self.distributions.items()}
 
 
-class ConfirmationRun(BaseModel):
-    """One training run of the confirmation, and the returns of episodes that chose nothing.
-
-    Attributes:
-        returns: Undiscounted, one a held-out episode; empty if the run failed.
-        evaluations: While it trained: they chose the moment, as `evaluation.objective` says, that `returns` are of.
-        steps_per_second: Of the training, if that is an objective of the study.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    state: State
-    reason: str | None
-    returns: list[float]
-    evaluations: list[EvaluationResult]
-    seeds: dict[str, int]
-    bit_exact: bool
-    packages: dict[str, str]
-    steps_per_second: float | None = None
-
-
-class ConfirmationResult(BaseModel):
-    """Whose run it is.
-
-    Attributes:
-        candidate: `top-1` (the sweep's best) and so on, `winner` of the validation, or a baseline: `defaults`, `zoo`.
-        trial: The candidate's number in the sweep; None for a baseline.
-        index: Which of the phase's seeds, from 0. Runs of one index share training seed and initial states.
-        environment: Its name, if the study has several.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    phase: Phase
-    candidate: str
-    trial: int | None
-    index: int
-    environment: str | None = None
-    run: ConfirmationRun
-
-
 def as_json(distributions: dict[str, BaseDistribution]) -> dict[str, Any]:
     """Optuna distributions as `Result.distributions` keeps them."""
     return {name: json.loads(distribution_to_json(distribution)) for name, distribution in distributions.items()}
@@ -172,32 +129,3 @@ def result_path(study_dir: Path, number: int) -> Path:
 def replicate_path(study_dir: Path, number: int, replicate: str) -> Path:
     """Where a replicate of trial `number` that is a job of its own keeps its result."""
     return study_dir / "trials" / str(number) / "replicates" / replicate / "result.json"
-
-
-def to_json(value: Any) -> str:
-    """Readable JSON with a final newline; refuses NaN, which JSON has not."""
-    return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, or a kill at any moment, finds the old file or the whole new one.
-
-    Raises:
-        SidewinderError: The directory cannot be written.
-    """
-    data = content.encode() if isinstance(content, str) else content
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            except BaseException:
-                temporary.unlink()
-                raise
-    except OSError as error:
-        raise SidewinderError(f"{path}: cannot be written ({error.strerror}); accepted: a writable directory") from None

@@ -1,4 +1,4 @@
-"""Candidates trained again on seeds that the sweep never saw, and the table of their returns. It knows no sampler.
+"""The settings that are trained again on seeds that the sweep never saw. It knows no sampler.
 
 Two phases, each with seeds of its own: `validation` chooses the winner among the sweep's best trials, `test` gives the
 winner's figures, beside those of the baselines. What chose is never what is reported.
@@ -13,9 +13,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sidewinder import SidewinderError
-from sidewinder.config.schema import HeldOut, RunConfig, StudyConfig, one_line
+from sidewinder.config.run_config import HeldOut, RunConfig
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.results import Phase
 from sidewinder.determinism import derive_seed
-from sidewinder.results import ConfirmationResult, Phase, Result
+from sidewinder.errors import one_line
+from sidewinder.results import Result
+from sidewinder.trials.tables import pareto_set, ranked
 
 
 class Candidate(BaseModel):
@@ -69,7 +73,7 @@ class Candidate(BaseModel):
         return config.for_trial(self.params, environment)
 
 
-def seeded(
+def confirmation_run(
     config: StudyConfig, candidate: Candidate, environment: str | None, phase: Phase, index: int
 ) -> tuple[RunConfig, HeldOut]:
     """The candidate's run with the training and evaluation seed of this index, and its held-out episodes.
@@ -82,62 +86,12 @@ def seeded(
     return run, HeldOut(config.confirmation.n_eval_episodes, derive_seed(config.study.seed, f"{phase} episodes", index))
 
 
-def read_results(paths: list[Path]) -> list[ConfirmationResult]:
-    """Read confirmation results, without those of candidates that do not exist (`null`).
-
-    Raises:
-        SidewinderError: One is missing or malformed.
-    """
-    results = []
-    for path in paths:
-        try:
-            content = path.read_text()
-            if content.strip() != "null":
-                results.append(ConfirmationResult.model_validate_json(content))
-        except FileNotFoundError:
-            raise SidewinderError(f"{path}: no such file; run `snakemake` again to train that candidate") from None
-        except ValidationError as error:
-            raise SidewinderError(f"{path}: {one_line(error)}; delete the file to make it again") from None
-    return results
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read confirmation.csv as `table` made it.
-
-    Raises:
-        SidewinderError: It is missing.
-    """
-    try:
-        return pd.read_csv(path)
-    except FileNotFoundError:
-        raise SidewinderError(f"{path}: no such file; `snakemake` makes it once the sweep has ended") from None
-
-
-def table(config: StudyConfig, results: list[ConfirmationResult]) -> pd.DataFrame:
-    """One row a result. Columns: `phase`, `candidate`, `trial`, `index`, `state`, `n_episodes`, `mean_return`,
-    `std_return` (both over episodes, empty if it failed), `reason`; of several environments also `environment` and
-    `score` (of the mean return); and `steps_per_second` where that is an objective."""
-    rows = [
-        {
-            "phase": result.phase,
-            "candidate": result.candidate,
-            "trial": result.trial,
-            "environment": result.environment,
-            "index": result.index,
-            "state": result.run.state,
-            "n_episodes": len(result.run.returns),
-            "mean_return": mean,
-            "std_return": float(np.std(result.run.returns)) if result.run.returns else None,
-            "score": None if mean is None else config.score(mean, result.environment),
-            "steps_per_second": result.run.steps_per_second,
-            "reason": result.run.reason,
-        }
-        for result in results
-        for mean in [float(np.mean(result.run.returns)) if result.run.returns else None]
-    ]
-    frame = pd.DataFrame(rows).astype({"trial": "Int64"})
-    if not config.environments:
-        frame = frame.drop(columns=["environment", "score"])
-    if not config.study.timed:
-        frame = frame.drop(columns="steps_per_second")
-    return frame
+def chosen_trials(config: StudyConfig, trials: pd.DataFrame) -> list[int]:
+    """The trials to confirm: the sweep's best; of several objectives its Pareto set, or as many of it as are confirmed,
+    evenly along the return, both ends included."""
+    n_confirmed, settings = len(config.candidates()), config.study
+    if len(settings.objectives) == 1:
+        return ranked(trials, settings.return_direction)[:n_confirmed]
+    front = pareto_set(trials, settings.objectives, settings.directions)
+    positions = np.linspace(0, len(front) - 1, min(n_confirmed, len(front))).round()
+    return [front[int(position)] for position in positions]

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from scipy import stats
 
 from sidewinder import SidewinderError
-from sidewinder.config.schema import Objective, StudyConfig
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.config.study_settings import Objective
 from sidewinder.training.objectives import spread
 
 _CONFIDENCE = 0.95
@@ -70,7 +71,7 @@ class Estimate(BaseModel):
     high: float
 
 
-class Figures(BaseModel):
+class SeedSummary(BaseModel):
     """What a candidate's test seeds say: each seed counts with its mean return over episodes, or in several
     environments with its score; `iqm` is their interquartile mean. Failed seeds have no return and are only counted."""
 
@@ -82,14 +83,14 @@ class Figures(BaseModel):
     iqm: Estimate
 
 
-def figures(rows: pd.DataFrame) -> Figures | None:
-    """Figures of one candidate from its rows of `table`; None if in some environment fewer than two seeds have a
+def summarize(rows: pd.DataFrame) -> SeedSummary | None:
+    """SeedSummary of one candidate from its rows of `table`; None if in some environment fewer than two seeds have a
     return."""
     value = value_column(rows)
     samples = [part[value].dropna().to_numpy(float) for part in by_environment(rows).values()]
     if min(map(len, samples)) < 2:
         return None
-    return Figures(
+    return SeedSummary(
         n_seeds=rows["index"].nunique(),
         n_failed=int(rows[value].isna().sum()),
         n_episodes=int(rows["n_episodes"].max()),

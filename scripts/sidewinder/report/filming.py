@@ -14,7 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization
 
 from sidewinder import SidewinderError
-from sidewinder.config.schema import HeldOut, RunConfig
+from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.report.figures.style import styled
 from sidewinder.training import agents
 from sidewinder.training.environments import make_evaluation_env

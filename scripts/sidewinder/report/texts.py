@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from sidewinder.config.schema import StudyConfig
+from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.statistics import Estimate
 from sidewinder.results import Result
 

@@ -1,4 +1,4 @@
-"""The virtual clock: what a trial's work amounts to, from its parameters and its files. It measures no time.
+"""The virtual clock: what a trial's work amounts to, from its parameters and its result. It measures no time.
 
 Work is environment steps times what one costs with a trial's parameters, in microseconds of an imaginary core: a number
 that no machine changes. Where it is wrong, the study's view is less like asynchronous Optuna's, and just as
@@ -6,18 +6,17 @@ reproducible. A trial may end where its pruner is asked, and ends with its budge
 fails counts as if it had gone on to the end, so that this is known beforehand.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
-from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
 from optuna.pruners import NopPruner
 
 from sidewinder.config.algorithms import NET_ARCHS, POLICY_DEFAULTS, backend_of
-from sidewinder.config.schema import RunConfig, StudyConfig
-from sidewinder.results import Replicate, Result, replicate_path, result_path, write_atomically
+from sidewinder.config.run_config import RunConfig
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.results import Replicate, Result
 
 # Microseconds: a step of all environments, and of each; an update at all, and how many weights, each for one sample,
 # take one.
@@ -85,54 +84,14 @@ def _number(value: Any, otherwise: float) -> float:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else otherwise
 
 
-def note_progress(result: Path, reports: int) -> None:
-    """Note that the training that will have this result goes on after so many reports to the pruner: true whoever
-    trains it, and however often."""
-    write_atomically(result.with_name("progress.json"), json.dumps({"reports": reports}))
-
-
-def forget_progress(result: Path) -> None:
-    """The result says it all."""
-    result.with_name("progress.json").unlink(missing_ok=True)
-
-
 def work_done(result: Result, ends: list[list[int]]) -> int:
     """The work of a trial that has ended with this result; `ends` as `possible_ends` gives them."""
     parts: Sequence[Result | Replicate] = result.replicates if len(ends) > 1 else [result]
-    return sum(_end(part, own) for part, own in zip(parts, ends, strict=True))
+    return sum(end_of(part, own) for part, own in zip(parts, ends, strict=True))
 
 
-def work_so_far(study_dir: Path, config: StudyConfig, number: int, ends: list[list[int]]) -> int:
-    """The work of trial `number`, which still runs, up to the next possible end of each of its parts.
-
-    Args:
-        study_dir: The study's directory.
-        config: The study's.
-        number: Which trial.
-        ends: As `possible_ends` gives them.
-    """
-    return sum(_part_so_far(path, own) for path, own in zip(part_paths(study_dir, config, number), ends, strict=False))
-
-
-def part_paths(study_dir: Path, config: StudyConfig, number: int) -> list[Path]:
-    """Where the results are or will be of what trains for a trial: its replicates that are jobs, or itself."""
-    jobs = config.replicate_jobs()
-    return [replicate_path(study_dir, number, name) for name in jobs] or [result_path(study_dir, number)]
-
-
-def _part_so_far(path: Path, ends: list[int]) -> int:
-    if len(ends) == 1:
-        return ends[0]
-    if path.exists():
-        return _end(Result.load(path), ends)
-    try:
-        reports: int = json.loads(path.with_name("progress.json").read_text())["reports"]
-    except FileNotFoundError:
-        reports = 0
-    return ends[min(reports, len(ends) - 1)]
-
-
-def _end(part: Result | Replicate, ends: list[int]) -> int:
+def end_of(part: Result | Replicate, ends: list[int]) -> int:
+    """The work after which a part has ended: one of its possible ends."""
     if part.state != "pruned" or len(ends) == 1:
         return ends[-1]
     # Replicates in sequence report once each.

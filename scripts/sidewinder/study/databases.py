@@ -24,9 +24,12 @@ from optuna.storages.journal import JournalFileBackend
 from sqlalchemy import URL, Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
 
-from sidewinder import SidewinderError, installing
-from sidewinder.config.schema import FROM_ENVIRONMENT, StudyConfig, first_line
+from sidewinder import SidewinderError
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.config.study_settings import FROM_ENVIRONMENT
+from sidewinder.errors import first_line
 from sidewinder.locks import file_lock
+from sidewinder.paths import installing
 
 _A_YEAR = 365 * 24 * 3600
 _ANY = string.printable

@@ -2,47 +2,35 @@
 
 The database is an index of the files, kept for Optuna's tools and to save work: each suggestion is a trial in it, each
 result on file is attached to its trial. A suggestion is made from a private in-memory copy of the study as the trial
-may see it (`sidewinder.study.schedule`), so that what others write meanwhile cannot matter; then it enters the database
-in one transaction. Pruners see the same copy plus the trial's own reports.
+may see it (`study.view`, `study.schedule`), so that what others write meanwhile cannot matter; then it enters the
+database in one transaction. Pruners see the same copy plus the trial's own reports.
 """
 
-import copy
-import inspect
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import optuna
-from hydra.utils import get_class, get_method, instantiate
-from omegaconf import OmegaConf
-from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from sidewinder import SidewinderError
-from sidewinder.config.schema import StudyConfig
-from sidewinder.config.search_space import grid_values
-from sidewinder.determinism import derive_seed
+from sidewinder.config.study_config import StudyConfig
 from sidewinder.results import Result, result_path
-from sidewinder.study import clock
+from sidewinder.study import clock, progress
 from sidewinder.study.databases import database_of
 from sidewinder.study.schedule import virtual_view, window_view
+from sidewinder.study.view import PRUNER_ATTRS, View
 
 _T = TypeVar("_T")
 logger = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-# The study's attributes as a suggestion left them (QMC's position, NSGA-II's parents), kept with that trial.
-_STUDY_ATTRS = "sidewinder:study_attrs"
-# What the pruner noted while the trial ran; hidden from those that may not see its result.
-_PRUNER_ATTRS = "sidewinder:pruner_attrs"
 # On the virtual clock: after how much work the trial may end, and after how much it ended.
 _ENDS, _WORK = "sidewinder:ends", "sidewinder:work"
-# The seed of these samplers says which points there are, not which is next.
-_DESIGNS = (optuna.samplers.GridSampler, optuna.samplers.QMCSampler)
 
 
 class NotYetError(Exception):
@@ -86,7 +74,7 @@ class Study:
         stop_if_too_many_failed(
             self.config, [t.user_attrs["reason"] for t in seen if t.user_attrs["state"] == "failed"]
         )
-        return _Copy(self.config, trials[:number], visible).start(trials[number])
+        return View(self.config, trials[:number], visible).start(trials[number])
 
     def tell(self, result: Result) -> None:
         """Attach a result to its trial in the database; the file must be written already.
@@ -139,10 +127,10 @@ class Study:
                     trials[k] = self._attach(k, on_file[k], storage, study_id)
             return visible
 
-        known: _Copy | None = None
+        known: View | None = None
         for missing in range(len(trials), number + 1):
             visible = see(missing)
-            known = known or _Copy(self.config, trials, visible)
+            known = known or View(self.config, trials, visible)
             known.show(visible)
             suggested = known.suggest(missing)
             if self.config.study.schedule == "virtual":
@@ -188,7 +176,7 @@ class Study:
         ends = trial.system_attrs[_ENDS]
         if result:
             return clock.work_done(result, ends)
-        return clock.work_so_far(self.directory, self.config, trial.number, ends)
+        return progress.work_so_far(self.directory, self.config, trial.number, ends)
 
     def _attach(self, number: int, result: Result, storage: BaseStorage, study_id: int) -> FrozenTrial:
         """Attach a result to its trial; doing it again after a kill half way is no harm."""
@@ -204,7 +192,7 @@ class Study:
         reports = self._reports(result)
         for step, value in reports.items():
             storage.set_trial_intermediate_value(trial_id, step, value)
-        storage.set_trial_system_attr(trial_id, _PRUNER_ATTRS, result.pruner_attrs)
+        storage.set_trial_system_attr(trial_id, PRUNER_ATTRS, result.pruner_attrs)
         if ends := trial.system_attrs.get(_ENDS):
             # From the result as it was read: Snakemake removes the file if a job that waited to make it too is killed.
             storage.set_trial_system_attr(trial_id, _WORK, clock.work_done(result, ends))
@@ -248,136 +236,3 @@ def stop_if_too_many_failed(config: StudyConfig, reasons: list[str]) -> None:
 
 class _AtOddsWithFilesError(Exception):
     """The database and a result on file disagree about a trial's parameters."""
-
-
-class _Copy:
-    """The study in memory, with each trial either as its result left it or still running, as a view demands."""
-
-    def __init__(self, config: StudyConfig, trials: list[FrozenTrial], visible: Iterable[int]) -> None:
-        """Copy these trials (the list may grow and its results arrive later), some with their results."""
-        self.config = config
-        self.trials = trials
-        self.shown = set(visible)
-        self.storage = InMemoryStorage()
-        self.study = optuna.create_study(
-            storage=self.storage,
-            study_name=config.study.name,
-            directions=config.study.directions,
-            sampler=optuna.samplers.RandomSampler(),
-            pruner=instantiate(config.pruner),
-        )
-        # In memory, a trial's id is its number.
-        for trial in trials:
-            template = _as_finished(trial) if trial.number in self.shown else _as_suggested(trial)
-            self.storage.create_new_trial(self.study._study_id, template_trial=template)
-        for key, value in (trials[-1].system_attrs.get(_STUDY_ATTRS, {}) if trials else {}).items():
-            self.storage.set_study_system_attr(self.study._study_id, key, value)
-
-    def show(self, visible: Iterable[int]) -> None:
-        """Show these trials' results."""
-        for number in set(visible) - self.shown:
-            trial = self.trials[number]
-            for step, value in trial.intermediate_values.items():
-                self.storage.set_trial_intermediate_value(number, step, value)
-            for key, value in trial.system_attrs.get(_PRUNER_ATTRS, {}).items():
-                self.storage.set_trial_system_attr(number, key, value)
-            self.storage.set_trial_state_values(number, trial.state, trial.values)
-            self.shown.add(number)
-
-    def start(self, trial: FrozenTrial) -> optuna.Trial:
-        """The trial, about to train: with its parameters, and only its pruner's notes to come."""
-        started = _as_suggested(trial)
-        started.system_attrs = {}
-        return optuna.Trial(self.study, self.storage.create_new_trial(self.study._study_id, started))
-
-    def suggest(self, number: int) -> FrozenTrial:
-        """Suggest the next trial, and return it as the database should have it."""
-        self.study.sampler = make_sampler(self.config, number)
-        if number < len(self.config.study.enqueue):
-            self.study.enqueue_trial(self.config.study.enqueue[number])
-        trial, space = self.study.ask(), self.config.space()
-        for key, distribution in space.distributions.items():
-            if space.has(key, trial.params):
-                trial._suggest(key, distribution)
-        if self.config.study.custom_search_space:
-            extend = get_method(self.config.study.custom_search_space)
-            extend(OmegaConf.create(self.config.model_dump()), trial)
-        frozen = self.storage.get_trial(trial._trial_id)
-        assert frozen.number == number
-        if attrs := self.storage.get_study_system_attrs(self.study._study_id):
-            frozen.system_attrs[_STUDY_ATTRS] = attrs
-        return frozen
-
-
-def pruner_attrs(trial: optuna.Trial) -> dict[str, Any]:
-    """What the pruner noted on a trial that `Study.ask` gave."""
-    return trial.storage.get_trial_system_attrs(trial._trial_id)
-
-
-def make_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSampler:
-    """The study's sampler for one suggestion, seeded from (study seed, number).
-
-    Raises:
-        SidewinderError: An option is unknown.
-    """
-    kind = get_class(config.sampler["_target_"])
-    seed = derive_seed(config.study.seed, "sampler", number)
-    options = dict(config.sampler)
-    if issubclass(kind, optuna.samplers.GridSampler):
-        options["search_space"] = {
-            name: grid_values(distribution) for name, distribution in config.space().distributions.items()
-        }
-    if issubclass(kind, optuna.samplers.QMCSampler):
-        # What QMC leaves to it (the first trials) must still differ from trial to trial.
-        options["independent_sampler"] = options.get("independent_sampler") or {
-            "_target_": "optuna.samplers.RandomSampler"
-        }
-    options = _seeded(options, seed)
-    if issubclass(kind, _DESIGNS):
-        options["seed"] = derive_seed(config.study.seed, "sampler")
-    sampler: optuna.samplers.BaseSampler = instantiate(options, _convert_="all")
-    return sampler
-
-
-def _seeded(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Options with the seed wherever a class of Optuna's takes one, nested samplers included."""
-    seeded = {name: _seeded(value, seed) if isinstance(value, Mapping) else value for name, value in options.items()}
-    if "_target_" in options and "seed" in inspect.signature(get_class(options["_target_"])).parameters:
-        seeded["seed"] = seed
-    return seeded
-
-
-class _SharedTrial(FrozenTrial):
-    """A trial whose copies share its parts, which Optuna's storage in memory replaces and never changes: to copy
-    thousands of trials takes longer than a suggestion."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return copy.copy(self)
-
-
-def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
-    """The trial as its suggestion left it."""
-    attrs = {key: value for key, value in trial.system_attrs.items() if not key.startswith("sidewinder:")}
-    return _SharedTrial(
-        number=trial.number,
-        trial_id=trial.number,
-        state=TrialState.RUNNING,
-        value=None,
-        datetime_start=trial.datetime_start or datetime.now(),
-        datetime_complete=None,
-        params=trial.params,
-        distributions=trial.distributions,
-        user_attrs={},
-        system_attrs=attrs,
-        intermediate_values={},
-    )
-
-
-def _as_finished(trial: FrozenTrial) -> FrozenTrial:
-    """The trial as its result left it."""
-    finished = _as_suggested(trial)
-    finished.state, finished.datetime_complete = trial.state, trial.datetime_complete
-    finished.values = trial.values
-    finished.intermediate_values = trial.intermediate_values
-    finished.system_attrs |= trial.system_attrs.get(_PRUNER_ATTRS, {})
-    return finished

@@ -17,8 +17,10 @@ from stable_baselines3.common.vec_env import (
     VecNormalize,
 )
 
-from sidewinder import SidewinderError, installing
-from sidewinder.config.schema import Environment, RunConfig, Wrappers, first_line
+from sidewinder import SidewinderError
+from sidewinder.config.run_config import Environment, RunConfig, Wrappers
+from sidewinder.errors import first_line
+from sidewinder.paths import installing
 
 # Environments that need more than requirements.lock: what an error says that has to do with requirements-<name>.lock.
 _EXTRAS = {"atari": r"\bale_py\b|\bALE\b|OpenCV", "box2d": r"Box2D|gymnasium\[box2d\]", "mujoco": r"MuJoCo"}

@@ -15,8 +15,9 @@ from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization
 
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import backend_of
-from sidewinder.config.schema import HeldOut, RunConfig, first_line
+from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.determinism import derive_seed
+from sidewinder.errors import first_line
 from sidewinder.results import EvaluationResult, State
 from sidewinder.training import agents
 from sidewinder.training.environments import make_checked_env, make_evaluation_env, make_training_env
@@ -57,13 +58,13 @@ class Outcome:
         return counted(self.evaluations, which, direction).mean_return if self.state == "complete" else None
 
 
-def check(run: RunConfig) -> None:
+def check_run(run: RunConfig) -> None:
     """Build the environment and the agent once, so that mistakes show before anything trains.
 
     Raises:
         SidewinderError: One line that names the key.
     """
-    agents.check(run.agent)
+    agents.check_agent(run.agent)
     if backend_of(run.agent) == "sbx" and run.training.device != "cpu":
         found = run.training.device
         raise SidewinderError(f"training.device: found {found!r}, accepted with agent.backend=sbx: cpu")

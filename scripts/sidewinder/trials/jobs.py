@@ -13,9 +13,10 @@ import optuna
 from filelock import Timeout
 
 from sidewinder import SidewinderError
+from sidewinder.files import to_json, write_atomically
 from sidewinder.locks import file_lock
-from sidewinder.results import Result, replicate_path, result_path, to_json, write_atomically
-from sidewinder.study import clock
+from sidewinder.results import Result, replicate_path, result_path
+from sidewinder.study import progress
 from sidewinder.study.schedule import window_view
 from sidewinder.study.study import NotYetError, Study
 from sidewinder.trials.replicates import gather, reporter, train_replicate
@@ -108,7 +109,7 @@ def _lock(study: Study, path: Path, patience: float) -> AbstractContextManager[A
 def _save(result: Result, timings: list[dict[str, Any]], path: Path) -> None:
     write_atomically(path.with_name("timing.json"), to_json(timings))
     result.save(path)
-    clock.forget_progress(path)
+    progress.forget_progress(path)
 
 
 def _gathered(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:
@@ -151,7 +152,7 @@ def _noting(study: Study, report: Callable[[int, float], bool], path: Path) -> C
     def noted(step: int, value: float) -> bool:
         pruned = report(step, value)
         if not pruned:
-            clock.note_progress(path, next(reports))
+            progress.note_progress(path, next(reports))
         return pruned
 
     return noted
@@ -192,7 +193,7 @@ def _next_to_make(study: Study, made: set[int]) -> int | None:
 
 def _left_to_do(study: Study, number: int) -> list[Path]:
     """The results that a trial lacks: of what trains for it, and once all of that is there, its own."""
-    parts = clock.part_paths(study.directory, study.config, number)
+    parts = progress.part_paths(study.directory, study.config, number)
     return [path for path in parts if not path.exists()] or [result_path(study.directory, number)]
 
 

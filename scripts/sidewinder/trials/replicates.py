@@ -15,10 +15,11 @@ import optuna
 import pandas as pd
 
 from sidewinder import SidewinderError
-from sidewinder.config.schema import RunConfig, StudyConfig
+from sidewinder.config.run_config import RunConfig
+from sidewinder.config.study_config import StudyConfig
 from sidewinder.determinism import derive_seed
 from sidewinder.results import EvaluationResult, Replicate, Result, as_json, installed_packages
-from sidewinder.study.study import pruner_attrs
+from sidewinder.study.view import pruner_attrs
 from sidewinder.training.objectives import objectives
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def train_replicate(
     from sidewinder.training.run import train
 
     environment, index = config.replicates()[replicate]
-    run = seeded(config, config.for_trial(trial.params, environment), trial.number, index)
+    run = replicate_run(config, config.for_trial(trial.params, environment), trial.number, index)
     shutil.rmtree(tensorboard_log, ignore_errors=True)
     started, clock = datetime.now(UTC), time.monotonic()
     outcome = train(run, tensorboard_log=tensorboard_log, report=report)
@@ -100,7 +101,7 @@ def reporter(trial: optuna.Trial) -> Callable[[int, float], bool]:
     return report
 
 
-def seeded(config: StudyConfig, run: RunConfig, number: int, replicate: int) -> RunConfig:
+def replicate_run(config: StudyConfig, run: RunConfig, number: int, replicate: int) -> RunConfig:
     """The run with the seeds of a replicate of trial `number`: its own for training, and for evaluation, unless the
     config has one, that which this replicate of all trials has, so that no trial is better for easier episodes."""
     run = run.model_copy(deep=True)

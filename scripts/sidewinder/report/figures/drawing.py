@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from sidewinder import SidewinderError
+from sidewinder.files import write_atomically
 from sidewinder.report.figures.style import styled
-from sidewinder.results import write_atomically
 
 # None leaves an entry out: neither a date nor a version goes into a file.
 _METADATA: dict[str, dict[str, Any]] = {

@@ -11,9 +11,11 @@ import optuna
 import pandas as pd
 
 from sidewinder import SidewinderError
-from sidewinder.config.schema import Direction, StudyConfig
-from sidewinder.confirmation.candidates import read_table
-from sidewinder.trials.tables import optuna_study, ranked, read_evaluations, read_timings, read_trials
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.config.study_settings import Direction
+from sidewinder.confirmation.results import read_table
+from sidewinder.report.figures.in_memory import optuna_study
+from sidewinder.trials.tables import ranked, read_evaluations, read_timings, read_trials
 
 
 @dataclass

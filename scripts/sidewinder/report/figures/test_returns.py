@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sidewinder.confirmation import statistics as estimates
+from sidewinder.confirmation import statistics
 from sidewinder.report.figures import style
 from sidewinder.report.figures.study_tables import Tables
 from sidewinder.report.figures.style import BLUE, COLUMN, GREEN, GREY, VERMILION
@@ -21,7 +21,7 @@ def draw(tables: Tables) -> Figure:
         return style.empty("the study is not confirmed yet")
     test = tables.confirmation[tables.confirmation["phase"] == "test"]
     panels = {"score": test} if tables.config.environments else {}
-    for environment, rows in estimates.by_environment(test).items():
+    for environment, rows in statistics.by_environment(test).items():
         panels[f"return in {environment}" if environment else "return"] = rows.drop(
             columns=["environment", "score"], errors="ignore"
         )
@@ -38,9 +38,9 @@ def _draw_settings(axes: Axes, test: pd.DataFrame) -> None:
     candidates = list(test["candidate"].unique())
     for height, name in enumerate(candidates):
         rows, color = test[test["candidate"] == name], COLORS.get(name, GREY)
-        values = rows[estimates.value_column(rows)].dropna()
+        values = rows[statistics.value_column(rows)].dropna()
         axes.plot(values, np.full(len(values), height + 0.15), ".", color=color, alpha=0.5, markersize=5)
-        if (found := estimates.figures(rows)) is not None:
+        if (found := statistics.summarize(rows)) is not None:
             draw_estimate(axes, found.iqm, height - 0.15, color)
     axes.set_yticks(range(len(candidates)), [NAMES.get(name, name) for name in candidates])
     axes.set_ylim(len(candidates) - 0.5, -0.5)
@@ -48,7 +48,7 @@ def _draw_settings(axes: Axes, test: pd.DataFrame) -> None:
     axes.locator_params(axis="x", nbins=5)
 
 
-def draw_estimate(axes: Axes, estimate: estimates.Estimate, height: float, color: str) -> None:
+def draw_estimate(axes: Axes, estimate: statistics.Estimate, height: float, color: str) -> None:
     """A diamond, and its interval."""
     error = [[estimate.value - estimate.low], [estimate.high - estimate.value]]
     axes.errorbar(estimate.value, height, xerr=error, fmt="D", color=color, markersize=4, capsize=2)

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from sidewinder.confirmation import statistics as estimates
+from sidewinder.confirmation import statistics
 from sidewinder.report.figures import style
 from sidewinder.report.figures.comparison import Comparison
 from sidewinder.report.figures.test_returns import COLORS, NAMES, draw_estimate
@@ -24,7 +24,7 @@ def draw(comparison: Comparison) -> Figure:
             height = labels.index(str(label)) + 0.25 * (list(COLORS).index(str(candidate)) - 1)
             color = COLORS[str(candidate)]
             axes.plot(own["mean_return"], np.full(len(own), height), ".", color=color, alpha=0.3, markersize=3)
-            if (found := estimates.figures(own)) is not None:
+            if (found := statistics.summarize(own)) is not None:
                 draw_estimate(axes, found.iqm, height, color)
         axes.set_yticks(range(len(labels)), labels)
         axes.set_ylim(len(labels) - 0.5, -0.5)

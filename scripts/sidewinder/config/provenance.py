@@ -1,0 +1,111 @@
+"""Which file or override set a key of a composed config. The one place for what Hydra keeps private."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from sidewinder import SidewinderError
+from sidewinder.paths import CONFIG_DIR
+
+# The config that every study starts from.
+PRIMARY = "tune"
+
+
+@contextmanager
+def search_path(config_dirs: Sequence[Path]) -> Iterator[None]:
+    """Hydra with the user's directories of configs before the shipped ones; `hydra.searchpath` would put them after."""
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        for directory in reversed(config_dirs):
+            loader.get_search_path().prepend("config_dirs", f"file://{directory.resolve()}")
+        loader.repository.initialize_sources(loader.get_search_path())  # type: ignore[attr-defined]
+        yield
+
+
+class Provenance:
+    """The way back from a key to the file or override that set it, in one composition.
+
+    Attributes:
+        moved: Where a `hydra.sweeper` block set what is now in another place: new path of keys to old path.
+    """
+
+    def __init__(self, name: str, overrides: Sequence[str]) -> None:
+        """Of the study of this name, composed with these overrides; to be used inside `search_path`."""
+        self.name = name
+        self.overrides = list(overrides)
+        self.moved: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def error(self, path: tuple[str, ...], what: str, key: str | None = None) -> SidewinderError:
+        for new, old in self.moved.items():
+            if path[: len(new)] == new:
+                path = (*old, *path[len(new) :])
+                break
+        return SidewinderError(f"{self.source(path)}: {key or '.'.join(path)}: {what}")
+
+    def source(self, path: tuple[str, ...]) -> str:
+        """The override or the file that set the key at `path`; the study's own file if none did."""
+        dotted = ".".join(path)
+        for override in reversed(self.overrides):
+            if OverridesParser.create().parse_override(override).key_or_group == dotted:
+                return f"override {override}"
+        loader = GlobalHydra.instance().config_loader()
+        defaults = loader.compute_defaults_list(PRIMARY, self.overrides, RunMode.RUN)
+        for default in reversed(defaults.defaults):
+            if default.config_path is None or (result := load(default.config_path)) is None:
+                continue
+            package = tuple((default.package or "").split(".")) if default.package else ()
+            if package == path[: len(package)] and _contains(result[1], path[len(package) :]):
+                return result[0]
+        return self.study_file()
+
+    def who_chose(self, group: str, option: str) -> str:
+        for override in self.overrides:
+            if override.lstrip("+") == f"{group}={option}":
+                return f"override {override}"
+        return self.study_file()
+
+    def who_is_in(self, reason: str) -> str:
+        """The override or file that one of Hydra's messages is about."""
+        for override in self.overrides:
+            if f"'{override}'" in reason or f"'{override.partition('=')[0].lstrip('+~')}'" in reason:
+                return f"override {override}"
+        named = re.search(r"\b[Ii]n '([^']+)'", reason)
+        return (path_of(named[1]) if named else None) or self.study_file()
+
+    def study_file(self) -> str:
+        chosen = [override.removeprefix("study=") for override in self.overrides if override.startswith("study=")][-1]
+        return path_of(f"study/{chosen}") or f"study {self.name}"
+
+
+def path_of(config_path: str) -> str | None:
+    """Where in Hydra's search path a config file is, for a reader; it need not be well-formed."""
+    for source in GlobalHydra.instance().config_loader().get_sources():
+        if source.scheme() == "file" and source.is_config(config_path):
+            return os.path.relpath(Path(source.path) / f"{config_path.removesuffix('.yaml')}.yaml")
+    return None
+
+
+def load(config_path: str) -> tuple[str, Any] | None:
+    """A config file of Hydra's search path, as (its path for a reader, its content)."""
+    path = path_of(config_path)
+    if path is None:
+        return None
+    result = GlobalHydra.instance().config_loader().repository.load_config(config_path)  # type: ignore[attr-defined]
+    return path, OmegaConf.to_container(result.config, resolve=False)
+
+
+def _contains(node: Any, path: tuple[str, ...]) -> bool:
+    for part in path:
+        if not isinstance(node, dict) or part not in node:
+            return False
+        node = node[part]
+    return True

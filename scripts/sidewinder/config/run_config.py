@@ -1,0 +1,152 @@
+"""The config of one training run, typed: agent, environment, training, evaluation. It never trains."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from sidewinder import SidewinderError
+from sidewinder.config import resolvers
+from sidewinder.config.digests import digest
+from sidewinder.errors import first_line, one_line
+
+resolvers.register()
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+
+class Normalize(Section):
+    """Options of SB3's VecNormalize, with its defaults. `gamma` null is the agent's."""
+
+    norm_obs: bool = True
+    norm_reward: bool = True
+    clip_obs: Annotated[float, Field(gt=0)] = 10.0
+    clip_reward: Annotated[float, Field(gt=0)] = 10.0
+    gamma: Annotated[float, Field(ge=0, le=1)] | None = None
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    norm_obs_keys: list[str] | None = None
+
+
+def _normalize(value: Any) -> Any:
+    """`false`, `true` or options, as options or None."""
+    if value is None or isinstance(value, dict | Normalize):
+        return value
+    if isinstance(value, bool):
+        return {} if value else None
+    raise PydanticCustomError("normalize", "true, false or a mapping of VecNormalize's options")
+
+
+def _wrappers(value: Any) -> Any:
+    """Import paths, each alone or with arguments, all as `{path: arguments}`."""
+    if value is None:
+        return None
+    entries = (
+        [{entry: {}} if isinstance(entry, str) else entry for entry in value] if isinstance(value, list) else [value]
+    )
+    if not all(isinstance(entry, dict) and _fits(entry) for entry in entries):
+        raise PydanticCustomError("wrappers", "a list of import paths, each alone or as path: {argument: value}")
+    return [{path: arguments or {} for path, arguments in entry.items()} for entry in entries]
+
+
+def _fits(wrapper: dict[Any, Any]) -> bool:
+    return all(isinstance(path, str) and isinstance(arguments, dict | None) for path, arguments in wrapper.items())
+
+
+Wrappers = list[dict[str, dict[str, Any]]]
+
+
+VecEnvKind = Literal["dummy", "subproc"]
+
+
+class Environment(Section):
+    """A Gymnasium environment; `env_kwargs` go to `gymnasium.make`, `wrappers` around each environment, in order.
+
+    Attributes:
+        vec_env: Whether the `n_envs` environments step in this process or each in its own.
+        normalize: VecNormalize's options; None for none. Evaluation uses the statistics of training.
+        frame_stack: How many observations the agent sees at once; None for one.
+    """
+
+    env_id: str
+    n_envs: Annotated[int, Field(ge=1)] = 1
+    vec_env: VecEnvKind = "dummy"
+    normalize: Annotated[Normalize | None, BeforeValidator(_normalize)] = None
+    frame_stack: Annotated[int, Field(ge=2)] | None = None
+    wrappers: Annotated[Wrappers, BeforeValidator(_wrappers)] = []
+    env_kwargs: dict[str, Any] = {}
+
+
+class EvaluationEnvironment(Section):
+    """What evaluation has in place of the training environment's; None is the same. `env_kwargs` are added to it."""
+
+    env_id: str | None = None
+    vec_env: VecEnvKind = "dummy"
+    wrappers: Annotated[Wrappers | None, BeforeValidator(_wrappers)] = None
+    env_kwargs: dict[str, Any] = {}
+
+
+class Training(Section):
+    """How long and on what to train. `total_timesteps` counts environment steps, as in SB3."""
+
+    total_timesteps: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    device: str = "cpu"
+    threads: Annotated[int, Field(ge=1)] = 1
+    instruction_set: Literal["avx2", "compatible", "native"] = "avx2"
+
+
+class Evaluation(Section):
+    """When and how to evaluate; `eval_freq` counts environment steps, unlike SB3's callback, which counts calls."""
+
+    eval_freq: Annotated[int, Field(ge=1)]
+    n_eval_episodes: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    deterministic: bool = True
+    objective: Literal["best", "last"] = "best"
+    environment: EvaluationEnvironment = EvaluationEnvironment()
+
+
+class RunConfig(Section):
+    """One training run. `agent` is checked against the algorithm's signature by `sidewinder.training.agents`."""
+
+    agent: dict[str, Any]
+    environment: Environment
+    training: Training
+    evaluation: Evaluation
+
+    @property
+    def bit_exact(self) -> bool:
+        """Whether the training is the same, bit by bit, on other machines."""
+        return self.training.device == "cpu" and self.training.instruction_set != "native"
+
+    def digest(self, *more: object) -> str:
+        """A hash of the whole run, and whatever else matters, 16 hexadecimal digits."""
+        return digest((self.model_dump(), *more))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Episodes that choose nothing, for an agent's honest return: how many, and the seed of their initial states."""
+
+    n_episodes: int
+    seed: int
+
+
+def run_config(config: DictConfig) -> RunConfig:
+    """Resolve and check the sections of one training run; other sections are ignored.
+
+    Raises:
+        SidewinderError: A key is missing, unknown or out of range.
+    """
+    try:
+        sections = {section: config[section] for section in RunConfig.model_fields}
+        return RunConfig.model_validate(OmegaConf.to_container(OmegaConf.create(sections), resolve=True))
+    except ValidationError as error:
+        raise SidewinderError(one_line(error)) from None
+    except OmegaConfBaseException as error:
+        raise SidewinderError(f"{error.full_key}: {first_line(error)}") from None

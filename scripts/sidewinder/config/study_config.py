@@ -1,0 +1,180 @@
+"""A study's config, typed, as results/<study>/config.yaml keeps it.
+
+It has the sections of a training run (agent, environment, training, evaluation) and those that say how to vary it
+(study, search_space, sampler, pruner). A trial is the training run that is left when its parameters are put in.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from pydantic import Field, ValidationError
+
+from sidewinder import SidewinderError
+from sidewinder.config import search_space
+from sidewinder.config.digests import digest
+from sidewinder.config.run_config import RunConfig, Section, run_config
+from sidewinder.config.search_space import SearchSpace
+from sidewinder.config.study_settings import Confirmation, ScoredEnvironment, StudySettings
+from sidewinder.errors import one_line
+
+# Changing these changes no finished trial.
+_FREE = (
+    ("study", "n_trials"),
+    ("study", "max_failure_rate"),
+    ("study", "storage"),
+    ("study", "trials_per_job"),
+    ("confirmation",),
+    ("baselines",),
+)
+
+
+class StudyConfig(Section):
+    """A training run and how to vary it.
+
+    Interpolations that depend on a searched parameter are kept as they are in `agent`, `environment`, `training` and
+    `evaluation`, and are resolved for each trial by `for_trial`. `baselines` are settings that nobody tuned here, by
+    name (`defaults`, `zoo`): what they have in place of the study's `agent`, and over its `environment`. Where there
+    are `environments`, each trial is trained in all of them.
+    """
+
+    agent: dict[str, Any]
+    # Interpolated values are checked when a trial resolves them.
+    environment: Any
+    training: Any
+    evaluation: Any
+    study: StudySettings
+    search_space: dict[str, Any]
+    sampler: dict[str, Any]
+    pruner: dict[str, Any]
+    confirmation: Confirmation
+    baselines: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    environments: dict[Annotated[str, Field(pattern=r"^\w+$")], ScoredEnvironment] = Field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read results/<study>/config.yaml."""
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text()))
+        except FileNotFoundError:
+            raise SidewinderError(f"{path}: no such file; `snakemake` composes it from the study's configs") from None
+        except (yaml.YAMLError, ValidationError) as error:
+            raise SidewinderError(f"{path}: {one_line(error)}") from None
+
+    def dump(self) -> str:
+        """The text of config.yaml: the same for the same config."""
+        body = yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True)
+        return (
+            f"# Study {self.study.name}, fully composed: its trials depend on it. Change the configs instead.\n{body}"
+        )
+
+    def space(self) -> SearchSpace:
+        """The search space, parsed."""
+        return search_space.parse(self.search_space)
+
+    def for_trial(self, params: Mapping[str, Any], environment: str | None = None) -> RunConfig:
+        """The training run of a trial with these Optuna parameters, in one of `environments` if there are any.
+
+        Raises:
+            SidewinderError: A value does not fit the config.
+        """
+        config = OmegaConf.create({section: getattr(self, section) for section in RunConfig.model_fields})
+        for key, value in params.items():
+            OmegaConf.update(config, key.lstrip("+"), search_space.parse_value(key, value), force_add=True)
+        return self._run_in(config, environment)
+
+    def for_baseline(self, name: str, environment: str | None = None) -> RunConfig:
+        """The training run of a baseline: as long, and evaluated, as the study's trials are.
+
+        Raises:
+            SidewinderError: A value does not fit the config.
+        """
+        baseline = self.baselines[name]
+        config = OmegaConf.create({section: getattr(self, section) for section in RunConfig.model_fields})
+        config.agent = baseline["agent"]
+        config.environment = OmegaConf.merge(config.environment, baseline.get("environment", {}))
+        return self._run_in(config, environment)
+
+    def _run_in(self, config: DictConfig, environment: str | None) -> RunConfig:
+        if environment is not None:
+            config.environment = OmegaConf.merge(config.environment, self.environments[environment].model_extra or {})
+        return run_config(config)
+
+    def environment_names(self) -> list[str | None]:
+        """The environments that each trial is trained in; None is the only one of a study that has no names for it."""
+        return [*self.environments] or [None]
+
+    def scale(self, environment: str | None) -> tuple[float, float]:
+        """The return that counts 0, and by how much one that counts 1 is above it: scores, where there are several
+        environments, else returns as they are."""
+        if environment is None:
+            return 0.0, 1.0
+        scored = self.environments[environment]
+        return scored.low, scored.high - scored.low
+
+    def score(self, mean_return: float, environment: str | None) -> float:
+        """A return as the study counts it."""
+        zero, unit = self.scale(environment)
+        return (mean_return - zero) / unit
+
+    def trainings(self, n_seeds: int) -> dict[str, tuple[str | None, int]]:
+        """One setting trained in each environment with each of so many seeds: the environment and the seed's index, by
+        the name that files have (`0`, or `pendulum-0`), in the order of training."""
+        return {
+            f"{index}" if environment is None else f"{environment}-{index}": (environment, index)
+            for index in range(n_seeds)
+            for environment in self.environment_names()
+        }
+
+    def replicates(self) -> dict[str, tuple[str | None, int]]:
+        """The trainings of a trial, as `trainings` has them."""
+        return self.trainings(self.study.replicates)
+
+    def replicate_jobs(self) -> list[str]:
+        """The replicates of a trial that are jobs of their own; none if the trial trains itself."""
+        names = list(self.replicates())
+        return names if len(names) > 1 and self.study.replicates_in == "jobs" else []
+
+    @property
+    def trials_of_a_job(self) -> int:
+        """How many trials one job makes."""
+        return 1 if self.replicate_jobs() else self.study.trials_per_job
+
+    def block_of(self, number: int) -> range:
+        """The trials that one job makes, of which this is one."""
+        first = number - number % self.trials_of_a_job
+        return range(first, max(number + 1, min(first + self.trials_of_a_job, self.study.n_trials)))
+
+    def candidates(self) -> list[str]:
+        """Names of the trials that are confirmed, by rank in the sweep: `top-1` is its best."""
+        return [f"top-{rank}" for rank in range(1, min(self.confirmation.top_k, self.study.n_trials) + 1)]
+
+    def digest(self) -> str:
+        """A hash of all that makes this study another than others, 16 hexadecimal digits."""
+        return digest(sorted(self._identity().items()))
+
+    def differences(self, other: Self) -> list[str]:
+        """What makes `other` another study than this one, as `key: old -> new`; settings that affect no finished
+        trial (the budget, the failure rate, where the database is) do not count."""
+        old, new = self._identity(), other._identity()
+        return [
+            f"{key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}"
+            for key in sorted(old.keys() | new.keys())
+            if old.get(key) != new.get(key)
+        ]
+
+    def _identity(self) -> dict[str, str]:
+        leaves = _flatten(self.model_dump())
+        return {
+            ".".join(path): repr(leaf)
+            for path, leaf in leaves.items()
+            if not any(path[: len(free)] == free for free in _FREE)
+        }
+
+
+def _flatten(node: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    if not isinstance(node, dict) or not node:
+        return {path: node}
+    return {key: leaf for name, child in node.items() for key, leaf in _flatten(child, (*path, str(name))).items()}

@@ -1,0 +1,65 @@
+"""A `hydra.sweeper` block that was written for Hydra's Optuna sweeper, as this project's own sections."""
+
+import sys
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+
+from sidewinder.config import search_space
+from sidewinder.config.interpolation import raw
+from sidewinder.config.provenance import Provenance
+
+
+def take_over(config: DictConfig, sweeper: DictConfig, provenance: Provenance) -> None:
+    """Read a `hydra.sweeper` block that was written for hydra-optuna-sweeper."""
+    for name, value in {str(key): value for key, value in sweeper.items()}.items():
+        if value is None or name in ("_target_", "n_jobs"):
+            continue
+        here = ("hydra", "sweeper", name)
+        if name in ("sampler", "params", "search_space") and not isinstance(value, DictConfig):
+            raise provenance.error(here, f"found {value!r}, accepted: a mapping")
+        match name:
+            case "direction" | "n_trials" | "max_failure_rate" | "custom_search_space":
+                config.study[name] = value[0] if isinstance(value, ListConfig) and len(value) == 1 else value
+                provenance.moved["study", name] = here
+            case "study_name":
+                config.study.name = value
+                provenance.moved["study", "name"] = here
+            case "sampler":
+                options = {k: v for k, v in value.items() if k not in ("seed", "_partial_")}
+                # Options without a sampler are those of the study's.
+                config.sampler = options if "_target_" in options else {**config.sampler, **options}
+                provenance.moved["sampler",] = here
+                if value.get("seed") is not None:
+                    config.study.seed = value.seed
+                    provenance.moved["study", "seed"] = (*here, "seed")
+            case "params":
+                config.search_space = value
+                provenance.moved["search_space",] = here
+            case "search_space":
+                if sweeper.get("params") is None:
+                    provenance.moved["search_space",] = here
+                    config.search_space = search_space.from_deprecated(value)
+            case _:
+                accepted = "direction, n_trials, max_failure_rate, storage, study_name, sampler, params, "
+                raise provenance.error(here, f"found {value!r}, accepted: {accepted}custom_search_space, n_jobs")
+    if sweeper.get("n_jobs") is not None:
+        where = provenance.source(("hydra", "sweeper", "n_jobs"))
+        print(
+            f"{where}: hydra.sweeper.n_jobs: found {sweeper.n_jobs}, not used: `snakemake --cores` sets how many "
+            "trials run at a time, study.workers for how many the study is made",
+            file=sys.stderr,
+        )
+
+
+def storage_of(config: DictConfig, sweeper: DictConfig, provenance: Provenance) -> Any:
+    """Where the database is. What comes from the environment may be secret, so it is left as it is written, for the
+    one who opens it to put in, and taken out of the config, so that nothing else does."""
+    found = None
+    for section, path in ((config.study, ("study", "storage")), (sweeper, ("hydra", "sweeper", "storage"))):
+        written = raw(section).get("storage")
+        if written is not None:
+            found = written if "${oc.env:" in str(written) else section.storage
+            provenance.moved["study", "storage"] = path
+        section.storage = None
+    return found

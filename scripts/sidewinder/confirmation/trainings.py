@@ -1,0 +1,97 @@
+"""The trainings of the confirmation: each is trained once, whoever needs it, and kept by its digest."""
+
+import logging
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import Timeout
+
+from sidewinder import SidewinderError
+from sidewinder.config.run_config import HeldOut, RunConfig
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.candidates import Candidate, confirmation_run
+from sidewinder.confirmation.results import ConfirmationResult, ConfirmationRun, Phase
+from sidewinder.files import to_json, write_atomically
+from sidewinder.locks import file_lock
+from sidewinder.results import installed_packages
+from sidewinder.training.run import train
+
+logger = logging.getLogger(__name__)
+
+
+def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, output: Path) -> None:
+    """Train a candidate once, or take what the same training gave before; `null` if its file names no candidate.
+
+    With `study.trials_per_job` it goes on with the candidate's trainings that nobody is at, for the jobs that will want
+    them.
+
+    Args:
+        study_dir: The study's directory.
+        candidate_path: The candidate's file.
+        phase: Whose seeds.
+        training: Which of the phase's trainings, by its name in `StudyConfig.trainings`.
+        output: Result to write.
+
+    Raises:
+        SidewinderError: A file is missing or malformed, or the phase has no such training.
+    """
+    config, candidate = StudyConfig.load(study_dir / "config.yaml"), Candidate.load(candidate_path)
+    if candidate is None:
+        write_atomically(output, "null\n")
+        return
+    settings = config.confirmation
+    n_seeds = settings.n_validation_seeds if phase == "validation" else settings.n_test_seeds
+    if training not in (trainings := config.trainings(n_seeds)):
+        raise SidewinderError(f"index: found {training!r}, accepted: {', '.join(trainings)}")
+    runs = study_dir / "confirmation" / "runs"
+    environment, index = trainings[training]
+    path, is_new = _trained(config, runs, *confirmation_run(config, candidate, environment, phase, index))
+    result = ConfirmationResult(
+        phase=phase,
+        candidate=candidate_path.stem,
+        trial=candidate.trial,
+        index=index,
+        environment=environment,
+        run=ConfirmationRun.model_validate_json(path.read_bytes()),
+    )
+    write_atomically(output, to_json(result.model_dump()))
+    left = config.study.trials_per_job - 1 if is_new else 0
+    for name, (environment, index) in trainings.items():
+        if left > 0 and name != training:
+            with suppress(Timeout):
+                ahead = confirmation_run(config, candidate, environment, phase, index)
+                left -= _trained(config, runs, *ahead, patience=0)[1]
+
+
+def _trained(
+    config: StudyConfig, runs: Path, run: RunConfig, held_out: HeldOut, patience: float = -1
+) -> tuple[Path, bool]:
+    """Where in `runs` this training's outcome is, and whether it was trained just now. The same training has the same
+    file: when a raised budget makes trials change ranks, nothing is trained twice.
+
+    Raises:
+        Timeout: For so many seconds another process has been at it; -1 waits for it.
+    """
+    path = runs / f"{run.digest(held_out)}.json"
+    with file_lock(path.with_suffix(".lock"), config.study.storage).acquire(timeout=patience):
+        if path.exists():
+            logger.info("%s was trained already", path.stem)
+            return path, False
+        write_atomically(path, to_json(_train(config, run, held_out).model_dump()))
+        return path, True
+
+
+def _train(config: StudyConfig, run: RunConfig, held_out: HeldOut) -> ConfirmationRun:
+    """Train, and keep the held-out returns of a run that did not fail."""
+    outcome = train(run, held_out=held_out, direction=config.study.return_direction)
+    assert run.evaluation.seed is not None
+    return ConfirmationRun(
+        state=outcome.state,
+        reason=outcome.reason,
+        returns=outcome.held_out_returns if outcome.state == "complete" else [],
+        evaluations=outcome.evaluations,
+        seeds={"training": run.training.seed, "evaluation": run.evaluation.seed, "episodes": held_out.seed},
+        bit_exact=run.bit_exact and not config.study.timed,
+        packages=installed_packages(),
+        steps_per_second=outcome.steps_per_second if config.study.timed else None,
+    )

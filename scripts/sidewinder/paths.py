@@ -1,0 +1,16 @@
+"""Where the files that belong to Sidewinder are: its Hydra configs, the scripts of its rules, its lock files.
+
+A clone has them at its top level; an installed package carries the same layout inside, in `sidewinder/repository/`.
+"""
+
+import sys
+from pathlib import Path
+
+_CARRIED = Path(__file__).resolve().parent / "repository"
+ROOT = _CARRIED if _CARRIED.is_dir() else Path(__file__).resolve().parents[2]
+CONFIG_DIR = ROOT / "configs"
+
+
+def installing(extra: str) -> str:
+    """The command that installs what is needed beyond requirements.lock: requirements-<extra>.lock."""
+    return f"{sys.executable} -m pip install -r {ROOT / f'requirements-{extra}.lock'}"

@@ -1,0 +1,102 @@
+"""The Pareto set of a study with several objectives: configs that train.py runs, and tables."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sidewinder import SidewinderError
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.statistics import Estimate, objective_estimates
+from sidewinder.files import write_atomically
+from sidewinder.report.texts import latex, markdown, parameters, text, trainable
+from sidewinder.results import Result, result_path
+from sidewinder.trials.tables import undominated
+
+# Of each objective, for readers.
+_DIGITS = {"return": 1, "spread": 1, "steps_per_second": 0}
+
+
+def write_pareto_set(config_path: Path, confirmed: pd.DataFrame, output: Path) -> None:
+    """Write pareto/<trial>.yaml for each confirmed trial, then pareto.csv, pareto.md and pareto.tex."""
+    config = StudyConfig.load(config_path)
+    if len(config.study.objectives) == 1:
+        raise SidewinderError(f"{config_path}: study.objectives: found only return, accepted: several; see best.py")
+    by_candidate = confirmed.groupby("candidate", sort=False)
+    settings = [Setting(config, config_path.parent, str(name), rows) for name, rows in by_candidate]
+    tested = [setting for setting in settings if setting.test]
+    means = [[estimate.value for estimate in (setting.test or {}).values()] for setting in tested]
+    best = [tested[position].name for position in undominated(means, config.study.directions)]
+    trials = {setting.name: setting.trial for setting in settings if setting.trial}
+    for setting in settings:
+        if setting.trial:
+            provenance = {"undominated_in_test": setting.name in best, "test": setting.data()}
+            path = output / "pareto" / f"{setting.trial.number}.yaml"
+            write_atomically(path, trainable(config, setting.trial, provenance))
+    rows = [setting.row() | {"undominated in test": str(setting.name in best).lower()} for setting in settings]
+    frames = [
+        parameters(config, {name: trial.params for name, trial in trials.items()}),
+        pd.DataFrame(
+            [setting.cells() | {"undominated": "yes" if setting.name in best else ""} for setting in settings]
+        ),
+    ]
+    write_atomically(output / "pareto.tex", latex(frames, _note(config)))
+    write_atomically(output / "pareto.csv", pd.DataFrame(rows).to_csv(index=False))
+    write_atomically(output / "pareto.md", markdown(config.study.name, frames, _note(config)))
+
+
+class Setting:
+    """A trial of the Pareto set, or a baseline: what it had in the sweep, and has on the test seeds."""
+
+    def __init__(self, config: StudyConfig, study_dir: Path, candidate: str, rows: pd.DataFrame) -> None:
+        """Compute its estimates from its rows of confirmation.csv."""
+        self.objectives = config.study.objectives
+        self.digits = {
+            name: 3 if config.environments and name != "steps_per_second" else _DIGITS[name] for name in _DIGITS
+        }
+        number = rows["trial"].iloc[0]
+        self.trial = None if pd.isna(number) else Result.load(result_path(study_dir, int(number)))
+        self.name = f"trial {self.trial.number}" if self.trial else candidate
+        self.test = objective_estimates(config, rows)
+
+    @property
+    def sweep(self) -> dict[str, float]:
+        """What it had in the sweep, by objective."""
+        if self.trial is None or self.trial.objective is None:
+            return {}
+        return {"return": self.trial.objective, **self.trial.further_objectives}
+
+    def data(self) -> dict[str, Any]:
+        """Its test estimates, for a config."""
+        return {name: estimate.model_dump() for name, estimate in (self.test or {}).items()}
+
+    def row(self) -> dict[str, Any]:
+        """For pareto.csv."""
+        row: dict[str, Any] = {"setting": self.name}
+        for name in self.objectives:
+            estimate = (
+                self.test[name] if self.test else Estimate(value=float("nan"), low=float("nan"), high=float("nan"))
+            )
+            row[f"{name} in sweep"] = self.sweep.get(name)
+            row |= {f"{name} in test": estimate.value, f"{name} low": estimate.low, f"{name} high": estimate.high}
+        return row
+
+    def cells(self) -> dict[str, str]:
+        """For the tables that people read."""
+        cells = {"setting": self.name}
+        for name in self.objectives:
+            value, digits = self.sweep.get(name), self.digits[name]
+            cells[f"{name} in sweep"] = "" if value is None else f"{value:.{digits}f}"
+            cells[f"{name} in test [95% CI]"] = text(self.test[name] if self.test else None, digits)
+        return cells
+
+
+def _note(config: StudyConfig) -> str:
+    """How the tables came about."""
+    confirmation, settings = config.confirmation, config.study
+    aims = ", ".join(f"{name} ({way})" for name, way in zip(settings.objectives, settings.directions, strict=True))
+    return (
+        f"Objectives: {aims}. The sweep's Pareto set of {settings.n_trials} trials, at most {confirmation.top_k} of it "
+        f"evenly along the return, trained again on {confirmation.n_test_seeds} test seeds that chose nothing, "
+        f"{confirmation.n_eval_episodes} episodes a seed. Undominated: no other setting here has better test means."
+    )

@@ -1,0 +1,44 @@
+"""The texts of a study's summary page: what it cost, and how to run it again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.results import read_table
+from sidewinder.trials.tables import read_timings
+
+
+def cost(config: StudyConfig, tables: Path, trials: pd.DataFrame) -> str:
+    """What the study took, in Markdown."""
+    timings = read_timings(tables / "timings.csv")
+    confirmed = read_table(tables / "confirmation.csv")
+    states = ", ".join(f"{count} {state}" for state, count in trials["state"].value_counts().items())
+    steps = (trials["steps"].sum(), len(confirmed) * config.training["total_timesteps"])
+    minutes = timings["seconds"].sum() / 60
+    rows = pd.DataFrame(
+        {
+            "": ["sweep", "confirmation"],
+            "trainings": [f"{len(trials)} ({states})", str(len(confirmed))],
+            "environment steps": [f"{number:,.0f}" for number in steps],
+            "training time": [f"{minutes:.1f} minutes of a core", "in the report of the run itself, under Statistics"],
+        }
+    )
+    return f"## What it cost\n\n{rows.to_markdown(index=False, disable_numparse=True)}"
+
+
+def again(study: str, overrides: Sequence[str], winner: dict[str, Any] | None) -> str:
+    """How to run the study and its winner again, in Markdown."""
+    entry = yaml.safe_dump({"studies": {study: list(overrides)}}, default_flow_style=None, width=1000, sort_keys=False)
+    text = f"## How to run it again\n\nIn `configs/config.yaml`, for `snakemake --cores 8`:\n\n```yaml\n{entry}```\n"
+    if winner:
+        packages = ", ".join(f"{name} {version}" for name, version in winner["packages"].items())
+        text += (
+            "\nThe winner alone, with `best.yaml` of below in the directory `winner`:\n\n"
+            "```\npython scripts/train.py --config-path $PWD/winner --config-name best\n```\n\n"
+            f"Made with {packages}. The same versions on the same kind of processor give the same bytes."
+        )
+    return text

@@ -1,0 +1,48 @@
+"""The study's sampler for one suggestion, seeded from the study's seed and the trial's number alone."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from hydra.utils import get_class, instantiate
+
+from sidewinder.config.search_space import grid_values
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.determinism import derive_seed
+
+# The seed of these samplers says which points there are, not which is next.
+_DESIGNS = (optuna.samplers.GridSampler, optuna.samplers.QMCSampler)
+
+
+def make_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSampler:
+    """The study's sampler for one suggestion, seeded from (study seed, number).
+
+    Raises:
+        SidewinderError: An option is unknown.
+    """
+    kind = get_class(config.sampler["_target_"])
+    seed = derive_seed(config.study.seed, "sampler", number)
+    options = dict(config.sampler)
+    if issubclass(kind, optuna.samplers.GridSampler):
+        options["search_space"] = {
+            name: grid_values(distribution) for name, distribution in config.space().distributions.items()
+        }
+    if issubclass(kind, optuna.samplers.QMCSampler):
+        # What QMC leaves to it (the first trials) must still differ from trial to trial.
+        options["independent_sampler"] = options.get("independent_sampler") or {
+            "_target_": "optuna.samplers.RandomSampler"
+        }
+    options = _seeded(options, seed)
+    if issubclass(kind, _DESIGNS):
+        options["seed"] = derive_seed(config.study.seed, "sampler")
+    sampler: optuna.samplers.BaseSampler = instantiate(options, _convert_="all")
+    return sampler
+
+
+def _seeded(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Options with the seed wherever a class of Optuna's takes one, nested samplers included."""
+    seeded = {name: _seeded(value, seed) if isinstance(value, Mapping) else value for name, value in options.items()}
+    if "_target_" in options and "seed" in inspect.signature(get_class(options["_target_"])).parameters:
+        seeded["seed"] = seed
+    return seeded

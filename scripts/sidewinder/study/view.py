@@ -1,0 +1,122 @@
+"""The study as one trial may see it: a copy in memory, in which suggestions are made and pruners decide."""
+
+import copy
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Self
+
+import optuna
+from hydra.utils import get_method, instantiate
+from omegaconf import OmegaConf
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.study.samplers import make_sampler
+
+# The study's attributes as a suggestion left them (QMC's position, NSGA-II's parents), kept with that trial.
+STUDY_ATTRS = "sidewinder:study_attrs"
+
+
+# What the pruner noted while the trial ran; hidden from those that may not see its result.
+PRUNER_ATTRS = "sidewinder:pruner_attrs"
+
+
+class View:
+    """The study in memory, with each trial either as its result left it or still running, as a view demands."""
+
+    def __init__(self, config: StudyConfig, trials: list[FrozenTrial], visible: Iterable[int]) -> None:
+        """Copy these trials (the list may grow and its results arrive later), some with their results."""
+        self.config = config
+        self.trials = trials
+        self.shown = set(visible)
+        self.storage = InMemoryStorage()
+        self.study = optuna.create_study(
+            storage=self.storage,
+            study_name=config.study.name,
+            directions=config.study.directions,
+            sampler=optuna.samplers.RandomSampler(),
+            pruner=instantiate(config.pruner),
+        )
+        # In memory, a trial's id is its number.
+        for trial in trials:
+            template = _as_finished(trial) if trial.number in self.shown else _as_suggested(trial)
+            self.storage.create_new_trial(self.study._study_id, template_trial=template)
+        for key, value in (trials[-1].system_attrs.get(STUDY_ATTRS, {}) if trials else {}).items():
+            self.storage.set_study_system_attr(self.study._study_id, key, value)
+
+    def show(self, visible: Iterable[int]) -> None:
+        """Show these trials' results."""
+        for number in set(visible) - self.shown:
+            trial = self.trials[number]
+            for step, value in trial.intermediate_values.items():
+                self.storage.set_trial_intermediate_value(number, step, value)
+            for key, value in trial.system_attrs.get(PRUNER_ATTRS, {}).items():
+                self.storage.set_trial_system_attr(number, key, value)
+            self.storage.set_trial_state_values(number, trial.state, trial.values)
+            self.shown.add(number)
+
+    def start(self, trial: FrozenTrial) -> optuna.Trial:
+        """The trial, about to train: with its parameters, and only its pruner's notes to come."""
+        started = _as_suggested(trial)
+        started.system_attrs = {}
+        return optuna.Trial(self.study, self.storage.create_new_trial(self.study._study_id, started))
+
+    def suggest(self, number: int) -> FrozenTrial:
+        """Suggest the next trial, and return it as the database should have it."""
+        self.study.sampler = make_sampler(self.config, number)
+        if number < len(self.config.study.enqueue):
+            self.study.enqueue_trial(self.config.study.enqueue[number])
+        trial, space = self.study.ask(), self.config.space()
+        for key, distribution in space.distributions.items():
+            if space.has(key, trial.params):
+                trial._suggest(key, distribution)
+        if self.config.study.custom_search_space:
+            extend = get_method(self.config.study.custom_search_space)
+            extend(OmegaConf.create(self.config.model_dump()), trial)
+        frozen = self.storage.get_trial(trial._trial_id)
+        assert frozen.number == number
+        if attrs := self.storage.get_study_system_attrs(self.study._study_id):
+            frozen.system_attrs[STUDY_ATTRS] = attrs
+        return frozen
+
+
+class _SharedTrial(FrozenTrial):
+    """A trial whose copies share its parts, which Optuna's storage in memory replaces and never changes: to copy
+    thousands of trials takes longer than a suggestion."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return copy.copy(self)
+
+
+def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
+    """The trial as its suggestion left it."""
+    attrs = {key: value for key, value in trial.system_attrs.items() if not key.startswith("sidewinder:")}
+    return _SharedTrial(
+        number=trial.number,
+        trial_id=trial.number,
+        state=TrialState.RUNNING,
+        value=None,
+        datetime_start=trial.datetime_start or datetime.now(),
+        datetime_complete=None,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs={},
+        system_attrs=attrs,
+        intermediate_values={},
+    )
+
+
+def _as_finished(trial: FrozenTrial) -> FrozenTrial:
+    """The trial as its result left it."""
+    finished = _as_suggested(trial)
+    finished.state, finished.datetime_complete = trial.state, trial.datetime_complete
+    finished.values = trial.values
+    finished.intermediate_values = trial.intermediate_values
+    finished.system_attrs |= trial.system_attrs.get(PRUNER_ATTRS, {})
+    return finished
+
+
+def pruner_attrs(trial: optuna.Trial) -> dict[str, Any]:
+    """What the pruner noted on a trial that `Study.ask` gave."""
+    return trial.storage.get_trial_system_attrs(trial._trial_id)
