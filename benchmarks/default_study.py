@@ -93,7 +93,7 @@ def tutorial_on_test_seed(directory: Path, index: int) -> float:
     best = yaml.safe_load((directory / "tutorial/optimization_results.yaml").read_text())["best_params"]
     params = {f"agent.{key}": value for key, value in {**TUTORIAL, **best}.items()}
     config = StudyConfig.load(directory / "results/sb3/config.yaml")
-    candidate = Candidate(name="winner", trial=0, params=params, objective=None)
+    candidate = Candidate(exists=True, name="winner", trial=0, params=params, objective=None)
     run, held_out = confirmation_run(config, candidate, None, "test", index)
     returns = train(run, held_out=held_out).held_out_returns
     return statistics.mean(returns)

@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 
 from sidewinder import SidewinderError, errors_in_one_line
+from sidewinder.config.rule_settings import rule_settings
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, chosen_trials
-from sidewinder.files import write_atomically
-from sidewinder.results import Result, result_path
+from sidewinder.records import add_record, recorded
+from sidewinder.results import load_result
 from sidewinder.trials.tables import read_trials
 
 
@@ -16,23 +17,28 @@ def main() -> None:
     parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
     parser.add_argument("trials", type=Path, help="the study's trials.csv")
     parser.add_argument("output", type=Path, help="<name>.yaml to write: top-1, top-2, ..., defaults or zoo")
+    add_record(parser)
     arguments = parser.parse_args()
     with errors_in_one_line():
         config, name = StudyConfig.load(arguments.config), arguments.output.stem
-        if name in config.baselines:
-            text = Candidate.of_baseline(name).dump()
-        elif name in config.candidates():
-            numbers = chosen_trials(config, read_trials(arguments.trials))
-            if not numbers:
-                raise SidewinderError(f"{arguments.trials}: state: found no complete trial, accepted: at least one")
-            text = f"# There are only {len(numbers)} of them.\n"
-            if (rank := config.candidates().index(name)) < len(numbers):
-                result = Result.load(result_path(arguments.config.parent, numbers[rank]))
-                text = Candidate.of_trial(name, result).dump()
-        else:
-            accepted = ", ".join([*config.candidates(), *config.baselines])
-            raise SidewinderError(f"{arguments.output}: found {name!r}, accepted: {accepted}")
-        write_atomically(arguments.output, text)
+        with recorded(arguments.record, rule_settings("candidate", config), [arguments.trials]) as write:
+            write(arguments.output, setting(config, name, arguments.config.parent, arguments.trials).dump())
+
+
+def setting(config: StudyConfig, name: str, study_dir: Path, trials: Path) -> Candidate:
+    """The setting of this name."""
+    if name in config.baselines:
+        return Candidate.of_baseline(name)
+    if name not in config.candidates():
+        accepted = ", ".join([*config.candidates(), *config.baselines])
+        raise SidewinderError(f"candidate: found {name!r}, accepted: {accepted}")
+    numbers = chosen_trials(config, read_trials(trials))
+    if not numbers:
+        raise SidewinderError(f"{trials}: state: found no complete trial, accepted: at least one")
+    rank = config.candidates().index(name)
+    if rank >= len(numbers):
+        return Candidate.absent(name)
+    return Candidate.of_trial(name, load_result(study_dir, numbers[rank], config.digest()))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.report.figures import COMPARISON_FIGURES, add_output
+from sidewinder.config.matrix import factors
+from sidewinder.config.rule_settings import comparison_settings
+from sidewinder.records import add_record, recorded
+from sidewinder.report.figures import COMPARISON_FIGURES, READ_BY, add_output
 
 
 def main() -> None:
@@ -18,6 +21,7 @@ def main() -> None:
         "--overrides", nargs="*", action="append", required=True, help="the entry's overrides; again, of several lists"
     )
     add_output(parser, COMPARISON_FIGURES)
+    add_record(parser)
     arguments = parser.parse_args()
     # Imported late: --help takes no second.
     from sidewinder.report.figures.comparison import Comparison
@@ -25,7 +29,11 @@ def main() -> None:
 
     with errors_in_one_line():
         comparison = Comparison.read(arguments.entry, arguments.overrides, arguments.results)
-        save(arguments.output, COMPARISON_FIGURES, comparison)
+        names = factors(arguments.entry, arguments.overrides)
+        configs = {name: tables.config for name, tables in zip(names, comparison.studies, strict=True)}
+        read = [arguments.results / name / table for name in names for table in READ_BY["comparison_figures"]]
+        with recorded(arguments.record, comparison_settings(configs), read) as write:
+            save(arguments.output, COMPARISON_FIGURES, comparison, write)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
+from sidewinder.config.rule_settings import rule_settings
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.results import read_results, table
-from sidewinder.files import write_atomically
+from sidewinder.records import add_record, recorded
 
 
 def main() -> None:
@@ -14,10 +15,12 @@ def main() -> None:
     parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
     parser.add_argument("results", type=Path, nargs="+", help="<phase>/<candidate>/<index>.json")
     parser.add_argument("--output", type=Path, required=True, help="confirmation.csv to write")
+    add_record(parser)
     arguments = parser.parse_args()
     with errors_in_one_line():
-        confirmed = table(StudyConfig.load(arguments.config), read_results(arguments.results))
-        write_atomically(arguments.output, confirmed.to_csv(index=False))
+        config = StudyConfig.load(arguments.config)
+        with recorded(arguments.record, rule_settings("confirmation_table", config), arguments.results) as write:
+            write(arguments.output, table(config, read_results(arguments.results)).to_csv(index=False))
 
 
 if __name__ == "__main__":

@@ -7,25 +7,29 @@ import argparse
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
-from sidewinder.report.figures import PARETO_FIGURES, SWEEP_FIGURES, WINNER_FIGURES, add_output
+from sidewinder.config.rule_settings import rule_settings
+from sidewinder.records import add_record, recorded
+from sidewinder.report.figures import PARETO_FIGURES, READ_BY, SWEEP_FIGURES, WINNER_FIGURES, add_output
 
 FIGURES = (*SWEEP_FIGURES, *WINNER_FIGURES, *PARETO_FIGURES)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
-    parser.add_argument("tables", type=Path, help="directory of the study's tables: trials.csv and others")
+    parser.add_argument("study", type=Path, help="directory of config.yaml and the study's tables: results/<study>")
     parser.add_argument("--trials", nargs=2, type=int, metavar="N", help="of contrast (default: best and worst)")
     add_output(parser, FIGURES)
+    add_record(parser)
     arguments = parser.parse_args()
     # Imported late: --help takes no second.
     from sidewinder.report.figures.drawing import save
     from sidewinder.report.figures.study_tables import Tables
 
     with errors_in_one_line():
-        tables = Tables.read(arguments.config, arguments.tables)
-        save(arguments.output, FIGURES, tables, contrast={"trials": arguments.trials})
+        study, rule = Tables.read(arguments.study), arguments.record.stem if arguments.record else "sweep_figures"
+        read = [arguments.study / name for name in READ_BY[rule]]
+        with recorded(arguments.record, rule_settings(rule, study.config), read) as write:
+            save(arguments.output, FIGURES, study, write, contrast={"trials": arguments.trials})
 
 
 if __name__ == "__main__":

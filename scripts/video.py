@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.determinism import pin_as_configured
+from sidewinder.records import add_record, recorded
 
 
 def main() -> None:
@@ -18,18 +19,19 @@ def main() -> None:
     )
     parser.add_argument("--gif", type=Path, required=True, help="file to write")
     parser.add_argument("--page", type=Path, required=True, help="file to write: the GIF as a page of the report")
+    add_record(parser)
     arguments = parser.parse_args()
     pin_as_configured(arguments.config)
     with errors_in_one_line():
-        write(arguments)
+        film_agents(arguments)
 
 
-def write(arguments: argparse.Namespace) -> None:
+def film_agents(arguments: argparse.Namespace) -> None:
     """Train and film the agents, and write both files."""
     # Imported late: numpy and torch read the pins when they load.
+    from sidewinder.config.rule_settings import rule_settings
     from sidewinder.config.study_config import StudyConfig
     from sidewinder.confirmation.candidates import Candidate, confirmation_run
-    from sidewinder.files import write_atomically
     from sidewinder.report.filming import film, side_by_side
     from sidewinder.report.pages import animated
 
@@ -37,14 +39,15 @@ def write(arguments: argparse.Namespace) -> None:
     environment = config.environment_names()[0]
     for path in arguments.candidates:
         candidate = Candidate.load(path)
-        if candidate is None:
+        if not candidate.exists:
             raise SidewinderError(f"{path}: found no candidate, accepted: one that the study has")
         name = candidate.name if candidate.trial is None else f"tuned (trial {candidate.trial})"
         run, held_out = confirmation_run(config, candidate, environment, "test", 0)
         films[name] = film(run, held_out, config.study.return_direction)
-    gif = side_by_side(films)
-    write_atomically(arguments.gif, gif)
-    write_atomically(arguments.page, animated(config.study.name, gif))
+    with recorded(arguments.record, rule_settings("video", config), arguments.candidates) as write:
+        gif = side_by_side(films)
+        write(arguments.gif, gif)
+        write(arguments.page, animated(config.study.name, gif))
 
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ def test_a_damaged_journal_is_rebuilt(study_config: MakeConfig, tmp_path: Path) 
     journal = tmp_path / "study.journal"
     journal.write_bytes(journal.read_bytes()[:-30])
     assert Study(tmp_path, config).ask(6).params == following
-    assert (tmp_path / "study.journal.damaged").exists()
+    assert (tmp_path / "study.journal.set-aside").exists()
 
 
 @pytest.mark.parametrize("server", ["postgresql"], indirect=True)

@@ -16,7 +16,6 @@ from figures import FIGURES
 from sidewinder import SidewinderError
 from sidewinder.config.composition import compose_study
 from sidewinder.config.matrix import expanded
-from sidewinder.files import to_json
 from sidewinder.report.figures import (
     COMPARISON_FIGURES,
     SWEEP_FIGURES,
@@ -80,7 +79,7 @@ def write(tmp_path: Path) -> Callable[[list[Result]], Path]:
         (tmp_path / "trials.csv").write_text(trials_table(results).to_csv(index=False))
         (tmp_path / "evaluations.csv").write_text(evaluations_table(results).to_csv(index=False))
         (tmp_path / "distributions.json").write_text(distributions_json(results))
-        timings = {trial.number: to_json([timing(10 * trial.number, 15)]) for trial in results}
+        timings = {trial.number: [timing(10 * trial.number, 15)] for trial in results}
         (tmp_path / "timings.csv").write_text(timings_table(timings).to_csv(index=False))
         return tmp_path
 
@@ -100,7 +99,7 @@ def timing(start: float, seconds: float, host: str = "here") -> dict[str, Any]:
 
 
 def tables_in(directory: Path) -> Tables:
-    return Tables.read(directory / "config.yaml", directory)
+    return Tables.read(directory)
 
 
 def drawn(name: str, directory: Path) -> Figure:
@@ -194,7 +193,7 @@ def test_slices_and_contours_have_the_parameters_that_matter(write: Write) -> No
 def test_the_timeline_has_a_row_a_worker() -> None:
     """Two at a time here, and one on another host; a pause between a kill and the next run is cut out."""
     starts = [(0, "here"), (2, "here"), (3, "there"), (10, "here"), (500, "here"), (501, "here")]
-    rows = {number: to_json([timing(start, 8, host)]) for number, (start, host) in enumerate(starts)}
+    rows = {number: [timing(start, 8, host)] for number, (start, host) in enumerate(starts)}
     table = timings_table(rows)
     trainings, pauses = timeline.without_pauses(table.assign(started=pd.to_datetime(table["started"])))
     expected = [0, 2, 3, 10, 18, 19]

@@ -280,5 +280,5 @@ def test_a_pareto_set_in_the_workflow(tmp_path: Path) -> None:
     assert "| trial" in (results / "pareto.md").read_text()
     assert "undominated" in (results / "pages/summary.html").read_text()
     with style.styled():
-        axes = pareto_front.draw(Tables.read(results / "config.yaml", results)).axes
+        axes = pareto_front.draw(Tables.read(results)).axes
     assert [one.get_ylabel() for one in axes] == ["spread of the return"]

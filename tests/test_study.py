@@ -173,7 +173,7 @@ def test_a_lost_database_changes_nothing(
             lose_database(directory)
         finish()
         # One that the other process has made again is not taken for damaged.
-        assert not (directory / "study.db.damaged").exists()
+        assert not (directory / "study.db.set-aside").exists()
         if number == 9:
             lose_database(directory)
     assert {number: result_path(directory, number).read_bytes() for number in range(14)} == undisturbed
@@ -193,7 +193,7 @@ def test_a_damaged_database_is_rebuilt_and_kept_aside(study_config: MakeConfig, 
         for number in (4, 5):
             run_trial(Study(directory, config), number)()
         assert {number: result_path(directory, number).read_bytes() for number in range(6)} == undisturbed
-        assert (directory / "study.db.damaged").read_bytes().endswith(b"not a database")
+        assert (directory / "study.db.set-aside").read_bytes().endswith(b"not a database")
         study = optuna.load_study(study_name="made_up", storage=f"sqlite:///{database}")
         assert [trial.state.is_finished() for trial in study.trials] == [True] * 6
 

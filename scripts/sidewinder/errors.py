@@ -19,11 +19,18 @@ class SidewinderError(Exception):
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Turn a `SidewinderError` into its line on stderr and exit code 1; other exceptions keep their traceback."""
+    """Turn a `SidewinderError`, or an error of the file system, into one line on stderr and exit code 1.
+
+    Other exceptions keep their traceback.
+    """
     try:
         yield
     except SidewinderError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(f"error: {error.filename}: {error.strerror}")
 
 
 def first_line(error: Exception) -> str:

@@ -1,12 +1,44 @@
-"""Files written whole or not at all."""
+"""Files: read with an error that helps, written whole or not at all."""
 
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sidewinder import SidewinderError
+import yaml
+
+from sidewinder.errors import SidewinderError, one_line
+
+
+@contextmanager
+def reading(path: Path, made_by: str, again: str = "to make it again") -> Iterator[None]:
+    """Around code that reads and parses a file.
+
+    Args:
+        path: The file.
+        made_by: What makes it, for the error if it is missing.
+        again: What deleting it is good for, for the error if it is malformed.
+
+    Raises:
+        SidewinderError: It is missing, cannot be read, or is not what is expected there.
+    """
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise SidewinderError(f"{path}: no such file; {made_by}") from None
+    except OSError as error:
+        raise SidewinderError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+        # pydantic's, JSON's and pandas' errors are ValueErrors.
+        raise SidewinderError(f"{path}: {one_line(error)}; delete the file {again}") from None
+
+
+def relative(path: Path, base: Path) -> str:
+    """The path as seen from a directory, the same wherever both are moved to."""
+    return os.path.relpath(path, base)
 
 
 def to_json(value: Any) -> str:

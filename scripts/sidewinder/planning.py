@@ -5,12 +5,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from sidewinder import SidewinderError
 from sidewinder.config.composition import compose_study
 from sidewinder.config.matrix import Entry, expanded
 from sidewinder.config.study_config import StudyConfig
-from sidewinder.results import Result
+from sidewinder.confirmation.results import Phase
+from sidewinder.files import relative
+from sidewinder.records import DIRECTORY, known_content
+from sidewinder.results import Result, checked
+from sidewinder.stale import (
+    MARKER,
+    Files,
+    config_is_stale,
+    confirmation_is_stale,
+    database_is_stale,
+    record_is_stale,
+    write_marker,
+)
 from sidewinder.study.schedule import awaited, window_view
 
 
@@ -71,7 +84,7 @@ class PlannedStudy:
 class Studies:
     """The studies of configs/config.yaml, by name. Each is composed when it is first asked for."""
 
-    def __init__(self, entries: Mapping[str, Entry], config_dirs: Sequence[str], results: Path) -> None:
+    def __init__(self, entries: Mapping[str, Entry], config_dirs: Sequence[str], results: Path, *, main: bool) -> None:
         """Expand the entries to their studies.
 
         Args:
@@ -79,6 +92,7 @@ class Studies:
                 may have directories before it.
             config_dirs: Directories of the user's Hydra configs.
             results: Directory of the studies' directories.
+            main: Whether this is Snakemake's main process, not one of a cluster's job.
 
         Raises:
             SidewinderError: An entry cannot be expanded, or `results` not be written.
@@ -87,7 +101,10 @@ class Studies:
         self._overrides = expanded(self.entries)
         self._config_dirs = tuple(map(Path, config_dirs))
         self._results = results
+        self._main = main
         self._planned: dict[str, PlannedStudy] = {}
+        self._files = Files()
+        self._marked: set[Path] = set()
         _check_writable(results)
 
     def of(self, entry: str) -> list[str]:
@@ -104,11 +121,56 @@ class Studies:
         if name not in self._planned:
             overrides, directory = tuple(self._overrides[name]), self._results / name
             config = compose_study(directory.name, overrides, self._config_dirs)
-            finished = {int(path.parent.name): path for path in directory.glob("trials/*/result.json")}
-            if finished:
-                _check_unchanged(directory / "config.yaml", config, finished[min(finished)])
+            finished = {
+                int(path.parent.name): path
+                for path in directory.glob("trials/*/result.json")
+                if path.parent.name.isdecimal()
+            }
+            if self._main:
+                _check_belong(directory, config, finished, self._files)
             self._planned[name] = PlannedStudy(overrides, self._config_dirs, config, frozenset(finished))
         return self._planned[name]
+
+    def config_of(self, name: str) -> StudyConfig:
+        """The config of a study of this name, or of an archived one, which is as its config.yaml says."""
+        if name.startswith("reference/"):
+            return StudyConfig.load(self._results / name / "config.yaml")
+        return self[name].config
+
+    def marker_if_config_is_stale(self, name: str) -> list[str]:
+        """The marker of a study whose config.yaml is to be composed again, relative to the results; else nothing."""
+        path = self._results / name / "config.yaml"
+        return self._marker(name, config_is_stale(path, self[name].config))
+
+    def marker_if_stale(self, name: str, rule: str, outputs: Sequence[str], settings: dict[str, Any]) -> list[str]:
+        """The marker of a study, or of an entry, in which a rule's files are stale; else nothing.
+
+        Args:
+            name: The study or the entry.
+            rule: The name of the rule's record.
+            outputs: The files, relative to the study.
+            settings: Today's, as the rule's script puts them on record.
+        """
+        directory = self._results / name
+        record = directory / DIRECTORY / f"{rule}.json"
+        files = [directory / output for output in outputs]
+        return self._marker(name, record_is_stale(record, files, settings, self._files))
+
+    def marker_if_database_is_stale(self, name: str, settings: dict[str, Any]) -> list[str]:
+        """The marker of a study whose database lacks what the files say; else nothing."""
+        return self._marker(name, database_is_stale(self._results / name, self[name].config, settings, self._files))
+
+    def marker_if_confirmation_is_stale(self, name: str, phase: Phase, candidate: str, training: str) -> list[str]:
+        """The marker of a study in which one result of the confirmation is stale; else nothing."""
+        found = confirmation_is_stale(self._results / name, self[name].config, phase, candidate, training, self._files)
+        return self._marker(name, found)
+
+    def _marker(self, name: str, is_stale: bool) -> list[str]:
+        directory = self._results / name
+        if is_stale and self._main and directory not in self._marked:
+            write_marker(directory)
+            self._marked.add(directory)
+        return [f"{name}/{MARKER}"] if is_stale and (directory / MARKER).exists() else []
 
 
 def check_rerun_triggers(triggers: Iterable[object]) -> None:
@@ -128,18 +190,34 @@ def check_rerun_triggers(triggers: Iterable[object]) -> None:
         )
 
 
-def _check_unchanged(path: Path, config: StudyConfig, result: Path) -> None:
-    """Compare with the config.yaml of the study's trials; if that is lost, with what a result on file says of it."""
-    if path.exists():
-        differences = StudyConfig.load(path).differences(config)
-    else:
-        made_with = Result.load(result).config
-        differences = [] if made_with == config.digest() else [f"digest: {made_with} -> {config.digest()}"]
+def _check_belong(directory: Path, config: StudyConfig, results: Mapping[int, Path], files: Files) -> None:
+    """Refuse to go on with results of another config or trial, before any job runs.
+
+    Results that the study's tables were made from were checked then, and need only be the same.
+    """
+    if not results:
+        return
+    try:
+        differences = StudyConfig.load(directory / "config.yaml").differences(config)
+    except SidewinderError:
+        differences = []  # lost or damaged: the results know which config is theirs, and it is composed again
     if differences:
-        raise SidewinderError(
-            f"{path}: {'; '.join(differences)}: this study has trials of the old config; "
-            f"accepted: the old config, a new study name, or discard the trials with rm -r {path.parent}"
-        )
+        raise SidewinderError(_refusal(directory, differences))
+    known = known_content(directory / DIRECTORY / "tables.json")
+    for number, path in results.items():
+        if (content := files.sha256(path)) is None or content == known.get(relative(path, directory)):
+            continue
+        result = Result.load(path)
+        if result.config != config.digest():
+            raise SidewinderError(_refusal(directory, [f"digest: {result.config} -> {config.digest()}"]))
+        checked(path, result, number, config.digest())
+
+
+def _refusal(directory: Path, differences: Sequence[str]) -> str:
+    return (
+        f"{directory / 'config.yaml'}: {'; '.join(differences)}: this study has trials of the old config; "
+        f"accepted: the old config, a new study name, or discard the trials with rm -r {directory}"
+    )
 
 
 def _check_writable(results: Path) -> None:

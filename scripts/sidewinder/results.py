@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from sidewinder import SidewinderError
-from sidewinder.files import to_json, write_atomically
+from sidewinder.files import reading, to_json, write_atomically
 
 State = Literal["complete", "pruned", "failed"]
 
@@ -92,14 +92,8 @@ class Result(BaseModel):
         Raises:
             SidewinderError: It is missing, or not what `save` writes.
         """
-        try:
+        with reading(path, "run `snakemake` again to train that trial", "to train that trial again"):
             return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            raise SidewinderError(f"{path}: no such file; run `snakemake` again to train that trial") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"])) or "the whole file"
-            raise SidewinderError(f"{path}: {key}: {first['msg']}; delete the file to train that trial again") from None
 
     def save(self, path: Path) -> None:
         """Write it, with the same bytes for the same result."""
@@ -124,6 +118,36 @@ def installed_packages() -> dict[str, str]:
 def result_path(study_dir: Path, number: int) -> Path:
     """Where trial `number` of the study in `study_dir` keeps its result."""
     return study_dir / "trials" / str(number) / "result.json"
+
+
+def load_result(study_dir: Path, number: int, config: str) -> Result:
+    """The result of a trial.
+
+    Args:
+        study_dir: The study's directory.
+        number: Which trial.
+        config: The digest of the study's config.
+
+    Raises:
+        SidewinderError: It is missing or malformed, or another trial's or another config's.
+    """
+    path = result_path(study_dir, number)
+    return checked(path, Result.load(path), number, config)
+
+
+def checked(path: Path, result: Result, number: int, config: str) -> Result:
+    """The result, if it is of this trial and config; `path` is its file.
+
+    Raises:
+        SidewinderError: It is another's.
+    """
+    for key, found, accepted in (("number", result.number, number), ("config", result.config, config)):
+        if found != accepted:
+            raise SidewinderError(
+                f"{path}: {key}: found {found!r}, accepted: {accepted!r}; the file belongs to another "
+                f"{'trial' if key == 'number' else 'config'}; delete it to train that trial again"
+            )
+    return result
 
 
 def replicate_path(study_dir: Path, number: int, replicate: str) -> Path:

@@ -1,4 +1,6 @@
 rule compose:
+    input:
+        stale=lambda wildcards: within_results(STUDIES.marker_if_config_is_stale(wildcards.study)),
     output:
         f"{RESULTS}/{{study}}/config.yaml",
     log:
@@ -10,9 +12,6 @@ rule compose:
         name=lambda wildcards: Path(wildcards.study).name,
         overrides=lambda wildcards: STUDIES[wildcards.study].overrides,
         config_dirs=lambda wildcards: STUDIES[wildcards.study].config_dirs,
-        # Not for the script: a study that composes to something new is composed again.
-        config=lambda wildcards: STUDIES[wildcards.study].config.dump(),
     shell:
-        f"python {SCRIPTS}/compose.py"
-        " {params.name} {output}"
-        " --overrides {params.overrides:q} --config-dirs {params.config_dirs:q} 2> {log}"
+        "python {SCRIPTS:q}/compose.py {params.name:q} {output:q}"
+        " --overrides {params.overrides:q} --config-dirs {params.config_dirs:q} 2> {log:q}"

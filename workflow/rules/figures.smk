@@ -5,10 +5,12 @@
 rule sweep_figures:
     input:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
-        tables=rules.tables.output,
+        tables=[f"{RESULTS}/{{study}}/{table}" for table in TABLES],
         timings=f"{RESULTS}/{{study}}/timings.csv",
+        stale=if_stale("sweep_figures", files_of(SWEEP_FIGURES)),
     output:
-        drawn(SWEEP_FIGURES),
+        figures=drawn(SWEEP_FIGURES),
+        record=f"{RESULTS}/{{study}}/.records/sweep_figures.json",
     log:
         f"{RESULTS}/{{study}}/logs/sweep_figures.log",
     wildcard_constraints:
@@ -17,66 +19,55 @@ rule sweep_figures:
     conda:
         "../../environment.yml"
     params:
-        # Of the captions.
+        study=lambda wildcards, input: Path(input.config).parent,
+        # Used only in report captions.
         settings=settings_of_study,
     shell:
-        f"python {SCRIPTS}/figures.py" " {input.config} $(dirname {input.timings}) --output {output} 2> {log}"
+        "python {SCRIPTS:q}/figures.py {params.study:q} --output {output.figures:q} --record {output.record:q} 2> {log:q}"
 
 
-rule winner_figures:
+use rule sweep_figures as winner_figures with:
     input:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
-        tables=rules.tables.output,
+        tables=[f"{RESULTS}/{{study}}/{table}" for table in TABLES],
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+        stale=if_stale("winner_figures", files_of(WINNER_FIGURES)),
     output:
-        drawn(WINNER_FIGURES),
+        figures=drawn(WINNER_FIGURES),
+        record=f"{RESULTS}/{{study}}/.records/winner_figures.json",
     log:
         f"{RESULTS}/{{study}}/logs/winner_figures.log",
-    wildcard_constraints:
-        study="(paper/|reference/)?[^/]+",
-    localrule: True
-    conda:
-        "../../environment.yml"
-    params:
-        # Of the captions.
-        settings=settings_of_study,
-    shell:
-        f"python {SCRIPTS}/figures.py" " {input.config} $(dirname {input.confirmation}) --output {output} 2> {log}"
 
 
-rule pareto_figures:
+use rule winner_figures as pareto_figures with:
     input:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
-        tables=rules.tables.output,
+        tables=[f"{RESULTS}/{{study}}/{table}" for table in TABLES],
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+        stale=if_stale("pareto_figures", files_of(PARETO_FIGURES)),
     output:
-        drawn(PARETO_FIGURES),
+        figures=drawn(PARETO_FIGURES),
+        record=f"{RESULTS}/{{study}}/.records/pareto_figures.json",
     log:
         f"{RESULTS}/{{study}}/logs/pareto_figures.log",
-    wildcard_constraints:
-        study="(paper/|reference/)?[^/]+",
-    localrule: True
-    conda:
-        "../../environment.yml"
-    params:
-        # Of the captions.
-        settings=settings_of_study,
-    shell:
-        f"python {SCRIPTS}/figures.py" " {input.config} $(dirname {input.confirmation}) --output {output} 2> {log}"
 
 
 rule comparison_figures:
     input:
         unpack(tables_of_entry),
+        stale=if_comparison_is_stale,
     output:
-        drawn(COMPARISON_FIGURES, of="entry"),
+        figures=drawn(COMPARISON_FIGURES, of="entry"),
+        record=f"{RESULTS}/{{entry}}/.records/comparison_figures.json",
     log:
         f"{RESULTS}/{{entry}}/logs/comparison_figures.log",
     localrule: True
     conda:
         "../../environment.yml"
     params:
-        # Of the captions.
+        results=lambda wildcards, input: Path(input.trials[0]).parents[1],
+        entry=lambda wildcards: Path(wildcards.entry).name,
+        # Used only in report captions.
         settings=lambda wildcards: settings_of_entry(planned(wildcards.entry)),
         overrides=lambda wildcards: [
             argument
@@ -84,6 +75,5 @@ rule comparison_figures:
             for argument in ("--overrides", *overrides)
         ],
     shell:
-        f"python {SCRIPTS}/comparison_figures.py"
-        " $(dirname $(dirname {input.trials[0]})) $(basename {wildcards.entry})"
-        " {params.overrides:q} --output {output} 2> {log}"
+        "python {SCRIPTS:q}/comparison_figures.py {params.results:q} {params.entry:q} {params.overrides:q}"
+        " --output {output.figures:q} --record {output.record:q} 2> {log:q}"

@@ -85,9 +85,13 @@ def settings_of_study(wildcards):
 
 def tables_of_entry(wildcards):
     """What the studies of an entry are compared by, made or archived."""
-    directory = Path(RESULTS, wildcards.entry).parent
-    studies = [directory / Path(study).name for study in STUDIES.of(planned(wildcards.entry))]
-    return {name: [f"{study}/{name}.csv" for study in studies] for name in ("trials", "confirmation")}
+    studies = studies_of(wildcards.entry)
+    return {name: [f"{RESULTS}/{study}/{name}.csv" for study in studies] for name in ("trials", "confirmation")}
+
+
+def studies_of(entry):
+    """The studies of an entry, in the directory where the entry is: made or archived."""
+    return [str(Path(entry).parent / Path(study).name) for study in STUDIES.of(planned(entry))]
 
 
 def has_winner(study):
@@ -115,11 +119,12 @@ def figures_of_entry(entry):
 
 def ends_of(entries):
     """What entries end with: of each study its winner, or of several objectives its Pareto set, its pages and its
-    figures; and the figures of several studies side by side."""
+    figures, and its database; and the figures of several studies side by side."""
     ends = []
     for entry in entries:
         for study in STUDIES.of(entry):
             ends.append(f"{RESULTS}/{study}/{'best.yaml' if has_winner(study) else 'pareto.md'}")
+            ends.append(f"{RESULTS}/{study}/.records/database.json")
             ends += shown_of_study(study, f"{RESULTS}/{study}")
         if len(STUDIES.of(entry)) > 1:
             ends += figures_of_entry(entry)

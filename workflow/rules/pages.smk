@@ -8,9 +8,11 @@ rule pages:
         trials=f"{RESULTS}/{{study}}/trials.csv",
         timings=f"{RESULTS}/{{study}}/timings.csv",
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+        stale=if_pages_are_stale,
     output:
         summary=in_report(f"{RESULTS}/{{study}}/pages/summary.html", "summary"),
         trials=in_report(f"{RESULTS}/{{study}}/pages/trials.html", "trials"),
+        record=f"{RESULTS}/{{study}}/.records/pages.json",
     log:
         f"{RESULTS}/{{study}}/logs/pages.log",
     wildcard_constraints:
@@ -19,13 +21,13 @@ rule pages:
     conda:
         "../../environment.yml"
     params:
-        # Of the captions.
+        pages=lambda wildcards, output: Path(output.summary).parent,
+        # Used only in report captions.
         settings=settings_of_study,
         overrides=lambda wildcards: STUDIES[planned(wildcards.study)].overrides,
     shell:
-        f"python {SCRIPTS}/pages.py"
-        " {input.config} $(dirname {input.trials}) --overrides {params.overrides:q} --output $(dirname {output.summary})"
-        " 2> {log}"
+        "python {SCRIPTS:q}/pages.py {input.config:q} --overrides {params.overrides:q} --output {params.pages:q}"
+        " --record {output.record:q} 2> {log:q}"
 
 
 # Made only where it is asked for, with the extra of requirements-video.lock.
@@ -34,9 +36,11 @@ rule video:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
         winner=f"{RESULTS}/{{study}}/confirmation/candidates/winner.yaml",
         defaults=f"{RESULTS}/{{study}}/confirmation/candidates/defaults.yaml",
+        stale=if_stale("video", ["video.gif", "pages/video.html"]),
     output:
         gif=f"{RESULTS}/{{study}}/video.gif",
         page=in_report(f"{RESULTS}/{{study}}/pages/video.html", "video"),
+        record=f"{RESULTS}/{{study}}/.records/video.json",
     log:
         f"{RESULTS}/{{study}}/logs/video.log",
     benchmark:
@@ -48,8 +52,8 @@ rule video:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 480 * attempt,
     params:
-        # Of the caption.
+        # Used only in the report caption.
         settings=settings_of_study,
     shell:
-        f"python {SCRIPTS}/video.py"
-        " {input.config} {input.winner} {input.defaults} --gif {output.gif} --page {output.page} 2> {log}"
+        "python {SCRIPTS:q}/video.py {input.config:q} {input.winner:q} {input.defaults:q}"
+        " --gif {output.gif:q} --page {output.page:q} --record {output.record:q} 2> {log:q}"

@@ -3,9 +3,9 @@ rule trial:
         unpack(awaited_by_trial),
         replicates=replicates_of_trial,
     output:
-        # Not removed when the job starts: another job may have made them already.
-        result=update(f"{RESULTS}/{{study}}/trials/{{number}}/result.json"),
-        timing=update(f"{RESULTS}/{{study}}/trials/{{number}}/timing.json"),
+        # Not removed when the job starts: another job may have made it already. timing.json beside it is no output: it
+        # may be lost, for nothing but the timings would be missing.
+        update(f"{RESULTS}/{{study}}/trials/{{number}}/result.json"),
     log:
         f"{RESULTS}/{{study}}/logs/trial/{{number}}.log",
     benchmark:
@@ -19,15 +19,14 @@ rule trial:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt * STUDIES[wildcards.study].config.study.trials_per_job,
     shell:
-        f"python {SCRIPTS}/trial.py" " {output.result} 2> {log}"
+        "python {SCRIPTS:q}/trial.py {output:q} 2> {log:q}"
 
 
 rule replicate:
     input:
         unpack(awaited_by_trial),
     output:
-        result=update(f"{RESULTS}/{{study}}/trials/{{number}}/replicates/{{replicate}}/result.json"),
-        timing=update(f"{RESULTS}/{{study}}/trials/{{number}}/replicates/{{replicate}}/timing.json"),
+        update(f"{RESULTS}/{{study}}/trials/{{number}}/replicates/{{replicate}}/result.json"),
     log:
         f"{RESULTS}/{{study}}/logs/replicate/{{number}}/{{replicate}}.log",
     benchmark:
@@ -41,4 +40,4 @@ rule replicate:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     shell:
-        f"python {SCRIPTS}/replicate.py" " {output.result} 2> {log}"
+        "python {SCRIPTS:q}/replicate.py {output:q} 2> {log:q}"

@@ -2,8 +2,10 @@ rule candidate:
     input:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
         trials=f"{RESULTS}/{{study}}/trials.csv",
+        stale=if_candidate_is_stale,
     output:
-        f"{RESULTS}/{{study}}/confirmation/candidates/{{candidate}}.yaml",
+        setting=f"{RESULTS}/{{study}}/confirmation/candidates/{{candidate}}.yaml",
+        record=f"{RESULTS}/{{study}}/.records/candidate-{{candidate}}.json",
     log:
         f"{RESULTS}/{{study}}/logs/candidate/{{candidate}}.log",
     wildcard_constraints:
@@ -12,13 +14,15 @@ rule candidate:
     conda:
         "../../environment.yml"
     shell:
-        f"python {SCRIPTS}/candidate.py" " {input.config} {input.trials} {output} 2> {log}"
+        "python {SCRIPTS:q}/candidate.py {input.config:q} {input.trials:q} {output.setting:q} --record {output.record:q}"
+        " 2> {log:q}"
 
 
 rule confirmation:
     input:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
         candidate=f"{RESULTS}/{{study}}/confirmation/candidates/{{candidate}}.yaml",
+        stale=if_confirmation_is_stale,
     output:
         f"{RESULTS}/{{study}}/confirmation/{{phase}}/{{candidate}}/{{index}}.json",
     log:
@@ -31,12 +35,9 @@ rule confirmation:
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt * STUDIES[wildcards.study].config.study.trials_per_job,
-    params:
-        # Not for the script: other episodes are another result.
-        n_eval_episodes=lambda wildcards: STUDIES[wildcards.study].config.confirmation.n_eval_episodes,
     shell:
-        f"python {SCRIPTS}/confirmation.py"
-        " {input.config} {input.candidate} {wildcards.phase} {wildcards.index} {output} 2> {log}"
+        "python {SCRIPTS:q}/confirmation.py"
+        " {input.config:q} {input.candidate:q} {wildcards.phase} {wildcards.index} {output:q} 2> {log:q}"
 
 
 rule winner:
@@ -44,37 +45,36 @@ rule winner:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
         candidates=all_candidates,
         validation=all_validation,
+        stale=if_stale("winner", ["confirmation/candidates/winner.yaml"]),
     output:
-        f"{RESULTS}/{{study}}/confirmation/candidates/winner.yaml",
+        setting=f"{RESULTS}/{{study}}/confirmation/candidates/winner.yaml",
+        record=f"{RESULTS}/{{study}}/.records/winner.json",
     log:
         f"{RESULTS}/{{study}}/logs/winner.log",
     localrule: True
     conda:
         "../../environment.yml"
-    params:
-        # Not for the script: fewer of them are another choice.
-        n_validation=lambda wildcards, input: len(input.validation),
     shell:
-        f"python {SCRIPTS}/winner.py"
-        " {input.config} --candidates {input.candidates} --validation {input.validation} --output {output} 2> {log}"
+        "python {SCRIPTS:q}/winner.py {input.config:q} --candidates {input.candidates:q}"
+        " --validation {input.validation:q} --output {output.setting:q} --record {output.record:q} 2> {log:q}"
 
 
 rule confirmation_table:
     input:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
         results=all_confirmations,
+        stale=if_stale("confirmation_table", ["confirmation.csv"]),
     output:
-        f"{RESULTS}/{{study}}/confirmation.csv",
+        table=f"{RESULTS}/{{study}}/confirmation.csv",
+        record=f"{RESULTS}/{{study}}/.records/confirmation_table.json",
     log:
         f"{RESULTS}/{{study}}/logs/confirmation_table.log",
     localrule: True
     conda:
         "../../environment.yml"
-    params:
-        # Not for the script: fewer of them are another table.
-        n_confirmed=lambda wildcards, input: len(input.results),
     shell:
-        f"python {SCRIPTS}/confirmation_table.py" " {input.config} {input.results} --output {output} 2> {log}"
+        "python {SCRIPTS:q}/confirmation_table.py {input.config:q} {input.results:q}"
+        " --output {output.table:q} --record {output.record:q} 2> {log:q}"
 
 
 rule best:
@@ -82,33 +82,37 @@ rule best:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
         winner=f"{RESULTS}/{{study}}/confirmation/candidates/winner.yaml",
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+        stale=if_stale("best", ["best.yaml", "best.md", "best.tex"]),
     output:
         yaml=f"{RESULTS}/{{study}}/best.yaml",
         markdown=f"{RESULTS}/{{study}}/best.md",
         latex=f"{RESULTS}/{{study}}/best.tex",
+        record=f"{RESULTS}/{{study}}/.records/best.json",
     log:
         f"{RESULTS}/{{study}}/logs/best.log",
     localrule: True
     conda:
         "../../environment.yml"
     shell:
-        f"python {SCRIPTS}/best.py"
-        " {input.config} {input.winner} {input.confirmation} --output $(dirname {output.yaml}) 2> {log}"
+        "python {SCRIPTS:q}/best.py {input.config:q} {input.winner:q} {input.confirmation:q} --record {output.record:q}"
+        " 2> {log:q}"
 
 
 rule pareto:
     input:
         config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+        stale=if_stale("pareto", ["pareto", "pareto.csv", "pareto.md", "pareto.tex"]),
     output:
         configs=directory(f"{RESULTS}/{{study}}/pareto"),
         table=f"{RESULTS}/{{study}}/pareto.csv",
         markdown=f"{RESULTS}/{{study}}/pareto.md",
         latex=f"{RESULTS}/{{study}}/pareto.tex",
+        record=f"{RESULTS}/{{study}}/.records/pareto.json",
     log:
         f"{RESULTS}/{{study}}/logs/pareto.log",
     localrule: True
     conda:
         "../../environment.yml"
     shell:
-        f"python {SCRIPTS}/pareto.py" " {input.config} {input.confirmation} --output $(dirname {output.table}) 2> {log}"
+        "python {SCRIPTS:q}/pareto.py {input.config:q} {input.confirmation:q} --record {output.record:q} 2> {log:q}"

@@ -10,15 +10,14 @@ from typing import Annotated, Any, Self
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from sidewinder import SidewinderError
 from sidewinder.config import search_space
 from sidewinder.config.digests import digest
 from sidewinder.config.run_config import RunConfig, Section, run_config
 from sidewinder.config.search_space import SearchSpace
 from sidewinder.config.study_settings import Confirmation, ScoredEnvironment, StudySettings
-from sidewinder.errors import one_line
+from sidewinder.files import reading
 
 # Changing these changes no finished trial.
 _FREE = (
@@ -56,12 +55,8 @@ class StudyConfig(Section):
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read results/<study>/config.yaml."""
-        try:
+        with reading(path, "`snakemake` composes it from the study's configs"):
             return cls.model_validate(yaml.safe_load(path.read_text()))
-        except FileNotFoundError:
-            raise SidewinderError(f"{path}: no such file; `snakemake` composes it from the study's configs") from None
-        except (yaml.YAMLError, ValidationError) as error:
-            raise SidewinderError(f"{path}: {one_line(error)}") from None
 
     def dump(self) -> str:
         """The text of config.yaml: the same for the same config."""

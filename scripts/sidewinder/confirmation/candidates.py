@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from sidewinder import SidewinderError
+from sidewinder.config.digests import digest
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.results import Phase
 from sidewinder.determinism import derive_seed
-from sidewinder.errors import one_line
+from sidewinder.files import reading
 from sidewinder.results import Result
 from sidewinder.trials.tables import pareto_set, ranked
 
@@ -27,12 +27,14 @@ class Candidate(BaseModel):
 
     Attributes:
         name: `top-1`, `winner`, `defaults`, `zoo`.
+        exists: False for a rank that the sweep has no complete trial for.
         trial: Its number in the sweep, and `params` and `objective` as the sweep had them; None for a baseline.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     name: str
+    exists: bool
     trial: int | None
     params: dict[str, Any]
     objective: float | None
@@ -44,27 +46,27 @@ class Candidate(BaseModel):
     @classmethod
     def of_baseline(cls, name: str) -> "Candidate":
         """A setting that nobody tuned here."""
-        return cls(name=name, trial=None, params={}, objective=None)
+        return cls(name=name, exists=True, trial=None, params={}, objective=None)
 
     @classmethod
     def of_trial(cls, name: str, result: Result) -> "Candidate":
         """A trial of the sweep."""
-        return cls(name=name, trial=result.number, params=result.params, objective=result.objective)
+        return cls(name=name, exists=True, trial=result.number, params=result.params, objective=result.objective)
 
     @classmethod
-    def load(cls, path: Path) -> "Candidate | None":
-        """Read a candidate's file; None if it says that there is no such candidate.
+    def absent(cls, name: str) -> "Candidate":
+        """A rank that the sweep has no complete trial for."""
+        return cls(name=name, exists=False, trial=None, params={}, objective=None)
+
+    @classmethod
+    def load(cls, path: Path) -> "Candidate":
+        """Read a candidate's file.
 
         Raises:
             SidewinderError: It is missing, or not what `dump` writes.
         """
-        try:
-            content = yaml.safe_load(path.read_text())
-            return None if content is None else cls.model_validate(content)
-        except FileNotFoundError:
-            raise SidewinderError(f"{path}: no such file; `snakemake` makes it once the trials are there") from None
-        except (yaml.YAMLError, ValidationError) as error:
-            raise SidewinderError(f"{path}: {one_line(error)}") from None
+        with reading(path, "`snakemake` makes it once the trials are there"):
+            return cls.model_validate(yaml.safe_load(path.read_text()))
 
     def run_in(self, config: StudyConfig, environment: str | None) -> RunConfig:
         """Its training run in one of the study's environments, without seeds of its own."""
@@ -84,6 +86,14 @@ def confirmation_run(
     run.training.seed = derive_seed(config.study.seed, f"{phase} training", index)
     run.evaluation.seed = derive_seed(config.study.seed, f"{phase} evaluation", index)
     return run, HeldOut(config.confirmation.n_eval_episodes, derive_seed(config.study.seed, f"{phase} episodes", index))
+
+
+def made_from(config: StudyConfig, candidate: Candidate, environment: str | None, phase: Phase, index: int) -> str:
+    """A hash of all that the result of this training depends on, without composing its run: what planning compares."""
+    baseline = config.baselines.get(candidate.name) if candidate.trial is None else None
+    setting = (candidate.exists, candidate.trial, candidate.params, baseline)
+    episodes = config.confirmation.n_eval_episodes
+    return digest((config.digest(), setting, environment, phase, index, episodes))
 
 
 def chosen_trials(config: StudyConfig, trials: pd.DataFrame) -> list[int]:

@@ -1,15 +1,14 @@
 """The outcome of one training of the confirmation as a file, and the table of all of them, confirmation.csv."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from sidewinder import SidewinderError
 from sidewinder.config.study_config import StudyConfig
-from sidewinder.errors import one_line
+from sidewinder.files import reading
 from sidewinder.results import EvaluationResult, State
 
 Phase = Literal["validation", "test"]
@@ -44,6 +43,8 @@ class ConfirmationResult(BaseModel):
         trial: The candidate's number in the sweep; None for a baseline.
         index: Which of the phase's seeds, from 0. Runs of one index share training seed and initial states.
         environment: Its name, if the study has several.
+        made_from: `candidates.made_from` of the study and the candidate that it belongs to.
+        run: None if the sweep has no such candidate.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -52,39 +53,39 @@ class ConfirmationResult(BaseModel):
     candidate: str
     trial: int | None
     index: int
-    environment: str | None = None
-    run: ConfirmationRun
+    environment: str | None
+    made_from: str
+    run: ConfirmationRun | None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a result of the confirmation.
+
+        Raises:
+            SidewinderError: It is missing or malformed.
+        """
+        with reading(path, "run `snakemake` again to train that candidate"):
+            return cls.model_validate_json(path.read_bytes())
 
 
 def read_results(paths: list[Path]) -> list[ConfirmationResult]:
-    """Read confirmation results, without those of candidates that do not exist (`null`).
+    """Read results of the confirmation, without those of candidates that do not exist.
 
     Raises:
         SidewinderError: One is missing or malformed.
     """
-    results = []
-    for path in paths:
-        try:
-            content = path.read_text()
-            if content.strip() != "null":
-                results.append(ConfirmationResult.model_validate_json(content))
-        except FileNotFoundError:
-            raise SidewinderError(f"{path}: no such file; run `snakemake` again to train that candidate") from None
-        except ValidationError as error:
-            raise SidewinderError(f"{path}: {one_line(error)}; delete the file to make it again") from None
-    return results
+    results = (ConfirmationResult.load(path) for path in paths)
+    return [result for result in results if result.run]
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read confirmation.csv as `table` made it.
 
     Raises:
-        SidewinderError: It is missing.
+        SidewinderError: It is missing or malformed.
     """
-    try:
+    with reading(path, "`snakemake` makes it once the sweep has ended"):
         return pd.read_csv(path)
-    except FileNotFoundError:
-        raise SidewinderError(f"{path}: no such file; `snakemake` makes it once the sweep has ended") from None
 
 
 def table(config: StudyConfig, results: list[ConfirmationResult]) -> pd.DataFrame:
@@ -98,16 +99,18 @@ def table(config: StudyConfig, results: list[ConfirmationResult]) -> pd.DataFram
             "trial": result.trial,
             "environment": result.environment,
             "index": result.index,
-            "state": result.run.state,
-            "n_episodes": len(result.run.returns),
+            "state": run.state,
+            "n_episodes": len(run.returns),
             "mean_return": mean,
-            "std_return": float(np.std(result.run.returns)) if result.run.returns else None,
+            "std_return": float(np.std(run.returns)) if run.returns else None,
             "score": None if mean is None else config.score(mean, result.environment),
-            "steps_per_second": result.run.steps_per_second,
-            "reason": result.run.reason,
+            "steps_per_second": run.steps_per_second,
+            "reason": run.reason,
         }
         for result in results
-        for mean in [float(np.mean(result.run.returns)) if result.run.returns else None]
+        for run in [result.run]
+        if run
+        for mean in [float(np.mean(run.returns)) if run.returns else None]
     ]
     frame = pd.DataFrame(rows).astype({"trial": "Int64"})
     if not config.environments:

@@ -9,9 +9,9 @@ from filelock import Timeout
 from sidewinder import SidewinderError
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.config.study_config import StudyConfig
-from sidewinder.confirmation.candidates import Candidate, confirmation_run
+from sidewinder.confirmation.candidates import Candidate, confirmation_run, made_from
 from sidewinder.confirmation.results import ConfirmationResult, ConfirmationRun, Phase
-from sidewinder.files import to_json, write_atomically
+from sidewinder.files import reading, to_json, write_atomically
 from sidewinder.locks import file_lock
 from sidewinder.results import installed_packages
 from sidewinder.training.run import train
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, output: Path) -> None:
-    """Train a candidate once, or take what the same training gave before; `null` if its file names no candidate.
+    """Train a candidate once, or take what the same training gave before; no run if there is no such candidate.
 
     With `study.trials_per_job` it goes on with the candidate's trainings that nobody is at, for the jobs that will want
     them.
@@ -36,23 +36,23 @@ def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, 
         SidewinderError: A file is missing or malformed, or the phase has no such training.
     """
     config, candidate = StudyConfig.load(study_dir / "config.yaml"), Candidate.load(candidate_path)
-    if candidate is None:
-        write_atomically(output, "null\n")
-        return
     settings = config.confirmation
     n_seeds = settings.n_validation_seeds if phase == "validation" else settings.n_test_seeds
     if training not in (trainings := config.trainings(n_seeds)):
         raise SidewinderError(f"index: found {training!r}, accepted: {', '.join(trainings)}")
     runs = study_dir / "confirmation" / "runs"
     environment, index = trainings[training]
-    path, is_new = _trained(config, runs, *confirmation_run(config, candidate, environment, phase, index))
+    run, is_new = None, False
+    if candidate.exists:
+        run, is_new = _trained(config, runs, *confirmation_run(config, candidate, environment, phase, index))
     result = ConfirmationResult(
         phase=phase,
         candidate=candidate_path.stem,
         trial=candidate.trial,
         index=index,
         environment=environment,
-        run=ConfirmationRun.model_validate_json(path.read_bytes()),
+        made_from=made_from(config, candidate, environment, phase, index),
+        run=run,
     )
     write_atomically(output, to_json(result.model_dump()))
     left = config.study.trials_per_job - 1 if is_new else 0
@@ -65,9 +65,9 @@ def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, 
 
 def _trained(
     config: StudyConfig, runs: Path, run: RunConfig, held_out: HeldOut, patience: float = -1
-) -> tuple[Path, bool]:
-    """Where in `runs` this training's outcome is, and whether it was trained just now. The same training has the same
-    file: when a raised budget makes trials change ranks, nothing is trained twice.
+) -> tuple[ConfirmationRun, bool]:
+    """This training's outcome, and whether it was trained just now. In `runs` the same training has the same file: when
+    a raised budget makes trials change ranks, nothing is trained twice.
 
     Raises:
         Timeout: For so many seconds another process has been at it; -1 waits for it.
@@ -76,9 +76,11 @@ def _trained(
     with file_lock(path.with_suffix(".lock"), config.study.storage).acquire(timeout=patience):
         if path.exists():
             logger.info("%s was trained already", path.stem)
-            return path, False
-        write_atomically(path, to_json(_train(config, run, held_out).model_dump()))
-        return path, True
+            with reading(path, "run `snakemake` again", "to train that again"):
+                return ConfirmationRun.model_validate_json(path.read_bytes()), False
+        outcome = _train(config, run, held_out)
+        write_atomically(path, to_json(outcome.model_dump()))
+        return outcome, True
 
 
 def _train(config: StudyConfig, run: RunConfig, held_out: HeldOut) -> ConfirmationRun:

@@ -1,5 +1,6 @@
 """The Pareto set of a study with several objectives: configs that train.py runs, and tables."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,6 @@ import pandas as pd
 from sidewinder import SidewinderError
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.statistics import Estimate, objective_estimates
-from sidewinder.files import write_atomically
 from sidewinder.report.texts import latex, markdown, parameters, text, trainable
 from sidewinder.results import Result, result_path
 from sidewinder.trials.tables import undominated
@@ -17,13 +17,25 @@ from sidewinder.trials.tables import undominated
 _DIGITS = {"return": 1, "spread": 1, "steps_per_second": 0}
 
 
-def write_pareto_set(config_path: Path, confirmed: pd.DataFrame, output: Path) -> None:
-    """Write pareto/<trial>.yaml for each confirmed trial, then pareto.csv, pareto.md and pareto.tex."""
-    config = StudyConfig.load(config_path)
+def write_pareto_set(
+    config: StudyConfig, study_dir: Path, confirmed: pd.DataFrame, output: Path, write: Callable[[Path, str], None]
+) -> None:
+    """Write pareto/<trial>.yaml for each confirmed trial, then pareto.csv, pareto.md and pareto.tex.
+
+    Args:
+        config: The study's.
+        study_dir: Its directory.
+        confirmed: Rows of confirmation.csv.
+        output: Directory to write to.
+        write: Writes a file.
+
+    Raises:
+        SidewinderError: The study has one objective, or a result is missing.
+    """
     if len(config.study.objectives) == 1:
-        raise SidewinderError(f"{config_path}: study.objectives: found only return, accepted: several; see best.py")
+        raise SidewinderError(f"{study_dir}: study.objectives: found only return, accepted: several; see best.py")
     by_candidate = confirmed.groupby("candidate", sort=False)
-    settings = [Setting(config, config_path.parent, str(name), rows) for name, rows in by_candidate]
+    settings = [Setting(config, study_dir, str(name), rows) for name, rows in by_candidate]
     tested = [setting for setting in settings if setting.test]
     means = [[estimate.value for estimate in (setting.test or {}).values()] for setting in tested]
     best = [tested[position].name for position in undominated(means, config.study.directions)]
@@ -32,7 +44,7 @@ def write_pareto_set(config_path: Path, confirmed: pd.DataFrame, output: Path) -
         if setting.trial:
             provenance = {"undominated_in_test": setting.name in best, "test": setting.data()}
             path = output / "pareto" / f"{setting.trial.number}.yaml"
-            write_atomically(path, trainable(config, setting.trial, provenance))
+            write(path, trainable(config, setting.trial, provenance))
     rows = [setting.row() | {"undominated in test": str(setting.name in best).lower()} for setting in settings]
     frames = [
         parameters(config, {name: trial.params for name, trial in trials.items()}),
@@ -40,9 +52,9 @@ def write_pareto_set(config_path: Path, confirmed: pd.DataFrame, output: Path) -
             [setting.cells() | {"undominated": "yes" if setting.name in best else ""} for setting in settings]
         ),
     ]
-    write_atomically(output / "pareto.tex", latex(frames, _note(config)))
-    write_atomically(output / "pareto.csv", pd.DataFrame(rows).to_csv(index=False))
-    write_atomically(output / "pareto.md", markdown(config.study.name, frames, _note(config)))
+    write(output / "pareto.tex", latex(frames, _note(config)))
+    write(output / "pareto.csv", pd.DataFrame(rows).to_csv(index=False))
+    write(output / "pareto.md", markdown(config.study.name, frames, _note(config)))
 
 
 class Setting:

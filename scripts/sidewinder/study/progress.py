@@ -44,7 +44,7 @@ def _part_so_far(path: Path, ends: list[int]) -> int:
     if path.exists():
         return end_of(Result.load(path), ends)
     try:
-        reports: int = json.loads(path.with_name("progress.json").read_text())["reports"]
-    except FileNotFoundError:
-        reports = 0
+        reports = int(json.loads(path.with_name("progress.json").read_text())["reports"])
+    except (OSError, ValueError, LookupError, TypeError):
+        reports = 0  # nothing that can be read: the trial may end at once
     return ends[min(reports, len(ends) - 1)]

@@ -10,7 +10,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import optuna
 from optuna.storages import BaseStorage
@@ -19,18 +19,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sidewinder import SidewinderError
 from sidewinder.config.study_config import StudyConfig
-from sidewinder.results import Result, result_path
+from sidewinder.errors import first_line
+from sidewinder.results import Result, load_result, result_path
 from sidewinder.study import clock, progress
 from sidewinder.study.databases import database_of
 from sidewinder.study.schedule import virtual_view, window_view
-from sidewinder.study.view import PRUNER_ATTRS, View
+from sidewinder.study.seals import PRUNER_ATTRS, RESULT_SEAL, SEAL, WORK, BrokenSealError, check, result_seal, seal
+from sidewinder.study.view import View
 
 _T = TypeVar("_T")
 logger = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-# On the virtual clock: after how much work the trial may end, and after how much it ended.
-_ENDS, _WORK = "sidewinder:ends", "sidewinder:work"
+# On the virtual clock: after how much work the trial may end.
+_ENDS = "sidewinder:ends"
+# What a database raises in which something is missing or of another kind than expected.
+_OF_DATABASE = (SQLAlchemyError, optuna.exceptions.OptunaError, sqlite3.Error, LookupError, TypeError, ValueError)
 
 
 class NotYetError(Exception):
@@ -49,6 +53,9 @@ class Study:
         self.directory = directory
         self.config = config
         self.database = database_of(directory, config)
+        self.digest = config.digest()
+        # Rows whose seals were checked, and the hashes of their suggestions.
+        self._checked: dict[int, tuple[FrozenTrial, str]] = {}
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -85,40 +92,78 @@ class Study:
         try:
             with self.database.lock():
                 self._repaired(lambda storage, study_id: self._attach(result.number, result, storage, study_id))
-        except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, KeyError, SidewinderError) as error:
-            logger.warning("the study's database lags behind: %s", (str(error).splitlines() or [""])[0])
+        except (*_OF_DATABASE, OSError, SidewinderError) as error:
+            logger.warning("the study's database lags behind: %s", first_line(error))
+
+    def catch_up(self) -> None:
+        """Make the database whole: with a row for each trial of the budget and the results that are on file.
+
+        Raises:
+            SidewinderError: It cannot be written, or results are missing or do not belong to this study.
+        """
+
+        def attach_all(storage: BaseStorage, study_id: int) -> None:
+            trials, _ = self._suggest_up_to(self.config.study.n_trials - 1, storage, study_id)
+            for trial in trials:
+                if not trial.state.is_finished() and (result := self._result(trial.number)):
+                    self._attach(trial.number, result, storage, study_id)
+
+        with self.database.lock():
+            self._repaired(attach_all)
 
     def _repaired(self, action: Callable[[BaseStorage, int], _T]) -> _T:
-        """Do it; if the database turns out to be damaged, or at odds with the files, set it aside and do it anew."""
-        existed = self.database.own_file()
+        """Do it; if the database turns out to be damaged, another study's or changed by others, set it aside and do it
+        with a new one, which is made from the files."""
         try:
-            with self.database.open() as opened:
-                return action(*opened)
+            return self._done(action)
+        except BrokenSealError as broken:
+            reason = f"is not as this study left it ({broken})"
         except _AtOddsWithFilesError as error:
-            if not existed:
-                raise SidewinderError(str(error)) from None
-            reason = "does not agree with the results on file"
-        except (SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error, KeyError, ValueError):
-            if not existed or self.database.is_sound():
-                raise
-            reason = "is damaged"
-        aside = existed.with_name(f"{existed.name}.damaged")
-        logger.warning("%s %s; moved to %s and rebuilt from the files", existed, reason, aside.name)
-        existed.replace(aside)
-        # SQLite's own, of a write that was not finished.
-        existed.with_name(f"{existed.name}-journal").unlink(missing_ok=True)
+            reason = f"does not agree with the results on file ({error})"
+        except _OF_DATABASE as error:
+            if unusable := self.database.unusable(error):
+                raise SidewinderError(unusable) from None
+            reason = f"is damaged ({first_line(error)})"
+        self._checked.clear()
+        if (aside := self.database.set_aside()) is not None:
+            logger.warning("the study's database %s; it is made again from the files, %s", reason, aside)
         try:
-            with self.database.open() as opened:
-                return action(*opened)
+            return self._done(action)
         except _AtOddsWithFilesError as error:
             raise SidewinderError(str(error)) from None
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error) as error:
+            raise SidewinderError(
+                self.database.unusable(error) or f"the study's database: {first_line(error)}"
+            ) from None
+
+    def _done(self, action: Callable[[BaseStorage, int], _T]) -> _T:
+        with self.database.open() as opened:
+            return action(*opened)
+
+    def _sealed(self, storage: BaseStorage, study_id: int) -> list[FrozenTrial]:
+        """The rows of the database, their seals checked.
+
+        Raises:
+            BrokenSealError: One is not as this study left it.
+        """
+        directions = [direction.name.lower() for direction in storage.get_study_directions(study_id)]
+        if directions != self.config.study.directions:
+            raise BrokenSealError("its directions are another study's")
+        trials = storage.get_all_trials(study_id, deepcopy=False)
+        before = self.digest
+        for number, trial in enumerate(trials):
+            known = self._checked.get(number)
+            # A finished row is read once, and then always the same object.
+            before = known[1] if known and known[0] is trial else check(trial, number, before)
+            self._checked[number] = (trial, before)
+        return trials
 
     def _suggest_up_to(
         self, number: int, storage: BaseStorage, study_id: int
     ) -> tuple[list[FrozenTrial], Sequence[int]]:
         """All trials of the database, after making the suggestions that are missing up to `number`, and with the
         results attached that trial `number` may see; and which those are."""
-        trials = storage.get_all_trials(study_id, deepcopy=False)
+        trials = self._sealed(storage, study_id)
 
         def see(number: int) -> Sequence[int]:
             visible, on_file = self._view(trials[:number])
@@ -135,9 +180,11 @@ class Study:
             suggested = known.suggest(missing)
             if self.config.study.schedule == "virtual":
                 suggested.system_attrs[_ENDS] = clock.possible_ends(self.config, suggested.params)
+            before = trials[-1].system_attrs[SEAL]["hash"] if trials else self.digest
+            suggested.system_attrs[SEAL] = seal(suggested, before)
             created = storage.get_trial(storage.create_new_trial(study_id, template_trial=suggested))
             if created.number != missing:
-                raise _AtOddsWithFilesError(f"{self.directory}: two processes have suggested trial {missing} at once")
+                raise BrokenSealError(f"trial {missing}: another program has put a trial in its place")
             trials.append(created)
         return trials, see(number)
 
@@ -150,7 +197,7 @@ class Study:
         visible: Sequence[int]
         if (window := self.config.study.window) is not None:
             visible = window_view(len(earlier), window)
-            return visible, {k: Result.load(result_path(self.directory, k)) for k in unfinished if k in visible}
+            return visible, {k: load_result(self.directory, k, self.digest) for k in unfinished if k in visible}
         on_file = {k: result for k in unfinished if (result := self._result(k))}
         work = [self._work(trial, on_file.get(trial.number)) for trial in earlier]
         visible = virtual_view(work, self.config.study.workers)
@@ -160,18 +207,17 @@ class Study:
         return visible, on_file
 
     def _result(self, number: int) -> Result | None:
-        path = result_path(self.directory, number)
         try:
-            return Result.load(path)
+            return load_result(self.directory, number, self.digest)
         except SidewinderError:
-            if path.exists():
+            if result_path(self.directory, number).exists():
                 raise
             return None
 
     def _work(self, trial: FrozenTrial, result: Result | None) -> int:
         """On the virtual clock."""
         if trial.state.is_finished():
-            work: int = trial.system_attrs[_WORK]
+            work: int = trial.system_attrs[WORK]
             return work
         ends = trial.system_attrs[_ENDS]
         if result:
@@ -180,7 +226,8 @@ class Study:
 
     def _attach(self, number: int, result: Result, storage: BaseStorage, study_id: int) -> FrozenTrial:
         """Attach a result to its trial; doing it again after a kill half way is no harm."""
-        trial = storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        trial = storage.get_trial(trial_id)
         if result.params != trial.params:
             raise _AtOddsWithFilesError(
                 f"{result_path(self.directory, number)}: params: found {result.params}, accepted: {trial.params}, "
@@ -188,22 +235,25 @@ class Study:
             )
         if trial.state.is_finished():
             return trial
-        trial_id = trial._trial_id
         reports = self._reports(result)
         for step, value in reports.items():
             storage.set_trial_intermediate_value(trial_id, step, value)
-        storage.set_trial_system_attr(trial_id, PRUNER_ATTRS, result.pruner_attrs)
+        attrs: dict[str, Any] = {PRUNER_ATTRS: result.pruner_attrs}
         if ends := trial.system_attrs.get(_ENDS):
             # From the result as it was read: Snakemake removes the file if a job that waited to make it too is killed.
-            storage.set_trial_system_attr(trial_id, _WORK, clock.work_done(result, ends))
-        storage.set_trial_user_attr(trial_id, "state", result.state)
-        storage.set_trial_user_attr(trial_id, "reason", result.reason)
+            attrs[WORK] = clock.work_done(result, ends)
+        user_attrs = {"state": result.state, "reason": result.reason}
         if result.objective is not None:
-            values = [result.objective, *result.further_objectives.values()]
-            storage.set_trial_state_values(trial_id, TrialState.COMPLETE, values)
+            state, values = TrialState.COMPLETE, [result.objective, *result.further_objectives.values()]
         else:
             # As Optuna's own tell: the last report stands in for a pruned trial's value.
-            storage.set_trial_state_values(trial_id, TrialState.PRUNED, list(reports.values())[-1:] or None)
+            state, values = TrialState.PRUNED, list(reports.values())[-1:]
+        own = result_seal(trial.system_attrs[SEAL]["hash"], state, values or None, reports, attrs | user_attrs)
+        for name, attr in {**attrs, RESULT_SEAL: own}.items():
+            storage.set_trial_system_attr(trial_id, name, attr)
+        for name, text in user_attrs.items():
+            storage.set_trial_user_attr(trial_id, name, text)
+        storage.set_trial_state_values(trial_id, state, values or None)
         return storage.get_trial(trial_id)
 
     def _reports(self, result: Result) -> dict[int, float]:

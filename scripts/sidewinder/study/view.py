@@ -13,13 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.study.samplers import make_sampler
+from sidewinder.study.seals import PRUNER_ATTRS, suggestion_attrs
 
 # The study's attributes as a suggestion left them (QMC's position, NSGA-II's parents), kept with that trial.
 STUDY_ATTRS = "sidewinder:study_attrs"
-
-
-# What the pruner noted while the trial ran; hidden from those that may not see its result.
-PRUNER_ATTRS = "sidewinder:pruner_attrs"
 
 
 class View:
@@ -91,7 +88,7 @@ class _SharedTrial(FrozenTrial):
 
 def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
     """The trial as its suggestion left it."""
-    attrs = {key: value for key, value in trial.system_attrs.items() if not key.startswith("sidewinder:")}
+    attrs = suggestion_attrs(trial)
     return _SharedTrial(
         number=trial.number,
         trial_id=trial.number,

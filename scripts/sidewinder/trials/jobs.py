@@ -1,6 +1,5 @@
 """What the jobs of trials do: each makes one result, once, whoever else is at work. It knows no Snakemake."""
 
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -15,11 +14,12 @@ from filelock import Timeout
 from sidewinder import SidewinderError
 from sidewinder.files import to_json, write_atomically
 from sidewinder.locks import file_lock
-from sidewinder.results import Result, replicate_path, result_path
+from sidewinder.results import Result, checked, replicate_path, result_path
 from sidewinder.study import progress
 from sidewinder.study.schedule import window_view
 from sidewinder.study.study import NotYetError, Study
 from sidewinder.trials.replicates import gather, reporter, train_replicate
+from sidewinder.trials.tables import read_timing
 
 _FOREVER, _NOT_AT_ALL = -1.0, 0.0
 # How long a trial that others wait for may be in nobody's hands before they take it on, and how often they look.
@@ -48,6 +48,8 @@ def make_trials(study: Study, number: int) -> None:
         if done and (ahead is None or left <= 0):
             return
         if ahead is None:
+            # A result may have been removed since it was seen.
+            made = {number for number in made if result_path(study.directory, number).exists()}
             time.sleep(_INTERVAL)
             continue
         with suppress(Timeout):
@@ -115,8 +117,11 @@ def _save(result: Result, timings: list[dict[str, Any]], path: Path) -> None:
 def _gathered(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:
     """The result and the timings of a trial whose replicates were jobs."""
     paths = [replicate_path(study.directory, number, replicate) for replicate in study.config.replicate_jobs()]
-    timings = [json.loads(path.with_name("timing.json").read_text())[0] for path in paths]
-    return gather(study.config, [Result.load(path) for path in paths]), timings
+    results = [checked(path, Result.load(path), number, study.config.digest()) for path in paths]
+    files = [path.with_name("timing.json") for path in paths]
+    # A lost one is no loss but of what the timings say.
+    timings = [timing for file in files if file.exists() for timing in read_timing(file)]
+    return gather(study.config, results), timings
 
 
 def _trained(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pandas as pd
@@ -10,8 +11,12 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import create_trial
 
 from sidewinder.config.study_settings import Direction
-from sidewinder.files import to_json
+from sidewinder.files import reading, to_json
 from sidewinder.results import Result, as_json
+
+MADE_BY = "`snakemake` makes it from the trials"
+# What timing.json says of a training.
+TIMES = ("started", "seconds", "environment_steps", "host", "process")
 
 
 def trials_table(results: list[Result]) -> pd.DataFrame:
@@ -46,15 +51,26 @@ def evaluations_table(results: list[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["number", "step", "mean_return", "std_return"])
 
 
-def timings_table(timings: Mapping[int, str]) -> pd.DataFrame:
+def read_timing(path: Path) -> list[dict[str, Any]]:
+    """When, where and how long the trainings of a trial ran, from its timing.json.
+
+    Raises:
+        SidewinderError: It is missing or malformed.
+    """
+    with reading(path, "the trial's job makes it", "to go on without these times, which are not measured again"):
+        trainings = json.loads(path.read_text())
+        return [{name: training[name] for name in TIMES} for training in trainings]
+
+
+def timings_table(timings: Mapping[int, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
     """One row a training, of several replicates one each. Columns: `number`, `started` (ISO 8601, UTC), `seconds`,
     `environment_steps`, `host`, `process`.
 
     Args:
-        timings: Content of each trial's timing.json, by its number.
+        timings: As `read_timing` gives them, by the trial's number.
     """
-    rows = [{"number": number, **training} for number, text in timings.items() for training in json.loads(text)]
-    return pd.DataFrame(rows, columns=["number", "started", "seconds", "environment_steps", "host", "process"])
+    rows = [{"number": number, **training} for number, own in timings.items() for training in own]
+    return pd.DataFrame(rows, columns=["number", *TIMES])
 
 
 def distributions_json(results: list[Result]) -> str:
@@ -68,17 +84,27 @@ def distributions_json(results: list[Result]) -> str:
 def read_trials(path: Path) -> pd.DataFrame:
     """Read trials.csv as `trials_table` made it."""
     # Only the empty field is a missing value: "null" and "None" are choices.
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    with reading(path, MADE_BY):
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
+def read_distributions(path: Path) -> dict[str, Any]:
+    """Read distributions.json as `distributions_json` made it."""
+    with reading(path, MADE_BY):
+        distributions: dict[str, Any] = json.loads(path.read_text())
+        return distributions
 
 
 def read_evaluations(path: Path) -> pd.DataFrame:
     """Read evaluations.csv as `evaluations_table` made it."""
-    return pd.read_csv(path)
+    with reading(path, MADE_BY):
+        return pd.read_csv(path)
 
 
 def read_timings(path: Path) -> pd.DataFrame:
     """Read timings.csv as `timings_table` made it, `started` as times."""
-    return pd.read_csv(path, parse_dates=["started"], date_format="ISO8601")
+    with reading(path, MADE_BY):
+        return pd.read_csv(path, parse_dates=["started"], date_format="ISO8601")
 
 
 def ranked(trials: pd.DataFrame, direction: str) -> list[int]:

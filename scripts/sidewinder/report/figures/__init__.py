@@ -26,6 +26,15 @@ COMPARISON_FIGURES = (
     "probability_of_improvement",
 )
 
+# The tables that the figures of a rule are drawn from.
+TABLES = ("trials.csv", "evaluations.csv", "distributions.json")
+READ_BY = {
+    "sweep_figures": (*TABLES, "timings.csv"),
+    "winner_figures": (*TABLES, "confirmation.csv"),
+    "pareto_figures": (*TABLES, "confirmation.csv"),
+    "comparison_figures": (*TABLES, "confirmation.csv"),
+}
+
 
 def add_output(parser: argparse.ArgumentParser, known: Sequence[str]) -> None:
     """The argument `--output`: files of these figures."""

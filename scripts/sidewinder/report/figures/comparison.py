@@ -37,7 +37,7 @@ class Comparison:
             SidewinderError: One of them is missing.
         """
         found = factors(entry, overrides)
-        studies = [Tables.read(results / study / "config.yaml", results / study) for study in found]
+        studies = [Tables.read(results / study) for study in found]
         labels = [[value for key, value in own.items() if key not in _SHARED] for own in found.values()]
         return cls(
             labels=[" ".join(label) or entry for label in labels],

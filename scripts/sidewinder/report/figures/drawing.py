@@ -1,6 +1,6 @@
 """Draws figures by name and writes their files: with the same bytes, whenever and beside whatever others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -20,13 +20,20 @@ _METADATA: dict[str, dict[str, Any]] = {
 }
 
 
-def save(files: Sequence[Path], known: Sequence[str], data: object, **options: Mapping[str, Any]) -> None:
+def save(
+    files: Sequence[Path],
+    known: Sequence[str],
+    data: object,
+    write: Callable[[Path, bytes], None] = write_atomically,
+    **options: Mapping[str, Any],
+) -> None:
     """Draw each figure once, and write it to all of its files.
 
     Args:
         files: To write; a file's name says the figure and the format.
         known: The figures that can be drawn from `data`.
         data: What they are drawn from.
+        write: Writes a file.
         options: Further arguments of a figure, by its name.
 
     Raises:
@@ -42,7 +49,7 @@ def save(files: Sequence[Path], known: Sequence[str], data: object, **options: M
             figure = import_module(f"sidewinder.report.figures.{name}").draw(data, **options.get(name, {}))
             rendered = render(figure, [path.suffix for path in own])
         for path, content in zip(own, rendered, strict=True):
-            write_atomically(path, content)
+            write(path, content)
 
 
 def render(figure: Figure, suffixes: Sequence[str]) -> list[bytes]:

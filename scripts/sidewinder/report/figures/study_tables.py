@@ -1,6 +1,5 @@
 """A study as its figures see it: what its tables say, and its Optuna study made again from them."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +9,11 @@ from typing import Any, Self
 import optuna
 import pandas as pd
 
-from sidewinder import SidewinderError
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.config.study_settings import Direction
 from sidewinder.confirmation.results import read_table
 from sidewinder.report.figures.in_memory import optuna_study
-from sidewinder.trials.tables import ranked, read_evaluations, read_timings, read_trials
+from sidewinder.trials.tables import ranked, read_distributions, read_evaluations, read_timings, read_trials
 
 
 @dataclass
@@ -39,25 +37,22 @@ class Tables:
     confirmation: pd.DataFrame
 
     @classmethod
-    def read(cls, config_path: Path, directory: Path) -> Self:
-        """Read a study's config.yaml, and the tables in `directory`.
+    def read(cls, directory: Path) -> Self:
+        """Read a study's config.yaml and tables from its directory.
 
         Raises:
-            SidewinderError: One of them is missing, or the config is malformed.
+            SidewinderError: One of them is missing or malformed.
         """
-        config = StudyConfig.load(config_path)
+        config = StudyConfig.load(directory / "config.yaml")
         timings, confirmation = directory / "timings.csv", directory / "confirmation.csv"
-        try:
-            return cls(
-                config=config,
-                trials=read_trials(directory / "trials.csv"),
-                evaluations=read_evaluations(directory / "evaluations.csv"),
-                distributions=json.loads((directory / "distributions.json").read_text()),
-                timings=read_timings(timings) if timings.exists() else pd.DataFrame(),
-                confirmation=read_table(confirmation) if confirmation.exists() else pd.DataFrame(),
-            )
-        except FileNotFoundError as error:
-            raise SidewinderError(f"{error.filename}: no such file; scripts/tables.py makes it") from None
+        return cls(
+            config=config,
+            trials=read_trials(directory / "trials.csv"),
+            evaluations=read_evaluations(directory / "evaluations.csv"),
+            distributions=read_distributions(directory / "distributions.json"),
+            timings=read_timings(timings) if timings.exists() else pd.DataFrame(),
+            confirmation=read_table(confirmation) if confirmation.exists() else pd.DataFrame(),
+        )
 
     @property
     def direction(self) -> Direction:

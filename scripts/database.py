@@ -1,0 +1,36 @@
+"""Rule database: bring the study's database up to date with all results, for Optuna's dashboard and other tools.
+
+It is only an index of the files: if it cannot be made, a line says why, and nothing else is the worse for it.
+"""
+
+import argparse
+from pathlib import Path
+
+from sidewinder import SidewinderError, errors_in_one_line
+from sidewinder.determinism import pin_as_configured
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path, help="results/<study>/config.yaml, with the study's trials beside it")
+    parser.add_argument("--record", type=Path, help="file for what was read (default: none is made)")
+    arguments = parser.parse_args()
+    pin_as_configured(arguments.config)
+    # Imported late: a sampler's numpy reads the pins when it loads.
+    from sidewinder.config.rule_settings import rule_settings
+    from sidewinder.records import recorded
+    from sidewinder.study.study import Study
+
+    with errors_in_one_line():
+        study = Study.open(arguments.config.parent)
+        settings = rule_settings("database", study.config)
+        with recorded(arguments.record, settings, [study.directory / "trials.csv"]):
+            try:
+                study.catch_up()
+            except SidewinderError as error:
+                # To the terminal: Snakemake keeps stderr for the log.
+                print(f"study {study.config.study.name}: its database is not up to date: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""What a study asks of its database, whichever it is, and how one that speaks SQL is kept open."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import optuna
+from optuna.storages import BaseStorage, RDBStorage
+
+from sidewinder.config.study_config import StudyConfig
+
+
+class Database(ABC):
+    """A study's database."""
+
+    def __init__(self, directory: Path, config: StudyConfig) -> None:
+        self.directory = directory
+        self.config = config
+
+    @abstractmethod
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held by one process at a time, and freed when it dies, however it dies.
+
+        Raises:
+            SidewinderError: The database cannot be reached.
+        """
+
+    @abstractmethod
+    def open(self) -> AbstractContextManager[tuple[BaseStorage, int]]:
+        """Optuna's storage and the study's id in it, made where they are lacking; to be called under the lock."""
+
+    @abstractmethod
+    def set_aside(self) -> str | None:
+        """Put away what is there of the study, for it to be made again from the results, under the lock.
+
+        Returns:
+            Where it is now, for a reader; None if nothing was there.
+        """
+
+    def unusable(self, error: BaseException) -> str | None:
+        """A line for the user, if an error says that the database is locked or cannot be written, not damaged."""
+        return next((line for line in map(self._unusable, _causes(error)) if line), None)
+
+    @abstractmethod
+    def _unusable(self, error: BaseException) -> str | None:
+        """The same for one error, without what it was raised from."""
+
+    def _study(self, storage: BaseStorage, name: str) -> tuple[BaseStorage, int]:
+        directions = self.config.study.directions
+        study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
+        # Around a relational database, one of Optuna's that keeps the trials that have ended.
+        return study._storage, study._study_id
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+class _Opened(NamedTuple):
+    rdb: RDBStorage
+    storage: BaseStorage
+    study_id: int
+    mark: str
+
+
+class KeptStudy:
+    """A study in a relational database, connected only while it is open.
+
+    A trial that has ended is read once, and kept as long as the database is the same: that may be lost meanwhile, and
+    made again by another process. By its mark, made with the study, it is known.
+    """
+
+    _MARK = "sidewinder:made"
+
+    def __init__(self, url: str, study: Callable[[BaseStorage], tuple[BaseStorage, int]]) -> None:
+        """By its URL; `study` finds the study in a storage, or makes it there."""
+        self._url = url
+        self._study = study
+        self._opened: _Opened | None = None
+
+    @contextmanager
+    def open(self, *, known: bool) -> Iterator[tuple[BaseStorage, int]]:
+        """The storage and the study's id; `known` is a database that has the tables of this version of Optuna."""
+        opened = self._opened if known else None
+        rdb = opened.rdb if opened else _rdb(self._url, known=known)
+        try:
+            if not opened or self._mark_of(rdb, opened.study_id) != opened.mark:
+                storage, study_id = self._study(rdb)
+                mark = self._mark_of(rdb, study_id)
+                if not mark:
+                    rdb.set_study_user_attr(study_id, self._MARK, mark := uuid4().hex)
+                opened = self._opened = _Opened(rdb, storage, study_id, mark)
+            yield opened.storage, opened.study_id
+        finally:
+            rdb.engine.dispose()
+
+    @contextmanager
+    def storage(self) -> Iterator[BaseStorage]:
+        """The database alone, without the study."""
+        self._opened = None
+        rdb = _rdb(self._url, known=True)
+        try:
+            yield rdb
+        finally:
+            rdb.engine.dispose()
+
+    def _mark_of(self, rdb: RDBStorage, study_id: int) -> str | None:
+        try:
+            return rdb.get_study_user_attrs(study_id).get(self._MARK)
+        except KeyError:
+            return None
+
+
+def _rdb(url: str, *, known: bool) -> RDBStorage:
+    # A reader such as a dashboard may hold a SQLite file.
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    return RDBStorage(url, engine_kwargs=options, skip_compatibility_check=known, skip_table_creation=known)
