@@ -137,13 +137,12 @@ class Studies:
             return StudyConfig.load(self._results / name / "config.yaml")
         return self[name].config
 
-    def marker_if_config_is_stale(self, name: str) -> list[str]:
-        """The marker of a study whose config.yaml is to be composed again, relative to the results; else nothing."""
-        path = self._results / name / "config.yaml"
-        return self._marker(name, config_is_stale(path, self[name].config))
+    def config_is_stale(self, name: str) -> bool:
+        """Whether a study's config.yaml is there and is not the study's composed config."""
+        return config_is_stale(self._results / name / "config.yaml", self[name].config, self._files)
 
-    def marker_if_stale(self, name: str, rule: str, outputs: Sequence[str], settings: dict[str, Any]) -> list[str]:
-        """The marker of a study, or of an entry, in which a rule's files are stale; else nothing.
+    def is_stale(self, name: str, rule: str, outputs: Sequence[str], settings: dict[str, Any]) -> bool:
+        """Whether a rule's files are there, or some of them, and are not what the rule would make today.
 
         Args:
             name: The study or the entry.
@@ -152,20 +151,23 @@ class Studies:
             settings: Today's, as the rule's script puts them on record.
         """
         directory = self._results / name
-        record = directory / DIRECTORY / f"{rule}.json"
         files = [directory / output for output in outputs]
-        return self._marker(name, record_is_stale(record, files, settings, self._files))
+        return record_is_stale(directory / DIRECTORY / f"{rule}.json", files, settings, self._files)
 
-    def marker_if_database_is_stale(self, name: str, settings: dict[str, Any]) -> list[str]:
-        """The marker of a study whose database lacks what the files say; else nothing."""
-        return self._marker(name, database_is_stale(self._results / name, self[name].config, settings, self._files))
+    def database_is_stale(self, name: str, settings: dict[str, Any]) -> bool:
+        """Whether a study's database lacks what the files say."""
+        return database_is_stale(self._results / name, self[name].config, settings, self._files)
 
-    def marker_if_confirmation_is_stale(self, name: str, phase: Phase, candidate: str, training: str) -> list[str]:
-        """The marker of a study in which one result of the confirmation is stale; else nothing."""
-        found = confirmation_is_stale(self._results / name, self[name].config, phase, candidate, training, self._files)
-        return self._marker(name, found)
+    def confirmation_is_stale(self, name: str, phase: Phase, candidate: str, training: str) -> bool:
+        """Whether a result of the confirmation is there and belongs to another setting."""
+        directory, config = self._results / name, self[name].config
+        return confirmation_is_stale(directory, config, phase, candidate, training, self._files)
 
-    def _marker(self, name: str, is_stale: bool) -> list[str]:
+    def marker(self, name: str, is_stale: bool) -> list[str]:
+        """The marker of a study or an entry in which something is stale, relative to the results; else nothing.
+
+        Snakemake's main process writes it anew; a cluster's job finds it.
+        """
         directory = self._results / name
         if is_stale and self._main and directory not in self._marked:
             write_marker(directory)

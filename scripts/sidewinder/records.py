@@ -62,7 +62,7 @@ def recorded(
 
     def write(file: Path, content: str | bytes) -> None:
         write_atomically(file, content)
-        wrote[relative(file, base)] = _sha256(content.encode() if isinstance(content, str) else content)
+        wrote[relative(file, base)] = sha256_of(content)
 
     yield write
     record = Record(format=FORMAT, settings=_plain(settings), read=read_files, wrote=wrote)
@@ -103,13 +103,14 @@ def known_content(path: Path) -> dict[str, str | None]:
 def sha256(path: Path) -> str | None:
     """Of a file's content; None if there is no such file."""
     try:
-        return _sha256(path.read_bytes())
+        return sha256_of(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def sha256_of(content: str | bytes) -> str:
+    """Of a text or bytes."""
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
 def _plain(settings: Mapping[str, Any]) -> Any:

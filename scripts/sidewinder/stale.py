@@ -17,7 +17,7 @@ from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, made_from
 from sidewinder.confirmation.results import ConfirmationResult, Phase
 from sidewinder.files import write_atomically
-from sidewinder.records import DIRECTORY, is_current, sha256
+from sidewinder.records import DIRECTORY, is_current, sha256, sha256_of
 
 MARKER = f"{DIRECTORY}/stale"
 
@@ -53,12 +53,10 @@ class Files:
         return self._candidates[path]
 
 
-def config_is_stale(path: Path, config: StudyConfig) -> bool:
+def config_is_stale(path: Path, config: StudyConfig, files: Files) -> bool:
     """Whether a config.yaml is there and says something else than the study's composed config."""
-    try:
-        return path.read_bytes() != config.dump().encode()
-    except FileNotFoundError:
-        return False  # Snakemake makes what is missing and needed
+    # Snakemake makes what is missing and needed.
+    return files.sha256(path) not in (None, sha256_of(config.dump()))
 
 
 def record_is_stale(path: Path, outputs: list[Path], settings: dict[str, Any], files: Files) -> bool:

@@ -1,6 +1,6 @@
 rule compose:
     input:
-        stale=lambda wildcards: within_results(STUDIES.marker_if_config_is_stale(wildcards.study)),
+        stale=if_config_is_stale,
     output:
         f"{RESULTS}/{{study}}/config.yaml",
     log:

@@ -4,7 +4,7 @@
 
 rule sweep_figures:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         tables=[f"{RESULTS}/{{study}}/{table}" for table in TABLES],
         timings=f"{RESULTS}/{{study}}/timings.csv",
         stale=if_stale("sweep_figures", files_of(SWEEP_FIGURES)),
@@ -28,7 +28,7 @@ rule sweep_figures:
 
 use rule sweep_figures as winner_figures with:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         tables=[f"{RESULTS}/{{study}}/{table}" for table in TABLES],
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
         stale=if_stale("winner_figures", files_of(WINNER_FIGURES)),
@@ -41,7 +41,7 @@ use rule sweep_figures as winner_figures with:
 
 use rule winner_figures as pareto_figures with:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         tables=[f"{RESULTS}/{{study}}/{table}" for table in TABLES],
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
         stale=if_stale("pareto_figures", files_of(PARETO_FIGURES)),

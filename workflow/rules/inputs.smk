@@ -14,7 +14,7 @@ def awaited_by_trial(wildcards):
             check_rerun_triggers(workflow.rerun_triggers)
         return {}
     return {
-        "config": ancient(f"{RESULTS}/{wildcards.study}/config.yaml"),
+        "config": f"{RESULTS}/{wildcards.study}/config.yaml",
         "results": ancient([result_of(wildcards.study, earlier) for earlier in study.awaited_by(number)]),
     }
 

@@ -4,7 +4,7 @@
 rule pages:
     input:
         tested_of_study,
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         trials=f"{RESULTS}/{{study}}/trials.csv",
         timings=f"{RESULTS}/{{study}}/timings.csv",
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
@@ -33,7 +33,7 @@ rule pages:
 # Made only where it is asked for, with the extra of requirements-video.lock.
 rule video:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         winner=f"{RESULTS}/{{study}}/confirmation/candidates/winner.yaml",
         defaults=f"{RESULTS}/{{study}}/confirmation/candidates/defaults.yaml",
         stale=if_stale("video", ["video.gif", "pages/video.html"]),

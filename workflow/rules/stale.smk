@@ -2,37 +2,40 @@
 # scripts/sidewinder/stale.py.
 
 
-def within_results(paths):
-    return [f"{RESULTS}/{path}" for path in paths]
+def marker_of(study, is_stale):
+    return [f"{RESULTS}/{marker}" for marker in STUDIES.marker(study, is_stale)]
 
 
 def if_stale(rule, outputs):
-    """An input function: the marker if files of a study's rule are not what the rule would make today."""
+    """An input function: the marker, if files of a study's rule are not what the rule would make today."""
 
     def marker(wildcards):
         with errors_in_one_line():
             settings = rule_settings(rule, STUDIES.config_of(wildcards.study))
-        return within_results(STUDIES.marker_if_stale(wildcards.study, rule, outputs, settings))
+        return marker_of(wildcards.study, STUDIES.is_stale(wildcards.study, rule, outputs, settings))
 
     return marker
 
 
+def if_config_is_stale(wildcards):
+    return marker_of(wildcards.study, STUDIES.config_is_stale(wildcards.study))
+
+
 def if_database_is_stale(wildcards):
     settings = rule_settings("database", STUDIES[wildcards.study].config)
-    return within_results(STUDIES.marker_if_database_is_stale(wildcards.study, settings))
+    return marker_of(wildcards.study, STUDIES.database_is_stale(wildcards.study, settings))
 
 
 def if_candidate_is_stale(wildcards):
     outputs = [f"confirmation/candidates/{wildcards.candidate}.yaml"]
     settings = rule_settings("candidate", STUDIES[wildcards.study].config)
     record = f"candidate-{wildcards.candidate}"
-    return within_results(STUDIES.marker_if_stale(wildcards.study, record, outputs, settings))
+    return marker_of(wildcards.study, STUDIES.is_stale(wildcards.study, record, outputs, settings))
 
 
 def if_confirmation_is_stale(wildcards):
-    return within_results(
-        STUDIES.marker_if_confirmation_is_stale(wildcards.study, wildcards.phase, wildcards.candidate, wildcards.index)
-    )
+    is_stale = STUDIES.confirmation_is_stale(wildcards.study, wildcards.phase, wildcards.candidate, wildcards.index)
+    return marker_of(wildcards.study, is_stale)
 
 
 def if_pages_are_stale(wildcards):
@@ -40,15 +43,14 @@ def if_pages_are_stale(wildcards):
     overrides = STUDIES[planned(wildcards.study)].overrides
     with errors_in_one_line():
         settings = rule_settings("pages", STUDIES.config_of(wildcards.study), overrides)
-    return within_results(STUDIES.marker_if_stale(wildcards.study, "pages", outputs, settings))
+    return marker_of(wildcards.study, STUDIES.is_stale(wildcards.study, "pages", outputs, settings))
 
 
 def if_comparison_is_stale(wildcards):
     with errors_in_one_line():
         configs = {Path(study).name: STUDIES.config_of(study) for study in studies_of(wildcards.entry)}
-        settings = comparison_settings(configs)
-    outputs = files_of(COMPARISON_FIGURES)
-    return within_results(STUDIES.marker_if_stale(wildcards.entry, "comparison_figures", outputs, settings))
+    outputs, settings = files_of(COMPARISON_FIGURES), comparison_settings(configs)
+    return marker_of(wildcards.entry, STUDIES.is_stale(wildcards.entry, "comparison_figures", outputs, settings))
 
 
 def files_of(figures):

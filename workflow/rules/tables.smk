@@ -1,6 +1,6 @@
 rule tables:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         results=all_results,
         stale=if_stale("tables", TABLES),
     output:
@@ -19,7 +19,7 @@ rule tables:
 
 rule timings:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         results=all_results,
         stale=if_stale("timings", ["timings.csv"]),
     output:
@@ -38,7 +38,7 @@ rule timings:
 # trials at any time, and be on a server.
 rule database:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         trials=f"{RESULTS}/{{study}}/trials.csv",
         stale=if_database_is_stale,
     output:

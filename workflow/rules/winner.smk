@@ -1,6 +1,6 @@
 rule candidate:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         trials=f"{RESULTS}/{{study}}/trials.csv",
         stale=if_candidate_is_stale,
     output:
@@ -20,7 +20,7 @@ rule candidate:
 
 rule confirmation:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         candidate=f"{RESULTS}/{{study}}/confirmation/candidates/{{candidate}}.yaml",
         stale=if_confirmation_is_stale,
     output:
@@ -42,7 +42,7 @@ rule confirmation:
 
 rule winner:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         candidates=all_candidates,
         validation=all_validation,
         stale=if_stale("winner", ["confirmation/candidates/winner.yaml"]),
@@ -61,7 +61,7 @@ rule winner:
 
 rule confirmation_table:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         results=all_confirmations,
         stale=if_stale("confirmation_table", ["confirmation.csv"]),
     output:
@@ -79,7 +79,7 @@ rule confirmation_table:
 
 rule best:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         winner=f"{RESULTS}/{{study}}/confirmation/candidates/winner.yaml",
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
         stale=if_stale("best", ["best.yaml", "best.md", "best.tex"]),
@@ -100,7 +100,7 @@ rule best:
 
 rule pareto:
     input:
-        config=ancient(f"{RESULTS}/{{study}}/config.yaml"),
+        config=f"{RESULTS}/{{study}}/config.yaml",
         confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
         stale=if_stale("pareto", ["pareto", "pareto.csv", "pareto.md", "pareto.tex"]),
     output:

@@ -14,7 +14,6 @@ from sidewinder.confirmation.results import ConfirmationResult, ConfirmationRun,
 from sidewinder.files import reading, to_json, write_atomically
 from sidewinder.locks import file_lock
 from sidewinder.results import installed_packages
-from sidewinder.training.run import train
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +84,9 @@ def _trained(
 
 def _train(config: StudyConfig, run: RunConfig, held_out: HeldOut) -> ConfirmationRun:
     """Train, and keep the held-out returns of a run that did not fail."""
+    # Imported late: a job whose training is known need not load torch.
+    from sidewinder.training.run import train
+
     outcome = train(run, held_out=held_out, direction=config.study.return_direction)
     assert run.evaluation.seed is not None
     return ConfirmationRun(

@@ -89,9 +89,15 @@ class Study:
         The database is only an index, so that it cannot be written now, or was lost since the trial was asked for, is a
         warning: the next `ask` catches up.
         """
+
+        def attach(storage: BaseStorage, study_id: int) -> None:
+            if result.number >= len(self._sealed(storage, study_id)):
+                raise SidewinderError(f"trial {result.number} is not in it yet")
+            self._attach(result.number, result, storage, study_id)
+
         try:
             with self.database.lock():
-                self._repaired(lambda storage, study_id: self._attach(result.number, result, storage, study_id))
+                self._repaired(attach)
         except (*_OF_DATABASE, OSError, SidewinderError) as error:
             logger.warning("the study's database lags behind: %s", first_line(error))
 
