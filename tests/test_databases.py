@@ -21,7 +21,7 @@ import sidewinder
 from sidewinder import SidewinderError, locks
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.locks import file_lock
-from sidewinder.results import result_path
+from sidewinder.results import Result, result_path
 from sidewinder.study.databases import database_of
 from sidewinder.study.study import Study
 
@@ -172,7 +172,7 @@ def test_a_lost_database(server: str, study_config: MakeConfig, tmp_path: Path) 
     # Made again by another process, and found by the one that had read what was lost.
     assert Study(tmp_path, config).ask(10).params == following
     assert lasting.ask(10).params == following
-    result_path(tmp_path, 3).write_text(result_path(tmp_path, 4).read_text())
+    Result.load(result_path(tmp_path, 4)).model_copy(update={"number": 3}).save(result_path(tmp_path, 3))
     with database.open() as (storage, study_id):
         storage.delete_study(study_id)
     with pytest.raises(SidewinderError, match=r"trials/3/result.json: params: found .*, accepted: "):

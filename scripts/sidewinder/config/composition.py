@@ -17,6 +17,7 @@ from sidewinder import SidewinderError
 from sidewinder.config import search_space
 from sidewinder.config.baselines import baselines_of
 from sidewinder.config.interpolation import as_written, deferred, has, resolve, without
+from sidewinder.config.overrides import parse_override
 from sidewinder.config.provenance import PRIMARY, Provenance, search_path
 from sidewinder.config.run_config import Environment, RunConfig
 from sidewinder.config.search_space import SearchSpace, SearchSpaceError
@@ -39,10 +40,12 @@ def compose_study(name: str, overrides: Sequence[str] = (), config_dirs: Sequenc
         config_dirs: More directories of Hydra configs; theirs come before the shipped ones.
 
     Raises:
-        SidewinderError: One line that names file, key, what was found and what is accepted.
+        SidewinderError: One line that names file or override, key, what was found and what is accepted.
     """
     if not any(override.startswith("study=") for override in overrides):
         overrides = [f"study={name}", *overrides]
+    for override in overrides:
+        parse_override(override)
     for directory in config_dirs:
         if not directory.is_dir():
             raise SidewinderError(f"config_dirs: {directory} is not a directory")

@@ -4,10 +4,8 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import OverrideParseException
-
 from sidewinder import SidewinderError
+from sidewinder.config.overrides import parse_override
 
 # The overrides of an entry; or several lists of them, whose studies are compared with each other too.
 Entry = Sequence[str] | Sequence[Sequence[str]]
@@ -89,17 +87,14 @@ def _parts(override: str) -> tuple[str, str, str]:
 
 
 def _is_swept(override: str) -> bool:
-    try:
-        return OverridesParser.create().parse_override(override).is_sweep_override()
-    except OverrideParseException:
-        return False  # composition says what is wrong
+    return parse_override(override, "studies: override").is_sweep_override()
 
 
 def _values(entry: str, override: str) -> list[str]:
     """The single overrides that an override stands for."""
     if not _is_swept(override):
         return [override]
-    parsed = OverridesParser.create().parse_override(override)
+    parsed = parse_override(override, "studies: override")
     if not parsed.is_discrete_sweep():
         accepted = "values or range(start, stop); what Optuna should search belongs to search_space"
         raise SidewinderError(f"studies: {entry}: found {override!r}, accepted: {accepted}")

@@ -9,11 +9,11 @@ from typing import Any
 
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from sidewinder import SidewinderError
+from sidewinder.config.overrides import parse_override
 from sidewinder.paths import CONFIG_DIR
 
 # The config that every study starts from.
@@ -55,7 +55,7 @@ class Provenance:
         """The override or the file that set the key at `path`; the study's own file if none did."""
         dotted = ".".join(path)
         for override in reversed(self.overrides):
-            if OverridesParser.create().parse_override(override).key_or_group == dotted:
+            if parse_override(override).key_or_group == dotted:
                 return f"override {override}"
         loader = GlobalHydra.instance().config_loader()
         defaults = loader.compute_defaults_list(PRIMARY, self.overrides, RunMode.RUN)
