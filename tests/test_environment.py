@@ -34,7 +34,17 @@ RUNTIME = {
     "tensorboard",
     "torch",
 }
-DEVELOPMENT = {"import-linter", "mypy", "pandas-stubs", "pytest", "pytest-xdist", "ruff", "snakefmt", "types-markdown", "types-pyyaml"}
+DEVELOPMENT = {
+    "import-linter",
+    "mypy",
+    "pandas-stubs",
+    "pytest",
+    "pytest-xdist",
+    "ruff",
+    "snakefmt",
+    "types-markdown",
+    "types-pyyaml",
+}
 DIRECT = RUNTIME | DEVELOPMENT
 
 

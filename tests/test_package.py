@@ -38,8 +38,16 @@ def test_it_carries_what_a_clone_has(installed: Path) -> None:
 
 def test_it_composes_a_study_from_its_own_files(installed: Path, tmp_path: Path) -> None:
     snakefile = installed / "sidewinder/repository/workflow/Snakefile"
-    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--directory", new_study(tmp_path)]
-    command += ["--configfile", tmp_path / "config.yaml", "--cores", "1", "--", "results/tiny/config.yaml"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(snakefile),
+        "--directory",
+        str(new_study(tmp_path)),
+    ]
+    command += ["--configfile", str(tmp_path / "config.yaml"), "--cores", "1", "--", "results/tiny/config.yaml"]
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
     assert done.returncode == 0, done.stderr
