@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import servers
-from conftest import PRUNERS, SAMPLERS, run_study
 from filelock import Timeout
+from made_up_studies import PRUNERS, SAMPLERS, run_study
 from tiny_study import SWEEP, new_study, run, snakemake, sweep
 
 import sidewinder

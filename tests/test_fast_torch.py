@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 import torch
+from small_agents import CLASSES, ENVIRONMENTS, agent
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
-from test_agents import CLASSES, ENVIRONMENTS, agent
 
 from sidewinder.training import arguments
 from sidewinder.training.fast_torch import make_fast

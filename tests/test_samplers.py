@@ -11,8 +11,8 @@ import gymnasium
 import optuna
 import pytest
 import yaml
-from conftest import DISCRETE, PRUNERS, SAMPLERS, run_study, run_trial, shipped
 from hydra.utils import get_class
+from made_up_studies import DISCRETE, PRUNERS, SAMPLERS, run_study, run_trial, shipped
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sidewinder import SidewinderError

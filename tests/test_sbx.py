@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import sbx
 import torch
+from small_agents import ENVIRONMENTS, agent, build, error_of, run_config, shipped
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
-from test_agents import ENVIRONMENTS, agent, build, error_of, run_config, shipped
 from tiny_study import (
     REPOSITORY,
     SWEEP,

@@ -15,7 +15,7 @@ from typing import Any
 
 import optuna
 import pytest
-from conftest import DISCRETE, PRUNERS, SAMPLERS, run_study, run_trial, training
+from made_up_studies import DISCRETE, PRUNERS, SAMPLERS, run_study, run_trial, training
 
 import sidewinder
 from sidewinder import SidewinderError
