@@ -3,7 +3,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 WITH_VENV = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: run test test-cluster lint format
+.PHONY: run test test-cluster chaos lint format
 
 run: .venv/.installed
 	$(WITH_VENV) snakemake --cores $(CORES)
@@ -14,6 +14,10 @@ test: lint
 # Needs root, and Debian's slurmctld, slurmd, slurm-client and munge.
 test-cluster: .venv/.installed
 	$(WITH_VENV) pytest -m cluster
+
+# About a hundred random disturbances of a tiny study, each followed by a check of its bytes; an hour or two.
+chaos: .venv/.installed
+	$(WITH_VENV) PYTHONPATH=scripts:tests python tests/chaos.py --rounds 34 --disturbances 3 --directory $$(mktemp -d)/chaos
 
 lint: .venv/.installed
 	$(BIN)/ruff check

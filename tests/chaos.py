@@ -105,6 +105,8 @@ class Chaos:
         kinds = [
             self.start_and_kill,
             self.start_and_kill,
+            self.start_on_a_full_disk,
+            self.start_two_at_once,
             self.change_settings,
             self.change_execution,
             self.lose_a_file,
@@ -168,6 +170,20 @@ class Chaos:
                     send(signal.SIGKILL, [self.random.choice(jobs)])
                     process.wait()
         return f"{target or 'all'}, {how} after {seconds:.0f} s, exit code {process.returncode}"
+
+    def start_on_a_full_disk(self) -> str:
+        """Files can be no larger than so many bytes: one that grows beyond ends with an error, as on a full disk."""
+        limit, target = 2 ** self.random.randrange(9, 19), self.random.choice(TARGETS)
+        command = ["prlimit", f"--fsize={limit}", *snakemake(self.directory / "disturbed", *target)]
+        done = subprocess.run(command, capture_output=True, timeout=1200, check=False, start_new_session=True)
+        return f"{target or 'all'}, at most {limit} bytes a file, exit code {done.returncode}"
+
+    def start_two_at_once(self) -> str:
+        """And wait for both."""
+        command = snakemake(self.directory / "disturbed")
+        with started(command) as one, started(command) as other:
+            codes = [one.wait(timeout=1200), other.wait(timeout=1200)]
+        return f"exit codes {codes}"
 
     def change_settings(self) -> str:
         self.settings = self.random.choice(SETTINGS)

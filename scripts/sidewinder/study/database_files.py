@@ -82,9 +82,7 @@ class SqliteFile(_File):
                     return  # whoever opens it says what is wrong
                 if seconds == 1:
                     logger.warning("%s is locked by another program; waiting up to %d s", self.path, _A_LONG_WAIT)
-        raise SidewinderError(
-            f"{self.path}: found it locked by another program for {_A_LONG_WAIT} s; close that program"
-        )
+        raise SidewinderError(f"{self.path}: locked by another program for {_A_LONG_WAIT} s; close that program")
 
     def _unusable(self, error: BaseException) -> str | None:
         name = _name_of(error)

@@ -1,0 +1,13 @@
+"""A few random disturbances of a study, in another order each time that the seed is another; `make chaos` has a hundred."""
+
+from pathlib import Path
+
+from chaos import Chaos
+
+
+def test_a_disturbed_study_ends_as_if_undisturbed(tmp_path: Path) -> None:
+    chaos = Chaos(tmp_path, seed=11, say=print)
+    for _ in range(2):
+        for _ in range(3):
+            chaos.disturb()
+        assert chaos.check() == []
