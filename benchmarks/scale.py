@@ -102,13 +102,13 @@ def make_study(directory: Path, config: "StudyConfig", past: int) -> None:
     from optuna.samplers import RandomSampler
     from optuna.trial import FrozenTrial, TrialState
 
-    from sidewinder.study import clock
+    from sidewinder.study import clock, seals
     from sidewinder.study.databases import database_of
 
     logging.set_verbosity(logging.WARNING)
     directory.mkdir(parents=True)
     distributions = config.space().distributions
-    asking = create_study(sampler=RandomSampler(seed=0))
+    asking, before = create_study(sampler=RandomSampler(seed=0)), config.digest()
     with database_of(directory, config).open() as (opened, study_id):
         for number in range(past):
             trial = asking.ask(distributions)
@@ -124,8 +124,14 @@ def make_study(directory: Path, config: "StudyConfig", past: int) -> None:
                 params=trial.params,
                 distributions=distributions,
                 user_attrs={"state": "complete", "reason": None},
-                system_attrs={"sidewinder:ends": ends, "sidewinder:work": ends[0][-1], "sidewinder:pruner_attrs": {}},
+                system_attrs={"sidewinder:ends": ends, seals.WORK: ends[0][-1], seals.PRUNER_ATTRS: {}},
                 intermediate_values=dict.fromkeys(range(2000, 20001, 2000), value),
+            )
+            own = finished.system_attrs[seals.SEAL] = seals.seal(finished, before)
+            before = own["hash"]
+            attrs = {name: finished.system_attrs[name] for name in (seals.PRUNER_ATTRS, seals.WORK)}
+            finished.system_attrs[seals.RESULT_SEAL] = seals.result_seal(
+                before, finished.state, finished.values, finished.intermediate_values, attrs | finished.user_attrs
             )
             opened.create_new_trial(study_id, finished)
 

@@ -1,4 +1,4 @@
-"""A few random disturbances of a study, in another order each time that the seed is another; `make chaos` has a hundred."""
+"""A few random disturbances of a study; `make chaos` has a hundred."""
 
 from pathlib import Path
 

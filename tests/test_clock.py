@@ -19,12 +19,12 @@ def study(*overrides: str) -> StudyConfig:
     return compose_study("pendulum_ddpg", [*BUDGET, *overrides])
 
 
-def save(path: Path, n_evaluations: int, state: State, n_replicates: int = 0) -> None:
+def save(path: Path, n_evaluations: int, state: State, n_replicates: int = 0, config: str = "") -> None:
     evaluations = [EvaluationResult(step=index, mean_return=0.0, std_return=0.0) for index in range(n_evaluations)]
     one = Replicate(state=state, objective=None, reason=None, evaluations=evaluations, seeds={})
     Result(
         number=0,
-        config="",
+        config=config,
         state=state,
         objective=None,
         reason=None,
@@ -132,15 +132,14 @@ def test_what_is_in_nobodys_hands(tmp_path: Path) -> None:
     study_of_two = Study(tmp_path, study("pruner=median", "study.replicates=2"))
     first, second = (replicate_path(tmp_path, 0, name) for name in ("0", "1"))
     assert jobs._is_free(study_of_two, 0)
-    save(first, 3, "complete")
+    digest = study_of_two.config.digest()
+    save(first, 3, "complete", config=digest)
     with FileLock(second.parent / ".lock"):
         assert not jobs._is_free(study_of_two, 0)
         # Nothing to take on: neither the replicate, nor yet the trial.
         jobs._take_on(study_of_two, 0)
         assert not result_path(tmp_path, 0).exists()
-    save(second, 3, "complete")
+    save(second, 3, "complete", config=digest)
     assert jobs._is_free(study_of_two, 0)
-    for path in (first, second):
-        path.with_name("timing.json").write_text("[{}]")
     jobs._take_on(study_of_two, 0)
     assert len(Result.load(result_path(tmp_path, 0)).replicates) == 2

@@ -167,10 +167,14 @@ def test_a_candidate_survives_its_file(tmp_path: Path) -> None:
     path.write_text(candidate.dump())
     assert Candidate.load(path) == candidate
     assert candidate.run_in(config, None).agent["gamma"] == 0.95
-    path.write_text("# There are only 1 of them.\n")
-    assert Candidate.load(path) is None
+    path.write_text(Candidate.absent("top-1").dump())
+    assert not Candidate.load(path).exists
+    for nothing in ("", "# There are only 1 of them.\n"):
+        path.write_text(nothing)
+        with pytest.raises(SidewinderError, match=r"top-1.yaml: the whole file: found None, .*; delete the file"):
+            Candidate.load(path)
     path.write_text("name: top-1\n")
-    with pytest.raises(SidewinderError, match=r"top-1.yaml: trial: found nothing, accepted: a value"):
+    with pytest.raises(SidewinderError, match=r"top-1.yaml: exists: found nothing, accepted: a value"):
         Candidate.load(path)
 
 

@@ -13,5 +13,6 @@ rule compose:
         overrides=lambda wildcards: STUDIES[wildcards.study].overrides,
         config_dirs=lambda wildcards: STUDIES[wildcards.study].config_dirs,
     shell:
-        "python {SCRIPTS:q}/compose.py {params.name:q} {output:q}"
+        f"python {SCRIPTS}/compose.py"
+        " {params.name:q} {output:q}"
         " --overrides {params.overrides:q} --config-dirs {params.config_dirs:q} 2> {log:q}"

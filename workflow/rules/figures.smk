@@ -23,7 +23,8 @@ rule sweep_figures:
         # Used only in report captions.
         settings=settings_of_study,
     shell:
-        "python {SCRIPTS:q}/figures.py {params.study:q} --output {output.figures:q} --record {output.record:q} 2> {log:q}"
+        f"python {SCRIPTS}/figures.py"
+        " {params.study:q} --output {output.figures:q} --record {output.record:q} 2> {log:q}"
 
 
 use rule sweep_figures as winner_figures with:
@@ -75,5 +76,6 @@ rule comparison_figures:
             for argument in ("--overrides", *overrides)
         ],
     shell:
-        "python {SCRIPTS:q}/comparison_figures.py {params.results:q} {params.entry:q} {params.overrides:q}"
+        f"python {SCRIPTS}/comparison_figures.py"
+        " {params.results:q} {params.entry:q} {params.overrides:q}"
         " --output {output.figures:q} --record {output.record:q} 2> {log:q}"

@@ -26,7 +26,8 @@ rule pages:
         settings=settings_of_study,
         overrides=lambda wildcards: STUDIES[planned(wildcards.study)].overrides,
     shell:
-        "python {SCRIPTS:q}/pages.py {input.config:q} --overrides {params.overrides:q} --output {params.pages:q}"
+        f"python {SCRIPTS}/pages.py"
+        " {input.config:q} --overrides {params.overrides:q} --output {params.pages:q}"
         " --record {output.record:q} 2> {log:q}"
 
 
@@ -55,5 +56,6 @@ rule video:
         # Used only in the report caption.
         settings=settings_of_study,
     shell:
-        "python {SCRIPTS:q}/video.py {input.config:q} {input.winner:q} {input.defaults:q}"
+        f"python {SCRIPTS}/video.py"
+        " {input.config:q} {input.winner:q} {input.defaults:q}"
         " --gif {output.gif:q} --page {output.page:q} --record {output.record:q} 2> {log:q}"

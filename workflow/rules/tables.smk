@@ -14,7 +14,7 @@ rule tables:
     conda:
         "../../environment.yml"
     shell:
-        "python {SCRIPTS:q}/tables.py {input.config:q} --record {output.record:q} 2> {log:q}"
+        f"python {SCRIPTS}/tables.py" " {input.config:q} --record {output.record:q} 2> {log:q}"
 
 
 rule timings:
@@ -31,7 +31,8 @@ rule timings:
     conda:
         "../../environment.yml"
     shell:
-        "python {SCRIPTS:q}/timings.py {input.config:q} --output {output.table:q} --record {output.record:q} 2> {log:q}"
+        f"python {SCRIPTS}/timings.py"
+        " {input.config:q} --output {output.table:q} --record {output.record:q} 2> {log:q}"
 
 
 # study.db, or what study.storage says, with all results. Its output is the record alone: the database may be written by
@@ -49,4 +50,4 @@ rule database:
     conda:
         "../../environment.yml"
     shell:
-        "python {SCRIPTS:q}/database.py {input.config:q} --record {output.record:q} 2> {log:q}"
+        f"python {SCRIPTS}/database.py" " {input.config:q} --record {output.record:q} 2> {log:q}"

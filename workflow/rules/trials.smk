@@ -19,7 +19,7 @@ rule trial:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt * STUDIES[wildcards.study].config.study.trials_per_job,
     shell:
-        "python {SCRIPTS:q}/trial.py {output:q} 2> {log:q}"
+        f"python {SCRIPTS}/trial.py" " {output:q} 2> {log:q}"
 
 
 rule replicate:
@@ -40,4 +40,4 @@ rule replicate:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
     shell:
-        "python {SCRIPTS:q}/replicate.py {output:q} 2> {log:q}"
+        f"python {SCRIPTS}/replicate.py" " {output:q} 2> {log:q}"

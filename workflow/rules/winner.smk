@@ -14,7 +14,8 @@ rule candidate:
     conda:
         "../../environment.yml"
     shell:
-        "python {SCRIPTS:q}/candidate.py {input.config:q} {input.trials:q} {output.setting:q} --record {output.record:q}"
+        f"python {SCRIPTS}/candidate.py"
+        " {input.config:q} {input.trials:q} {output.setting:q} --record {output.record:q}"
         " 2> {log:q}"
 
 
@@ -36,7 +37,7 @@ rule confirmation:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt * STUDIES[wildcards.study].config.study.trials_per_job,
     shell:
-        "python {SCRIPTS:q}/confirmation.py"
+        f"python {SCRIPTS}/confirmation.py"
         " {input.config:q} {input.candidate:q} {wildcards.phase} {wildcards.index} {output:q} 2> {log:q}"
 
 
@@ -55,7 +56,8 @@ rule winner:
     conda:
         "../../environment.yml"
     shell:
-        "python {SCRIPTS:q}/winner.py {input.config:q} --candidates {input.candidates:q}"
+        f"python {SCRIPTS}/winner.py"
+        " {input.config:q} --candidates {input.candidates:q}"
         " --validation {input.validation:q} --output {output.setting:q} --record {output.record:q} 2> {log:q}"
 
 
@@ -73,7 +75,8 @@ rule confirmation_table:
     conda:
         "../../environment.yml"
     shell:
-        "python {SCRIPTS:q}/confirmation_table.py {input.config:q} {input.results:q}"
+        f"python {SCRIPTS}/confirmation_table.py"
+        " {input.config:q} {input.results:q}"
         " --output {output.table:q} --record {output.record:q} 2> {log:q}"
 
 
@@ -94,7 +97,8 @@ rule best:
     conda:
         "../../environment.yml"
     shell:
-        "python {SCRIPTS:q}/best.py {input.config:q} {input.winner:q} {input.confirmation:q} --record {output.record:q}"
+        f"python {SCRIPTS}/best.py"
+        " {input.config:q} {input.winner:q} {input.confirmation:q} --record {output.record:q}"
         " 2> {log:q}"
 
 
@@ -115,4 +119,4 @@ rule pareto:
     conda:
         "../../environment.yml"
     shell:
-        "python {SCRIPTS:q}/pareto.py {input.config:q} {input.confirmation:q} --record {output.record:q} 2> {log:q}"
+        f"python {SCRIPTS}/pareto.py" " {input.config:q} {input.confirmation:q} --record {output.record:q} 2> {log:q}"

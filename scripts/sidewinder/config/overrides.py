@@ -27,4 +27,4 @@ def parse_override(text: str, where: str = "override") -> Override:
             return parsed
         reason = "no key"
     accepted = "key=value, +key=value or ~key in Hydra's grammar"
-    raise SidewinderError(f"{where} {text}: {reason}, accepted: {accepted}")
+    raise SidewinderError(f"{where} {text}: found {text!r} ({reason}), accepted: {accepted}")
