@@ -12,6 +12,7 @@ from sidewinder.config.matrix import expanded, factors
 
 SHORT = [
     *(override for override in TINY if override.startswith(("training", "evaluation", "confirmation"))),
+    "+environment.env_kwargs.max_episode_steps=50",
     "study.n_trials=1",
     "study.trials_per_job=4",
     "confirmation.top_k=1",
@@ -63,6 +64,7 @@ def test_what_cannot_be_expanded(studies: dict[str, list[str]], expected: str) -
         expanded(studies)
 
 
+@pytest.mark.slow
 def test_a_matrix_with_confirmation(tmp_path: Path) -> None:
     """Two algorithms on two environments, from one entry to four winners with a figure of their tests."""
     entry = ["study=plain", f"agent={','.join(MATRIX)}", "environment=pendulum,cartpole", *SHORT]
@@ -80,6 +82,7 @@ def test_a_matrix_with_confirmation(tmp_path: Path) -> None:
             assert (study / "figures" / "test_returns.pdf").exists()
 
 
+@pytest.mark.slow
 def test_every_algorithm_has_a_trial_and_a_confirmation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of the matrix above have theirs there."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
