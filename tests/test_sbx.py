@@ -169,7 +169,7 @@ def test_a_setting_of_the_zoo_that_sbx_lacks_is_no_baseline(capsys: pytest.Captu
 def test_without_the_extra() -> None:
     script = (
         "import sys; sys.modules['sbx'] = None; sys.path.insert(0, 'scripts')\n"
-        "from sidewinder import agents\n"
+        "from sidewinder.training import agents\n"
         "agents.check_agent({'algorithm': 'ddpg', 'policy': 'MlpPolicy', 'backend': 'sbx'})"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False)

@@ -92,7 +92,7 @@ def test_a_job_makes_as_many_trials_as_it_has(undisturbed: Path, tmp_path: Path)
 
 def test_the_window_with_any_order_of_jobs(tmp_path: Path) -> None:
     """Trials by hand, in a random order that keeps to the window; Snakemake does the rest."""
-    window, n_trials = 3, 6
+    window, n_trials = 2, 4
     settings = ["study.schedule=window", f"study.window={window}", f"study.n_trials={n_trials}"]
     settings.append("sampler.n_startup_trials=1")
     run_to_the_end(new_study(tmp_path / "one", *settings), "--cores", "1", SWEEP)
@@ -158,7 +158,7 @@ def test_a_killed_job_leaves_what_another_process_made(undisturbed: Path, tmp_pa
 def test_a_killed_trial_that_others_wait_for(tmp_path: Path) -> None:
     """With more cores than virtual workers."""
     # Long enough to be killed on the way.
-    virtual = [ALONE, "study.workers=2", "study.n_trials=6", "training.total_timesteps=300", "evaluation.eval_freq=100"]
+    virtual = [ALONE, "study.workers=2", "study.n_trials=4", "training.total_timesteps=300", "evaluation.eval_freq=100"]
     run_to_the_end(new_study(tmp_path / "one", *virtual), "--cores", "1", SWEEP)
     assert b",pruned," in sweep(tmp_path / "one")["trials.csv"]
     # Jobs start in order of number, so that one core is enough.
@@ -176,23 +176,7 @@ def test_a_killed_trial_that_others_wait_for(tmp_path: Path) -> None:
     assert sweep(four) == sweep(tmp_path / "one")
 
 
-def test_a_raised_budget_continues(undisturbed: Path, tmp_path: Path) -> None:
-    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
-    new_study(tmp_path, f"study.n_trials={N_TRIALS + 1}")
-    runs = confirmation_runs(tmp_path)
-    output = run_to_the_end(tmp_path, BEST)
-    assert output.count("rule trial:") == 1
-    before, after = results(undisturbed), results(tmp_path)
-    ranking = [json.loads(after[f"confirmation/validation/top-{rank}/0.json"])["trial"] for rank in (1, 2)]
-    # What was confirmed before is not trained again.
-    assert {path: time for path, time in confirmation_runs(tmp_path).items() if path in runs} == runs
-    assert (N_TRIALS in ranking) == (len(confirmation_runs(tmp_path)) > len(runs))
-    assert [name for name in before if before[name] != after[name] and name.startswith("trials/")] == []
-    assert after["trials.csv"].startswith(before["trials.csv"])
-    assert f"n_trials: {N_TRIALS + 1}" in (tmp_path / "results/tiny/config.yaml").read_text()
-
-
-def test_finished_trials_stay(undisturbed: Path, tmp_path: Path) -> None:
+def test_finished_trials_stay_and_a_raised_budget_continues(undisturbed: Path, tmp_path: Path) -> None:
     """Neither scripts nor rules, time stamps, logs nor the database make a finished trial run again."""
     repository = tmp_path / "repository"
     for name in ("workflow", "scripts", "configs"):
@@ -212,14 +196,23 @@ def test_finished_trials_stay(undisturbed: Path, tmp_path: Path) -> None:
     output = run_to_the_end(directory, BEST, repository=repository)
     assert "rule trial:" not in output
     assert results(directory) == results(undisturbed)
-    # Even when a result is lost, only that trial is trained again.
+    # Even when a result is lost, only that trial is trained again; a raised budget adds one more.
     runs = confirmation_runs(directory)
     (study / "trials/1/result.json").unlink()
     for path in (study / "trials.csv", study / "best.yaml"):
         path.unlink()
-    assert run_to_the_end(directory, SWEEP, BEST, repository=repository).count("rule trial:") == 1
-    assert results(directory) == results(undisturbed)
-    assert confirmation_runs(directory) == runs
+    assert run_to_the_end(directory, SWEEP, repository=repository).count("rule trial:") == 1
+    assert sweep(directory) == sweep(undisturbed)
+    new_study(directory, f"study.n_trials={N_TRIALS + 1}")
+    assert run_to_the_end(directory, BEST, repository=repository).count("rule trial:") == 1
+    before, after = results(undisturbed), results(directory)
+    ranking = [json.loads(after[f"confirmation/validation/top-{rank}/0.json"])["trial"] for rank in (1, 2)]
+    # What was confirmed before is not trained again.
+    assert {path: time for path, time in confirmation_runs(directory).items() if path in runs} == runs
+    assert (N_TRIALS in ranking) == (len(confirmation_runs(directory)) > len(runs))
+    assert [name for name in before if before[name] != after[name] and name.startswith("trials/")] == []
+    assert after["trials.csv"].startswith(before["trials.csv"])
+    assert f"n_trials: {N_TRIALS + 1}" in (study / "config.yaml").read_text()
 
 
 def test_a_changed_config_is_refused(undisturbed: Path, tmp_path: Path) -> None:
