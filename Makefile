@@ -3,13 +3,16 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 WITH_VENV = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: run test test-cluster chaos lint format
+.PHONY: run test test-fast test-cluster chaos lint format
 
 run: .venv/.installed
 	$(WITH_VENV) snakemake --cores $(CORES)
 
 test: lint
-	$(WITH_VENV) pytest -n 2
+	$(WITH_VENV) pytest -n 2 --dist worksteal
+
+test-fast: .venv/.installed
+	$(WITH_VENV) pytest -n 2 -m "not slow and not cluster"
 
 # Needs root, and Debian's slurmctld, slurmd, slurm-client and munge.
 test-cluster: .venv/.installed

@@ -54,6 +54,8 @@ def _postgresql(directory: Path, port: int) -> subprocess.Popen[bytes]:
     how = ["--auth=scram-sha-256", f"--username={USER}", f"--pwfile={password}", "--no-sync"]
     _run(*as_user, shutil.which("initdb", path=_PROGRAMS), "-D", data, *how)
     options = ["-p", f"{port}", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={directory}"]
+    # Nobody cuts its power.
+    options += ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
     process = subprocess.Popen(
         [*as_user, str(shutil.which("postgres", path=_PROGRAMS)), "-D", data, *options],
         stdout=subprocess.DEVNULL,
@@ -74,6 +76,8 @@ def _mariadb(directory: Path, port: int) -> subprocess.Popen[bytes]:
             str(shutil.which("mariadbd", path=_PROGRAMS)),
             *("--no-defaults", user, f"--datadir={data}", f"--socket={reach}"),
             *("--bind-address=127.0.0.1", f"--port={port}", f"--log-error={directory / 'log'}"),
+            # Nobody cuts its power.
+            *("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"),
         ]
     )
     wait_until(reach.exists)

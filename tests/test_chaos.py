@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from chaos import Chaos
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_disturbed_study_ends_as_if_undisturbed(tmp_path: Path) -> None:

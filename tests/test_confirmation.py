@@ -178,6 +178,7 @@ def test_a_candidate_survives_its_file(tmp_path: Path) -> None:
         Candidate.load(path)
 
 
+@pytest.mark.slow
 def test_best_yaml_and_tables_say_what_was_found(undisturbed: Path) -> None:
     """The workflow's own files: the figures are those of the test seeds, and no seed is used twice."""
     directory = undisturbed / "results" / "tiny"

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from tiny_study import REPOSITORY, SWEEP, TINY, sweep
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = (REPOSITORY / "docs" / "custom_environment.md").read_text()
 
 
@@ -45,7 +47,7 @@ def run(project: Path, command: str, *arguments: str) -> None:
 
 def test_the_document_works(project: Path) -> None:
     train, tune = (line.removeprefix("$ ") for line in blocks("console")[0].splitlines())
-    tiny = [override for override in TINY if not override.startswith("study=")]
+    tiny = [override for override in TINY if not override.startswith(("study=", "+environment"))]
     run(project, train, "hydra.run.dir=trained", *(o for o in tiny if o.startswith(("agent.", "training.", "evalu"))))
     assert json.loads((project / "trained/evaluations.json").read_text())["state"] == "complete"
 

@@ -1,23 +1,21 @@
 """A study in PostgreSQL, MySQL or Optuna's journal is the one that it is in SQLite, and its credentials stay secret."""
 
-import json
 import os
 import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import servers
+from asking import ASK_ALL, answers
 from filelock import Timeout
 from made_up_studies import PRUNERS, SAMPLERS, run_study
 from tiny_study import SWEEP, new_study, run, snakemake, sweep
 
-import sidewinder
 from sidewinder import SidewinderError, locks
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.locks import file_lock
@@ -25,29 +23,11 @@ from sidewinder.results import Result, result_path
 from sidewinder.study.databases import database_of
 from sidewinder.study.study import Study
 
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-MakeConfig = Callable[..., StudyConfig]
-# Processes that each ask for one trial, all at once: study directory, how many.
-_ASK_ALL = [
-    sys.executable,
-    "-c",
-    f"""
-import json, os, random, sys, time
-sys.path.insert(0, {str(Path(sidewinder.__file__).parents[1])!r})
-from pathlib import Path
-from sidewinder.study.study import Study
-import optuna.storages, sqlalchemy.dialects.postgresql
-directory, numbers = Path(sys.argv[1]), list(range(int(sys.argv[2])))
-random.Random(1).shuffle(numbers)
-start = time.time() + 1
-for number in numbers:
-    if os.fork() == 0:
-        time.sleep(max(0, start - time.time()))
-        print(json.dumps([number, Study.open(directory).ask(number).params]) + chr(10), end="", flush=True)
-        os._exit(0)
-sys.exit(max(os.wait()[1] for number in numbers))
-""",
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
+MakeConfig = Callable[..., StudyConfig]
 
 
 def running(server: str) -> Iterator[str]:
@@ -115,11 +95,9 @@ def test_the_same_bytes_as_in_sqlite(storage: str, study_config: MakeConfig, tmp
 @pytest.mark.parametrize("storage", ["postgresql", "journal"], indirect=True)
 def test_64_processes_ask_at_once(storage: str, study_config: MakeConfig, tmp_path: Path) -> None:
     config = study_config("study.n_trials=64", "study.workers=64", sampler=SAMPLERS["tpe"])
-    asked = run([*_ASK_ALL, str(made(tmp_path / "elsewhere", in_storage(config, storage))), "64"])
-    assert asked.returncode == 0, asked.stderr
-    answers = dict(json.loads(line) for line in asked.stdout.splitlines())
+    asked = answers(made(tmp_path / "elsewhere", in_storage(config, storage)), 64)
     alone = Study(made(tmp_path / "alone", config), config)
-    assert answers == {number: alone.ask(number).params for number in range(64)}
+    assert asked == {number: alone.ask(number).params for number in range(64)}
 
 
 def test_a_kill_while_asking(storage: str, study_config: MakeConfig, tmp_path: Path) -> None:
@@ -130,7 +108,7 @@ def test_a_kill_while_asking(storage: str, study_config: MakeConfig, tmp_path: P
     while codes.count(-signal.SIGKILL) < 4:
         assert len(codes) < 12
         with subprocess.Popen(
-            [*_ASK_ALL, str(directory), "16"], stdout=subprocess.PIPE, start_new_session=True
+            [*ASK_ALL, str(directory), "16"], stdout=subprocess.PIPE, start_new_session=True
         ) as process:
             assert process.stdout is not None
             process.stdout.readline()

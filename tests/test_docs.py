@@ -25,6 +25,7 @@ def test_each_example_of_the_reference_is_a_sound_study(block: str, tmp_path: Pa
     check_study(compose_study("example", [], [tmp_path]))
 
 
+@pytest.mark.slow
 def test_the_readmes_own_study(tmp_path: Path) -> None:
     (study,) = blocks("README.md", "yaml")
     path = tmp_path / "my_configs/study/my_study.yaml"

@@ -225,6 +225,7 @@ def test_evaluations_and_held_out_episodes_are_those_of_the_agent_as_trained(nor
     assert (first != last) == normalize
 
 
+@pytest.mark.slow
 def test_train_script_saves_the_statistics(tmp_path: Path) -> None:
     arguments = ["environment.normalize=true", "training.seed=3", "training.total_timesteps=200"]
     arguments += ["evaluation.eval_freq=100", "evaluation.n_eval_episodes=2", "agent.policy_kwargs.net_arch=[8]"]

@@ -116,6 +116,7 @@ def files(directory: Path) -> list[Path]:
     return [directory / f"{name}.{suffix}" for name in SWEEP_FIGURES for suffix in ("pdf", "png", "svg")]
 
 
+@pytest.mark.slow
 def test_a_redraw_has_the_same_bytes_and_no_date(write: Write) -> None:
     """All figures one after the other, and each format alone."""
     directory = write(usual())
@@ -131,6 +132,7 @@ def test_a_redraw_has_the_same_bytes_and_no_date(write: Write) -> None:
         assert b"matplotlib.org" not in content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "results",
     [
@@ -266,6 +268,7 @@ def studies(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_figures_of_a_comparison(studies: Path, tmp_path: Path) -> None:
     comparison = Comparison.read("made", ENTRY, studies)
     contents = []

@@ -28,7 +28,8 @@ from tiny_study import (
     wait_until,
 )
 
-BLOCK = 4
+pytestmark = pytest.mark.slow
+BLOCK, LAST = 4, N_TRIALS - 1
 
 
 @pytest.fixture
@@ -169,9 +170,11 @@ def test_a_database_that_cannot_be_written(finished: Path) -> None:
     study = finished / "results/tiny"
     (study / "study.db").unlink()
     (study / "study.db").mkdir()
-    shutil.rmtree(study / "trials/11")
+    shutil.rmtree(study / f"trials/{LAST}")
     (study / "trials.csv").unlink()
-    line = error_line(run([sys.executable, str(REPOSITORY / "scripts/trial.py"), str(study / "trials/11/result.json")]))
+    line = error_line(
+        run([sys.executable, str(REPOSITORY / "scripts/trial.py"), str(study / f"trials/{LAST}/result.json")])
+    )
     assert "study.db: cannot be written (unable to open database file); accepted: a writable file" in line
 
 
@@ -213,10 +216,10 @@ def script(name: str, *arguments: str) -> list[str]:
 
 def test_a_file_where_a_directory_should_be(finished: Path) -> None:
     study = finished / "results/tiny"
-    shutil.rmtree(study / "trials/11")
-    (study / "trials/11").touch()
-    line = error_line(run(script("trial.py", str(study / "trials/11/result.json"))))
-    assert "trials/11: File exists" in line
+    shutil.rmtree(study / f"trials/{LAST}")
+    (study / f"trials/{LAST}").touch()
+    line = error_line(run(script("trial.py", str(study / f"trials/{LAST}/result.json"))))
+    assert f"trials/{LAST}: File exists" in line
 
 
 def test_a_malformed_override(tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 from tiny_study import REPOSITORY, TINY, run
+
+pytestmark = pytest.mark.slow
 
 
 def blocks(language: str) -> list[str]:

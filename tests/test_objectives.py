@@ -212,6 +212,7 @@ def write_studies(directory: Path, **studies: list[str]) -> None:
     (directory / "config.yaml").write_text(yaml.safe_dump({"studies": entries}))
 
 
+@pytest.mark.slow
 def test_several_environments_in_the_workflow(tmp_path: Path) -> None:
     """Environments as jobs side by side or in sequence: the same trials; and a winner that is reported in each."""
     write_studies(tmp_path, jobs=BOTH, sequence=[*BOTH, "study.replicates_in=sequence"])
@@ -249,6 +250,7 @@ def test_several_environments_in_the_workflow(tmp_path: Path) -> None:
     assert again["objective"] == trial["replicates"][1]["objective"]
 
 
+@pytest.mark.slow
 def test_a_pareto_set_in_the_workflow(tmp_path: Path) -> None:
     write_studies(
         tmp_path, several=[*SEVERAL, "study.n_trials=4", "confirmation.top_k=2", "evaluation.n_eval_episodes=3"]

@@ -36,6 +36,7 @@ def test_it_carries_what_a_clone_has(installed: Path) -> None:
     assert [path for path in wanted if not (carried / path).exists()] == []
 
 
+@pytest.mark.slow
 def test_it_composes_a_study_from_its_own_files(installed: Path, tmp_path: Path) -> None:
     snakefile = installed / "sidewinder/repository/workflow/Snakefile"
     command = [

@@ -10,12 +10,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from filelock import FileLock
+from made_once import made_once
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 from tiny_study import REPOSITORY, TINY, run, run_to_the_end
 
 from sidewinder.report.figures import COMPARISON_FIGURES, SWEEP_FIGURES, WINNER_FIGURES
+
+pytestmark = pytest.mark.slow
 
 CHROMIUM = shutil.which("chromium")
 STUDY = [*TINY, "study.n_trials=4", "confirmation.top_k=1", "sampler.n_startup_trials=2"]
@@ -23,29 +25,30 @@ STUDY = [*TINY, "study.n_trials=4", "confirmation.top_k=1", "sampler.n_startup_t
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A directory with a paper of two studies in results/paper, once for all processes of pytest-xdist."""
-    base = tmp_path_factory.getbasetemp()
-    directory = (base if worker_id == "master" else base.parent) / "paper"
-    with FileLock(f"{directory}.lock"):
-        if not directory.exists():
-            directory.mkdir()
-            paper = {"studies": {"seeds": [*STUDY, "study.seed=range(2)"]}, "in_full": ["seeds-1"]}
-            # The other study is not of the paper: it is neither run nor drawn.
-            (directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"other": TINY}, "paper": paper}))
-            output = run_to_the_end(directory, "--profile", str(REPOSITORY / "workflow/profiles/progress"), "paper")
-            assert "seeds-0" in output  # the summary
-    return directory
+    """A directory with a paper of two studies in results/paper."""
+
+    def make(directory: Path) -> None:
+        paper = {"studies": {"seeds": [*STUDY, "study.seed=range(2)"]}, "in_full": ["seeds-1"]}
+        # The other study is not of the paper: it is neither run nor drawn.
+        (directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"other": TINY}, "paper": paper}))
+        output = run_to_the_end(directory, "--profile", str(REPOSITORY / "workflow/profiles/progress"), "paper")
+        assert "seeds-0" in output  # the summary
+
+    return made_once("paper", make, tmp_path_factory, worker_id)
 
 
-@pytest.fixture
-def archived(made: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def archived(made: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A directory that has of this paper only its archive, and of that the figures."""
-    archive = tmp_path / "results/reference"
-    done = run([sys.executable, str(REPOSITORY / "scripts/archive.py"), str(made / "results/paper"), str(archive)])
-    assert done.returncode == 0, done.stderr
-    shutil.copy(made / "config.yaml", tmp_path)
-    assert "rule trial" not in run_to_the_end(tmp_path, "figures")
-    return tmp_path
+
+    def make(directory: Path) -> None:
+        archive = directory / "results/reference"
+        done = run([sys.executable, str(REPOSITORY / "scripts/archive.py"), str(made / "results/paper"), str(archive)])
+        assert done.returncode == 0, done.stderr
+        shutil.copy(made / "config.yaml", directory)
+        assert "rule trial" not in run_to_the_end(directory, "figures")
+
+    return made_once("archived", make, tmp_path_factory, worker_id)
 
 
 def test_figures_of_a_paper_again_from_its_archive(made: Path, archived: Path) -> None:
@@ -83,17 +86,17 @@ def test_a_video_of_a_studys_agents(made: Path) -> None:
     gif = (made / "results/paper/seeds-1/video.gif").read_bytes()
     assert b64encode(gif).decode() in (made / page).read_text()
     with Image.open(BytesIO(gif)) as video:
-        # The last of an episode of 200 steps.
-        video.seek(199)
+        # The last of an episode of 50 steps.
+        video.seek(49)
         assert video.size == (600, 340)
         assert len(set(video.convert("L").tobytes())) > 10
         with pytest.raises(EOFError):
-            video.seek(200)
+            video.seek(50)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium installed")
-def test_the_report_in_a_browser(archived: Path) -> None:
-    report = archived / "report.html"
+def test_the_report_in_a_browser(archived: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.html"
     run_to_the_end(archived, "--report", str(report), "figures")
     problems: list[str] = []
     with (
@@ -108,7 +111,7 @@ def test_the_report_in_a_browser(archived: Path) -> None:
         page.goto(report.as_uri())
         page.get_by_text("tuned by Sidewinder").wait_for()
         captions = page.evaluate("Object.values(results).map(result => result.caption)")
-        assert all("seeds" in caption and "4 trials of 300 environment steps" in caption for caption in captions)
+        assert all("seeds" in caption and "4 trials of 150 environment steps" in caption for caption in captions)
         look_at_figures(page, "reference/seeds", COMPARISON_FIGURES)
         page.reload()
         look_at_figures(page, "reference/seeds-1", (*SWEEP_FIGURES, *WINNER_FIGURES))
@@ -133,7 +136,7 @@ def look_at_pages(page: Page) -> None:
     text = summary.inner_text()
     assert "gain of tuned [95% CI]" in text
     assert "4 (" in text  # trials
-    assert "seeds-1: [study=pendulum_ddpg, study.n_trials=12" in text
+    assert "seeds-1: [study=pendulum_ddpg, study.n_trials=8" in text
     summary.locator("summary", has_text="best.yaml").click()
     assert "probability_that_winner_is_better" in summary.inner_text()
     show(page, "trials")

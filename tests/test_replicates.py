@@ -17,7 +17,6 @@ from sidewinder.training.objectives import aggregate
 from sidewinder.trials.replicates import gather
 
 REPLICATED = [
-    "study.n_trials=4",
     "study.workers=1",
     "study.replicates=2",
     "pruner=median",
@@ -98,18 +97,21 @@ def test_replicates_of_different_trials_are_refused() -> None:
         gather(study(), [replicate(1.0), replicate(1.0, params={"agent.gamma": 0.8})])
 
 
-@pytest.mark.parametrize("where", ["jobs", "sequence"])
-def test_replicates_do_not_depend_on_execution(where: str, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(("where", "n_trials"), [("jobs", 3), ("sequence", 4)])
+def test_replicates_do_not_depend_on_execution(where: str, n_trials: int, tmp_path: Path) -> None:
     """The same bytes for one core and two, with different seeds in each replicate, and the pruner at work."""
     found = []
     for cores in (1, 2):
-        directory = new_study(tmp_path / f"{cores}", *REPLICATED, f"study.replicates_in={where}")
+        directory = new_study(
+            tmp_path / f"{cores}", *REPLICATED, f"study.replicates_in={where}", f"study.n_trials={n_trials}"
+        )
         run_to_the_end(directory, "--cores", f"{cores}", SWEEP)
         base = directory / "results/tiny/trials"
         found.append({path.relative_to(base): path.read_bytes() for path in base.glob("**/result.json")})
     assert found[0] == found[1]
     results = {path: json.loads(content) for path, content in found[0].items()}
-    trials = [results[Path(f"{number}/result.json")] for number in range(4)]
+    trials = [results[Path(f"{number}/result.json")] for number in range(n_trials)]
     first = trials[0]
     assert first["state"] == "complete"
     assert first["objective"] == pytest.approx(sum(one["objective"] for one in first["replicates"]) / 2)
@@ -118,7 +120,7 @@ def test_replicates_do_not_depend_on_execution(where: str, tmp_path: Path) -> No
     episodes = [[one["seeds"]["evaluation"] for one in trial["replicates"]] for trial in trials]
     assert len(set(episodes[0])) == 2
     assert all(seeds == episodes[0][: len(seeds)] for seeds in episodes)
-    assert len(results) == (12 if where == "jobs" else 4)
+    assert len(results) == (3 * n_trials if where == "jobs" else n_trials)
     if where == "jobs":
         for number, trial in enumerate(trials):
             alone = [results[Path(f"{number}/replicates/{index}/result.json")] for index in (0, 1)]
@@ -126,7 +128,7 @@ def test_replicates_do_not_depend_on_execution(where: str, tmp_path: Path) -> No
     assert any("pruned" in (trial["state"], *(one["state"] for one in trial["replicates"])) for trial in trials)
     # The database knows them as Optuna would: by step, or in sequence by replicate.
     study_dir = tmp_path / "1" / "results" / "tiny"
-    Study(study_dir, StudyConfig.load(study_dir / "config.yaml")).ask(4)
+    Study(study_dir, StudyConfig.load(study_dir / "config.yaml")).ask(n_trials)
     kept = optuna.load_study(study_name="tiny", storage=f"sqlite:///{study_dir}/study.db").trials[0]
-    assert list(kept.intermediate_values) == ([0, 1] if where == "sequence" else [104, 200, 304])
+    assert list(kept.intermediate_values) == ([0, 1] if where == "sequence" else [56, 104, 152])
     assert kept.value == first["objective"]

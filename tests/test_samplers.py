@@ -70,6 +70,7 @@ def test_every_option_of_optuna_is_in_its_file(group: str) -> None:
 
 
 # Each sampler at least once, each pruner at least once.
+@pytest.mark.slow
 @pytest.mark.parametrize(("sampler", "pruner"), list(zip(SAMPLERS, cycle(PRUNERS), strict=False)))
 def test_nothing_depends_on_execution(sampler: str, pruner: str, study_config: MakeConfig, tmp_path: Path) -> None:
     config = study_config(
@@ -85,6 +86,7 @@ def test_nothing_depends_on_execution(sampler: str, pruner: str, study_config: M
     assert run_study(tmp_path / "2", config, cores=2, shuffle=1) == alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["random", "tpe", "gp", "qmc", "nsgaii", "nsgaiii"])
 def test_several_objectives_do_not_depend_on_execution(sampler: str, study_config: MakeConfig, tmp_path: Path) -> None:
     aims = ["study.objectives=[return,spread]", "study.direction=[maximize,minimize]"]
@@ -108,6 +110,7 @@ def test_each_pruner_is_among_them() -> None:
     assert len(PRUNERS) <= len(SAMPLERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sampler", "search"), [("grid", "the grid"), ("brute_force", "brute force")])
 def test_a_search_of_every_point_ends_with_the_last(
     sampler: str, search: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -192,6 +195,7 @@ def test_a_starting_point_outside_of_the_search_space(entry: Any, expected: str,
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsgaii", "brute_force"])
 def test_starting_points_come_first_however_a_study_is_run(
     sampler: str, study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
@@ -215,6 +219,7 @@ def test_starting_points_come_first_however_a_study_is_run(
     assert run_study(tmp_path / "3", config, cores=2, shuffle=1) == alone
 
 
+@pytest.mark.slow
 def test_a_grid_comes_after_its_starting_points(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     points: list[dict[str, Any]] = [{"agent.gamma": 0.3, "agent.tau": tau, "agent.batch_size": 2} for tau in (0.5, 0.5)]
     settings = {"study": {"enqueue": points}, "search_space": DISCRETE}
@@ -238,6 +243,7 @@ CONDITIONAL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "tpe group", "gp", "qmc", "nsgaii", "brute_force"])
 def test_a_conditional_space_does_not_depend_on_execution(
     sampler: str, study_config: MakeConfig, tmp_path: Path

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sbx
 import torch
+from made_once import made_once
 from small_agents import ENVIRONMENTS, agent, build, error_of, run_config, shipped
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
@@ -38,7 +39,8 @@ from sidewinder.training import run as training
 NAMES = sorted(ALGORITHMS["sbx"])
 FAST = [
     "agent.backend=sbx",
-    "study.n_trials=5",
+    "study.n_trials=4",
+    "study.trials_per_job=2",
     # Nothing that anything would be compiled anew for.
     "search_space={agent.batch_size: 32, agent.action_noise: null, agent.noise_std: 0.1, "
     "agent.policy_kwargs.activation_fn: relu, agent.policy_kwargs.net_arch: [8]}",
@@ -53,6 +55,7 @@ def widths(params: Any) -> set[int]:
 # One section for both backends
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_agent_is_built_by_either_backend(name: str) -> None:
     section, env_id = shipped(name) | {"backend": "sbx"}, ENVIRONMENTS.get(name, "Pendulum-v1")
@@ -95,6 +98,7 @@ def test_one_learning_rate_for_actor_and_critic() -> None:
     assert rates == pytest.approx([0.004, 0.004])
 
 
+@pytest.mark.slow
 def test_the_learning_rate_is_used() -> None:
     """SBX has it as a constant; here it is an argument of what is compiled."""
 
@@ -161,10 +165,11 @@ def test_a_setting_of_the_zoo_that_sbx_lacks_is_no_baseline(capsys: pytest.Captu
     assert "zoo: agent.use_sde: found True, accepted with agent.backend=sbx: false; left out" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_without_the_extra() -> None:
     script = (
         "import sys; sys.modules['sbx'] = None; sys.path.insert(0, 'scripts')\n"
-        "from sidewinder import agents\n"
+        "from sidewinder.training import agents\n"
         "agents.check_agent({'algorithm': 'ddpg', 'policy': 'MlpPolicy', 'backend': 'sbx'})"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False)
@@ -174,6 +179,7 @@ def test_without_the_extra() -> None:
 # Training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_algorithm_trains_the_same_twice(name: str) -> None:
     small = {"n_steps": 32, "batch_size": 16} if name == "ppo" else {"learning_starts": 20, "batch_size": 16}
@@ -186,6 +192,7 @@ def test_every_algorithm_trains_the_same_twice(name: str) -> None:
     assert isinstance(first.model, BaseAlgorithm)
 
 
+@pytest.mark.slow
 def test_a_saved_agent_acts_as_before(tmp_path: Path) -> None:
     model = build(agent(backend="sbx", learning_starts=10))
     model.learn(30)
@@ -195,6 +202,7 @@ def test_a_saved_agent_acts_as_before(tmp_path: Path) -> None:
     assert np.array_equal(model.predict(observations)[0], loaded.predict(observations)[0])
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_has_failed() -> None:
     settings = run_config(agent(backend="sbx", learning_rate=1e30, learning_starts=10))
     settings.training.total_timesteps = 200
@@ -206,13 +214,15 @@ def test_a_run_that_diverges_has_failed() -> None:
 # The workflow
 
 
-@pytest.fixture(scope="module")
-def undisturbed_sbx(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = new_study(tmp_path_factory.mktemp("sbx"), *FAST)
-    run_to_the_end(directory, "--cores", "1", SWEEP)
-    return directory
+@pytest.fixture(scope="session")
+def undisturbed_sbx(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    def make(directory: Path) -> None:
+        run_to_the_end(new_study(directory, *FAST), "--cores", "1", SWEEP)
+
+    return made_once("sbx", make, tmp_path_factory, worker_id)
 
 
+@pytest.mark.slow
 def test_cores_kills_a_shared_process_and_a_damaged_cache_change_nothing(undisturbed_sbx: Path, tmp_path: Path) -> None:
     directory = new_study(tmp_path, *FAST)
     with started(snakemake(directory, SWEEP)) as process:
@@ -227,6 +237,7 @@ def test_cores_kills_a_shared_process_and_a_damaged_cache_change_nothing(undistu
     assert sweep(directory) == sweep(undisturbed_sbx)
 
 
+@pytest.mark.slow
 def test_trials_share_what_is_compiled(undisturbed_sbx: Path) -> None:
     """Trials differ in nothing that anything is compiled for."""
     trials = sorted(
@@ -238,6 +249,7 @@ def test_trials_share_what_is_compiled(undisturbed_sbx: Path) -> None:
     assert not any(first < moment < second for moment in written)
 
 
+@pytest.mark.slow
 def test_results_say_which_packages(undisturbed_sbx: Path) -> None:
     content = results(undisturbed_sbx)["trials/0/result.json"].decode()
     assert all(f'"{name}"' in content for name in ("sbx-rl", "jax", "flax", "optax"))

@@ -17,6 +17,7 @@ from sidewinder.results import Result, result_path
 from sidewinder.study import database_files
 from sidewinder.study.study import Study
 
+pytestmark = pytest.mark.slow
 MakeConfig = Callable[..., StudyConfig]
 SETTINGS = ["study.n_trials=6", "study.workers=2", "pruner=median"]
 # SQL that loses or changes rows.

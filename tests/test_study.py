@@ -1,23 +1,24 @@
 """The heart: a study's suggestions depend on its config and its results, and on nothing that execution does."""
 
 import json
+import os
 import random
 import signal
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 import pytest
+from asking import ASK_EACH, answers
 from made_up_studies import DISCRETE, PRUNERS, SAMPLERS, run_study, run_trial, training
 
-import sidewinder
 from sidewinder import SidewinderError
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.results import Result, result_path
@@ -26,23 +27,9 @@ from sidewinder.study.study import NotYetError, Study
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 MakeConfig = Callable[..., StudyConfig]
-# A process that asks for one trial: study directory, number.
-_ASK = [
-    sys.executable,
-    "-c",
-    f"""
-import json, sys
-sys.path.insert(0, {str(Path(sidewinder.__file__).parents[1])!r})
-from pathlib import Path
-from sidewinder.config.study_config import StudyConfig
-from sidewinder.study.study import Study
-directory, number = Path(sys.argv[1]), int(sys.argv[2])
-trial = Study(directory, StudyConfig.load(directory / "config.yaml")).ask(number)
-print(json.dumps({{"number": number, "params": trial.params}}))
-""",
-]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "pruner"),
     [("tpe independent", "successive_halving"), ("cmaes", "hyperband"), ("tpe independent", "none")],
@@ -127,6 +114,7 @@ def test_a_result_removed_while_it_is_attached(study_config: MakeConfig, tmp_pat
     assert attrs[0] == attrs[1]
 
 
+@pytest.mark.slow
 def test_plain_optuna_does_depend_on_execution(study_config: MakeConfig, tmp_path: Path) -> None:
     """The check above can fail: where no trial sees a result, TPE suggests otherwise."""
     narrow = study_config("study.n_trials=16", "study.workers=1", sampler=SAMPLERS["tpe"])
@@ -139,6 +127,7 @@ def test_plain_optuna_does_depend_on_execution(study_config: MakeConfig, tmp_pat
     assert params[0][4:] != params[1][4:]
 
 
+@pytest.mark.slow
 def test_one_virtual_worker_is_plain_sequential_optuna(study_config: MakeConfig, tmp_path: Path) -> None:
     """Grid and QMC have one seed a study, so that their designs are Optuna's own: no point twice, none left out."""
     config = study_config("study.n_trials=18", "study.workers=4", sampler=SAMPLERS["grid"], search_space=DISCRETE)
@@ -154,6 +143,7 @@ def test_one_virtual_worker_is_plain_sequential_optuna(study_config: MakeConfig,
     assert len(quarters) == 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "processes"), [("tpe", 14), ("cmaes", 14), ("nsgaii", 14), ("qmc", 14), ("tpe", 2)]
 )
@@ -243,6 +233,7 @@ def test_too_many_failures_stop_the_study(study_config: MakeConfig, tmp_path: Pa
     assert [trial.state.name for trial in trials[:3]] == ["PRUNED"] * 3
 
 
+@pytest.mark.slow
 def test_a_kill_while_asking_leaves_nothing_half_done(study_config: MakeConfig, tmp_path: Path) -> None:
     """SIGKILL at random moments of 12 asks; whoever asks again gets what an undisturbed study gives."""
     config = study_config("study.n_trials=6", "study.workers=6", sampler=SAMPLERS["qmc"])
@@ -252,43 +243,38 @@ def test_a_kill_while_asking_leaves_nothing_half_done(study_config: MakeConfig, 
     undisturbed = Study(_directory(tmp_path / "undisturbed"), config)
     database, codes = directory / "study.db", set()
     moments = random.Random(0)
-    for number in range(6):
-        for _ in range(3):
+    with subprocess.Popen(
+        [*ASK_EACH, directory], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as asker:
+        assert asker.stdin is not None
+        assert asker.stdout is not None
+        for number in [number for number in range(6) for _ in range(3)]:
             before = database.stat().st_mtime_ns if database.exists() else 0
-            process = subprocess.Popen([*_ASK, directory, str(number)], stdout=subprocess.DEVNULL)
+            print(number, file=asker.stdin, flush=True)
+            process = int(asker.stdout.readline())
             # From its first write on, it is at work on the database.
-            while process.poll() is None and not (database.exists() and database.stat().st_mtime_ns > before):
+            while psutil.pid_exists(process) and not (database.exists() and database.stat().st_mtime_ns > before):
                 time.sleep(0.001)
             time.sleep(moments.uniform(0, 0.1))
-            process.kill()
-            codes.add(process.wait())
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+            codes.add(int(asker.stdout.readline()))
     assert codes == {0, -signal.SIGKILL}
     for number in range(6):
         assert Study(directory, config).ask(number).params == undisturbed.ask(number).params
 
 
+@pytest.mark.slow
 def test_32_processes_ask_at_once(study_config: MakeConfig, tmp_path: Path) -> None:
     config = study_config("study.n_trials=32", "study.workers=32", sampler=SAMPLERS["tpe"])
     (tmp_path / "config.yaml").write_text(config.dump())
-    numbers = list(range(32))
-    random.Random(1).shuffle(numbers)
-    processes = [
-        subprocess.Popen([*_ASK, tmp_path, str(number)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for number in numbers
-    ]
-    answers: dict[int, dict[str, Any]] = {}
-    for process in processes:
-        out, err = process.communicate(timeout=240)
-        assert process.returncode == 0, err
-        assert "locked" not in err
-        answer = json.loads(out)
-        answers[answer["number"]] = answer["params"]
-    assert sorted(answers) == list(range(32))
+    asked = answers(tmp_path, 32)
+    assert sorted(asked) == list(range(32))
     trials = optuna.load_study(study_name="made_up", storage=f"sqlite:///{tmp_path}/study.db").trials
-    assert [trial.params for trial in trials] == [answers[number] for number in range(32)]
+    assert [trial.params for trial in trials] == [asked[number] for number in range(32)]
     alone = Study(_directory(tmp_path / "alone"), config)
-    assert alone.ask(31).params == answers[31]
-    assert len({json.dumps(params) for params in answers.values()}) == 32
+    assert alone.ask(31).params == asked[31]
+    assert len({json.dumps(params) for params in asked.values()}) == 32
 
 
 def _directory(path: Path) -> Path:

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_once import made_once
 from stable_baselines3 import DDPG
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "train.py"
 TINY = [
@@ -48,9 +51,13 @@ def evaluations(output: Path) -> dict[str, Any]:
     return content
 
 
-@pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return output_of(tmp_path_factory.mktemp("train"), "training.seed=1")
+@pytest.fixture(scope="session")
+def output(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    def make(directory: Path) -> None:
+        output_of(directory, "training.seed=1")
+
+    (output,) = made_once("train", make, tmp_path_factory, worker_id).glob("outputs/*/*")
+    return output
 
 
 def test_evaluations(output: Path) -> None:

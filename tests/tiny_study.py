@@ -15,7 +15,7 @@ import yaml
 
 _T = TypeVar("_T")
 REPOSITORY = Path(__file__).parents[1]
-N_TRIALS = 12
+N_TRIALS = 8
 TINY = [
     "study=pendulum_ddpg",
     f"study.n_trials={N_TRIALS}",
@@ -24,9 +24,10 @@ TINY = [
     "sampler.n_startup_trials=3",
     "pruner=median",
     "pruner.n_startup_trials=2",
-    "agent.learning_starts=50",
-    "training.total_timesteps=300",
-    "evaluation.eval_freq=100",
+    "+environment.env_kwargs.max_episode_steps=50",
+    "agent.learning_starts=30",
+    "training.total_timesteps=150",
+    "evaluation.eval_freq=50",
     "evaluation.n_eval_episodes=1",
     "confirmation.top_k=2",
     "confirmation.n_validation_seeds=1",
