@@ -178,6 +178,13 @@ def test_a_database_that_cannot_be_written(finished: Path) -> None:
     assert "study.db: cannot be written (unable to open database file); accepted: a writable file" in line
 
 
+def test_a_changed_config_is_refused_without_the_old_config(finished: Path) -> None:
+    """The results know whose they are."""
+    (finished / "results/tiny/config.yaml").unlink()
+    new_study(finished, "agent.tau=0.5")
+    assert "this study has trials of the old config" in error_line(run(snakemake(finished, BEST)))
+
+
 def test_a_result_copied_over_anothers(finished: Path) -> None:
     study = finished / "results/tiny"
     shutil.copy(study / "trials/4/result.json", study / "trials/5/result.json")

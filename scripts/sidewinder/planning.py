@@ -205,7 +205,7 @@ def _check_belong(directory: Path, config: StudyConfig, results: Mapping[int, Pa
         differences = []  # lost or damaged: the results know which config is theirs, and it is composed again
     if differences:
         raise SidewinderError(_refusal(directory, differences))
-    known = known_content(directory / DIRECTORY / "tables.json")
+    known = known_content(directory / DIRECTORY / "tables.json", {"study": config.digest()})
     for number, path in results.items():
         if (content := files.sha256(path)) is None or content == known.get(relative(path, directory)):
             continue

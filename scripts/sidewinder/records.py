@@ -92,12 +92,14 @@ def is_current(path: Path, settings: Mapping[str, Any], content: Callable[[Path]
     )
 
 
-def known_content(path: Path) -> dict[str, str | None]:
-    """SHA-256 of the files that a record says were read, by their relative path; nothing if there is no such record."""
+def known_content(path: Path, settings: Mapping[str, Any]) -> dict[str, str | None]:
+    """SHA-256 of the files that a record says were read, by their relative path; nothing if there is no record with
+    these settings."""
     try:
-        return Record.model_validate_json(path.read_bytes()).read
+        record = Record.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return {}
+    return record.read if record.settings.items() >= settings.items() else {}
 
 
 def sha256(path: Path) -> str | None:
