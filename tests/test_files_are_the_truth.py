@@ -179,10 +179,16 @@ def test_a_database_that_cannot_be_written(finished: Path) -> None:
 
 
 def test_a_changed_config_is_refused_without_the_old_config(finished: Path) -> None:
-    """The results know whose they are."""
-    (finished / "results/tiny/config.yaml").unlink()
+    """The results know whose they are, and a config.yaml of another study cannot change that."""
+    path = finished / "results/tiny/config.yaml"
+    path.write_text(path.read_text().replace("tau: 0.005", "tau: 0.5"))
+    assert planned(finished, SWEEP).keys() >= {"compose"}
     new_study(finished, "agent.tau=0.5")
-    assert "this study has trials of the old config" in error_line(run(snakemake(finished, BEST)))
+    line = error_line(run(snakemake(finished, BEST)))
+    assert "config.yaml: digest: " in line
+    assert "this study has trials of the old config" in line
+    path.unlink()
+    assert "config.yaml: digest: " in error_line(run(snakemake(finished, BEST)))
 
 
 def test_a_result_copied_over_anothers(finished: Path) -> None:

@@ -197,29 +197,29 @@ def _check_belong(directory: Path, config: StudyConfig, results: Mapping[int, Pa
 
     Results that the study's tables were made from were checked then, and need only be the same.
     """
-    if not results:
-        return
-    try:
-        differences = StudyConfig.load(directory / "config.yaml").differences(config)
-    except SidewinderError:
-        differences = []  # lost or damaged: the results know which config is theirs, and it is composed again
-    if differences:
-        raise SidewinderError(_refusal(directory, differences))
     known = known_content(directory / DIRECTORY / "tables.json", {"study": config.digest()})
     for number, path in results.items():
         if (content := files.sha256(path)) is None or content == known.get(relative(path, directory)):
             continue
         result = Result.load(path)
         if result.config != config.digest():
-            raise SidewinderError(_refusal(directory, [f"digest: {result.config} -> {config.digest()}"]))
+            raise SidewinderError(
+                f"{directory / 'config.yaml'}: {'; '.join(_differences(directory, config, result))}: this study has "
+                "trials of the old config; accepted: the old config, a new study name, or discard the trials with "
+                f"rm -r {directory}"
+            )
         checked(path, result, number, config.digest())
 
 
-def _refusal(directory: Path, differences: Sequence[str]) -> str:
-    return (
-        f"{directory / 'config.yaml'}: {'; '.join(differences)}: this study has trials of the old config; "
-        f"accepted: the old config, a new study name, or discard the trials with rm -r {directory}"
-    )
+def _differences(directory: Path, config: StudyConfig, result: Result) -> list[str]:
+    """In what a study's config differs from the one that a result was made with, as config.yaml says if it can."""
+    try:
+        old = StudyConfig.load(directory / "config.yaml")
+    except SidewinderError:
+        old = None
+    if old is None or old.digest() != result.config:
+        return [f"digest: {result.config} -> {config.digest()}"]
+    return old.differences(config)
 
 
 def _check_writable(results: Path) -> None:
