@@ -20,6 +20,8 @@ SHORT = [
 MATRIX = ("a2c", "ppo")
 DISCRETE = ("dqn", "qrdqn")
 MASKED = "maskable_ppo"
+# Of the tiny study.
+TINYS = "ddpg"
 
 
 def test_several_values_of_an_override_are_several_studies() -> None:
@@ -88,9 +90,9 @@ def test_a_matrix_with_confirmation(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_every_algorithm_has_a_trial_and_a_confirmation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the matrix above have theirs there."""
+    """Those of the matrix above have theirs there, and that of the tiny study in tests of the workflow."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    others = sorted(set(ALGORITHMS["sb3"]) - set(MATRIX) - set(DISCRETE) - {MASKED})
+    others = sorted(set(ALGORITHMS["sb3"]) - set(MATRIX) - set(DISCRETE) - {MASKED, TINYS})
     shorter = ["study=plain", *SHORT, "training.total_timesteps=120", "evaluation.eval_freq=120"]
     studies = {
         "continuous": [*shorter, f"agent={','.join(others)}", "environment=pendulum"],

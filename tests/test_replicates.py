@@ -98,7 +98,7 @@ def test_replicates_of_different_trials_are_refused() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("where", "n_trials"), [("jobs", 3), ("sequence", 4)])
+@pytest.mark.parametrize(("where", "n_trials"), [("jobs", 2), ("sequence", 4)])
 def test_replicates_do_not_depend_on_execution(where: str, n_trials: int, tmp_path: Path) -> None:
     """The same bytes for one core and two, with different seeds in each replicate, and the pruner at work."""
     found = []

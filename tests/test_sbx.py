@@ -70,6 +70,7 @@ def test_a_shipped_agent_is_built_by_either_backend(name: str) -> None:
     assert widths(critic.params) >= set(expected["qf"] if isinstance(expected, dict) else expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_search_spaces_are_for_either_backend(name: str) -> None:
     overrides = ["study=plain", f"agent={name}", "agent.backend=sbx"]
@@ -90,6 +91,7 @@ def test_an_activation_is_the_same_function(name: str) -> None:
     assert ACTIVATIONS.keys() == arguments.ACTIVATIONS.keys()
 
 
+@pytest.mark.slow
 def test_one_learning_rate_for_actor_and_critic() -> None:
     model = build(agent(backend="sbx", learning_rate=0.004))
     rates = [

@@ -169,6 +169,7 @@ def test_a_lost_database_changes_nothing(
     assert {number: result_path(directory, number).read_bytes() for number in range(14)} == undisturbed
 
 
+@pytest.mark.slow
 def test_a_damaged_database_is_rebuilt_and_kept_aside(study_config: MakeConfig, tmp_path: Path) -> None:
     config = study_config("study.n_trials=6", "study.workers=2", sampler=SAMPLERS["tpe"])
     undisturbed = run_study(tmp_path / "undisturbed", config, cores=1, shuffle=0)
