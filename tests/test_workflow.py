@@ -187,7 +187,7 @@ def test_finished_trials_stay_and_a_raised_budget_continues(undisturbed: Path, t
     for path in (repository / "workflow/rules/trials.smk", repository / "scripts/trial.py"):
         path.write_text(path.read_text() + "\n# changed\n")
     rules = repository / "workflow/rules/trials.smk"
-    rules.write_text(rules.read_text().replace("2000 * attempt", "3000 * attempt").replace("2> {log}", "2>> {log}"))
+    rules.write_text(rules.read_text().replace("2000 * attempt", "3000 * attempt").replace("2> {log:q}", "2>> {log:q}"))
     study = directory / "results" / "tiny"
     shutil.rmtree(study / "logs")
     (study / "study.db").unlink()
@@ -201,8 +201,9 @@ def test_finished_trials_stay_and_a_raised_budget_continues(undisturbed: Path, t
     (study / "trials/1/result.json").unlink()
     for path in (study / "trials.csv", study / "best.yaml"):
         path.unlink()
-    assert run_to_the_end(directory, SWEEP, repository=repository).count("rule trial:") == 1
-    assert sweep(directory) == sweep(undisturbed)
+    assert run_to_the_end(directory, SWEEP, BEST, repository=repository).count("rule trial:") == 1
+    assert results(directory) == results(undisturbed)
+    assert confirmation_runs(directory) == runs
     new_study(directory, f"study.n_trials={N_TRIALS + 1}")
     assert run_to_the_end(directory, BEST, repository=repository).count("rule trial:") == 1
     before, after = results(undisturbed), results(directory)
