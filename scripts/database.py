@@ -8,17 +8,17 @@ from pathlib import Path
 
 from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.determinism import pin_as_configured
+from sidewinder.records import add_record, recorded
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, help="results/<study>/config.yaml, with the study's trials beside it")
-    parser.add_argument("--record", type=Path, help="file for what was read (default: none is made)")
+    add_record(parser)
     arguments = parser.parse_args()
     pin_as_configured(arguments.config)
     # Imported late: a sampler's numpy reads the pins when it loads.
     from sidewinder.config.rule_settings import rule_settings
-    from sidewinder.records import recorded
     from sidewinder.study.study import Study
 
     with errors_in_one_line():

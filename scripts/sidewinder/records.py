@@ -82,9 +82,7 @@ def is_current(path: Path, settings: Mapping[str, Any], content: Callable[[Path]
         settings: Today's, as for `recorded`.
         content: `sha256`, or a function that remembers what it gave.
     """
-    try:
-        record = Record.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+    if (record := _load(path)) is None:
         return False
     base = path.parent.parent
     return (record.format, record.settings) == (FORMAT, _plain(settings)) and all(
@@ -95,15 +93,12 @@ def is_current(path: Path, settings: Mapping[str, Any], content: Callable[[Path]
 def known_content(path: Path, settings: Mapping[str, Any]) -> dict[str, str | None]:
     """SHA-256 of the files that a record says were read, by their relative path; nothing if there is no record with
     these settings."""
-    try:
-        record = Record.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return {}
-    return record.read if record.settings.items() >= settings.items() else {}
+    record = _load(path)
+    return record.read if record and record.settings.items() >= settings.items() else {}
 
 
 def sha256(path: Path) -> str | None:
-    """Of a file's content; None if there is no such file."""
+    """SHA-256 of a file's content; None if there is no such file."""
     try:
         return sha256_of(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -111,8 +106,16 @@ def sha256(path: Path) -> str | None:
 
 
 def sha256_of(content: str | bytes) -> str:
-    """Of a text or bytes."""
+    """SHA-256 of a text or of bytes."""
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def _load(path: Path) -> Record | None:
+    """A record; None if it is missing or malformed."""
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def _plain(settings: Mapping[str, Any]) -> Any:

@@ -18,11 +18,8 @@ from sidewinder.study.database import Database, KeptStudy
 
 # Seconds that another program may hold a SQLite file.
 _A_LONG_WAIT = 600
-
-
+# SQLite's names, or their beginnings, of errors that say that a file cannot be written.
 _NOT_WRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_AUTH")
-
-
 logger = logging.getLogger(__name__)
 
 
