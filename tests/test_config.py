@@ -3,14 +3,17 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import yaml
+from pydantic import Field
 
 from sidewinder import SidewinderError
 from sidewinder.checks import check_study
 from sidewinder.config.composition import compose_study
+from sidewinder.config.identity import Identity, identifying
+from sidewinder.config.run_config import HeldOut, Section
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.paths import CONFIG_DIR
 
@@ -742,3 +745,37 @@ def test_searches_without_effect(compose: Compose, key: str, remedy: str | None)
         check_study(compose(space, **none))
     if remedy:
         check_study(compose(space, remedy, **none))
+
+
+# Studies of earlier versions
+
+
+@pytest.mark.parametrize(
+    ("name", "study", "trial", "baseline"),
+    [
+        ("pendulum_ddpg", "b5360fa8d29c8fce", "e65faae9872f2495", "d67ca40427c653fe"),
+        ("cartpole_ppo", "c2b35f7b545734f7", "3752d4bd44c5cd07", "09c8151028a02bb9"),
+    ],
+)
+def test_a_study_of_an_earlier_version_keeps_its_identity(name: str, study: str, trial: str, baseline: str) -> None:
+    config = StudyConfig.load(Path(__file__).parent / "older" / f"{name}.yaml")
+    assert config.digest() == study
+    assert config.for_trial({}).digest() == trial
+    assert config.for_baseline("defaults").digest(HeldOut(3, 5)) == baseline
+
+
+def test_what_a_mark_says() -> None:
+    class Inner(Section):
+        old: int = 1
+        new: Annotated[list[int], Identity.UNLESS_DEFAULT] = Field(default_factory=list)
+
+    class Outer(Section):
+        inner: Inner = Inner()
+        never: Annotated[int, Identity.NEVER] = 1
+
+    plain = Outer().model_dump()
+    assert identifying(Outer, plain) == {"inner": {"old": 1}}
+    assert identifying(Outer, plain | {"never": 2}) == {"inner": {"old": 1}}
+    assert identifying(Outer, {"inner": {"old": 1}}) == {"inner": {"old": 1}}
+    assert identifying(Outer, {"inner": {"old": 1, "new": [3]}}) == {"inner": {"old": 1, "new": [3]}}
+    assert identifying(Outer, {"inner": {"old": 1, "new": "${agent.x}"}}) == {"inner": {"old": 1, "new": "${agent.x}"}}

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from sidewinder import SidewinderError
 from sidewinder.config import resolvers
 from sidewinder.config.digests import digest
+from sidewinder.config.identity import identifying
 from sidewinder.errors import first_line, one_line
 
 resolvers.register()
@@ -126,7 +127,7 @@ class RunConfig(Section):
 
     def digest(self, *more: object) -> str:
         """A hash of the whole run, and whatever else matters, 16 hexadecimal digits."""
-        return digest((self.model_dump(), *more))
+        return digest((identifying(type(self), self.model_dump()), *more))
 
 
 @dataclass(frozen=True)

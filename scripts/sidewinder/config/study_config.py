@@ -14,20 +14,11 @@ from pydantic import Field
 
 from sidewinder.config import search_space
 from sidewinder.config.digests import digest
+from sidewinder.config.identity import Identity, identifying
 from sidewinder.config.run_config import RunConfig, Section, run_config
 from sidewinder.config.search_space import SearchSpace
 from sidewinder.config.study_settings import Confirmation, ScoredEnvironment, StudySettings
 from sidewinder.files import reading
-
-# Changing these changes no finished trial.
-_FREE = (
-    ("study", "n_trials"),
-    ("study", "max_failure_rate"),
-    ("study", "storage"),
-    ("study", "trials_per_job"),
-    ("confirmation",),
-    ("baselines",),
-)
 
 
 class StudyConfig(Section):
@@ -48,8 +39,8 @@ class StudyConfig(Section):
     search_space: dict[str, Any]
     sampler: dict[str, Any]
     pruner: dict[str, Any]
-    confirmation: Confirmation
-    baselines: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    confirmation: Annotated[Confirmation, Identity.NEVER]
+    baselines: Annotated[dict[str, dict[str, dict[str, Any]]], Identity.NEVER] = Field(default_factory=dict)
     environments: dict[Annotated[str, Field(pattern=r"^\w+$")], ScoredEnvironment] = Field(default_factory=dict)
 
     @classmethod
@@ -161,12 +152,11 @@ class StudyConfig(Section):
         ]
 
     def _identity(self) -> dict[str, str]:
-        leaves = _flatten(self.model_dump())
-        return {
-            ".".join(path): repr(leaf)
-            for path, leaf in leaves.items()
-            if not any(path[: len(free)] == free for free in _FREE)
-        }
+        kept = identifying(type(self), self.model_dump())
+        for name, field in RunConfig.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+                kept[name] = identifying(field.annotation, kept[name])
+        return {".".join(path): repr(leaf) for path, leaf in _flatten(kept).items()}
 
 
 def _flatten(node: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from sidewinder.config.identity import Identity
 from sidewinder.config.run_config import Section
 
 
@@ -53,17 +54,17 @@ class StudySettings(Section):
     name: str
     objectives: list[Objective] = Field(default_factory=lambda: list[Objective](["return"]))
     direction: Direction | list[Direction]
-    n_trials: Annotated[int, Field(ge=1)]
+    n_trials: Annotated[int, Field(ge=1), Identity.NEVER]
     schedule: Literal["virtual", "window"]
     workers: Annotated[int, Field(ge=1)]
     window: Annotated[int, Field(ge=1)] | None
     seed: Annotated[int, Field(ge=0)]
-    max_failure_rate: Annotated[float, Field(ge=0, le=1)]
-    storage: str | None
+    max_failure_rate: Annotated[float, Field(ge=0, le=1), Identity.NEVER]
+    storage: Annotated[str | None, Identity.NEVER]
     custom_search_space: str | None
     replicates: Annotated[int, Field(ge=1)]
     replicates_in: Literal["jobs", "sequence"]
-    trials_per_job: Annotated[int, Field(ge=1)]
+    trials_per_job: Annotated[int, Field(ge=1), Identity.NEVER]
     aggregate: Literal["mean", "median", "iqm"] | Annotated[float, Field(gt=0, lt=1)]
     enqueue: list[dict[str, Any]] = Field(default_factory=list)
 
