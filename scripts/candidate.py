@@ -38,7 +38,7 @@ def setting(config: StudyConfig, name: str, study_dir: Path, trials: Path) -> Ca
     rank = config.candidates().index(name)
     if rank >= len(numbers):
         return Candidate.absent(name)
-    return Candidate.of_trial(name, load_result(study_dir, numbers[rank], config.digest()))
+    return Candidate.of_trial(name, load_result(study_dir, numbers[rank], config.digest(), config.study.give_up))
 
 
 if __name__ == "__main__":

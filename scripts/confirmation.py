@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
+from sidewinder.attempts import work_in_a_child
 from sidewinder.determinism import pin_as_configured
 
 
@@ -21,6 +22,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     study_dir = arguments.config.parent
     pin_as_configured(arguments.config)
+    work_in_a_child()
     # Imported late: numpy and torch read the pins when they load.
     from sidewinder.confirmation.trainings import confirm
 

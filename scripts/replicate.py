@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
+from sidewinder.attempts import work_in_a_child
 from sidewinder.determinism import pin_as_configured
 
 
@@ -18,6 +19,7 @@ def main() -> None:
     if not number.name.isdecimal() or name.name != "result.json":
         parser.error(f"found {arguments.result}, accepted: {where}")
     pin_as_configured(study_dir / "config.yaml")
+    work_in_a_child()
     # Imported late: numpy and torch read the pins when they load.
     from sidewinder.study.study import Study
     from sidewinder.trials.jobs import make_replicate

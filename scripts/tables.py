@@ -23,7 +23,10 @@ def main() -> None:
         study_dir, output = arguments.config.parent, arguments.output or arguments.config.parent
         read = [result_path(study_dir, number) for number in range(config.study.n_trials)]
         with recorded(arguments.record, rule_settings("tables", config), read) as write:
-            results = [load_result(study_dir, number, config.digest()) for number in range(config.study.n_trials)]
+            results = [
+                load_result(study_dir, number, config.digest(), config.study.give_up)
+                for number in range(config.study.n_trials)
+            ]
             stop_if_too_many_failed(config, [result.reason or "" for result in results if result.state == "failed"])
             if versions := mixed_versions(results):
                 # To the terminal: Snakemake keeps stderr for the log.

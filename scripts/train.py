@@ -1,7 +1,8 @@
 """One training run, as a Hydra app: python scripts/train.py agent=ddpg agent.learning_rate=3e-4 training.seed=1
 
-Writes the model, its normalisation (vecnormalize.pkl, where there is any), TensorBoard's log and the evaluations to
-Hydra's output directory. To train a study's winner again:
+Writes to Hydra's output directory: the evaluations, TensorBoard's log, the agent that the objective is of (model.zip)
+and the one that training ended with (last_model.zip); where there is normalisation, it is beside each of them
+(vecnormalize.pkl, last_vecnormalize.pkl). To train a study's winner again:
 python scripts/train.py --config-path $PWD/results/<study> --config-name best
 """
 
@@ -13,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from sidewinder import errors_in_one_line
+from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.determinism import pin
 
 
@@ -32,11 +33,20 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
     # Imported late: numpy and torch read the pins when they load.
     from sidewinder.config.run_config import run_config
     from sidewinder.files import to_json, write_atomically
-    from sidewinder.training.run import check_run, train
+    from sidewinder.training.agents import SavedAgent
+    from sidewinder.training.checked import check_run, notes_on
+    from sidewinder.training.run import train
 
     run = run_config(config)
     check_run(run)
-    outcome = train(run, tensorboard_log=output_dir / "tensorboard")
+    for note in notes_on(run):
+        logging.warning(note)
+    best: dict[str, SavedAgent] = {}
+    outcome = train(
+        run,
+        tensorboard_log=output_dir / "tensorboard",
+        counted=lambda model: best.update(agent=SavedAgent(model)),
+    )
     evaluations = [evaluation.model_dump() for evaluation in outcome.evaluations]
     objective = outcome.objective(run.evaluation.objective)
     write_atomically(
@@ -44,9 +54,10 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
         to_json({"state": outcome.state, "reason": outcome.reason, "objective": objective, "evaluations": evaluations}),
     )
     if outcome.model is not None:
-        outcome.model.save(output_dir / "model.zip")
-        if (normalization := outcome.model.get_vec_normalize_env()) is not None:
-            normalization.save(str(output_dir / "vecnormalize.pkl"))
+        SavedAgent(outcome.model).write(output_dir, prefix="last_")
+    if outcome.state == "failed":
+        raise SidewinderError(f"training failed: {outcome.reason}; {output_dir} has what there is of it")
+    best["agent"].write(output_dir)
     logging.info("%s: objective %s; model and logs in %s", outcome.state, objective, output_dir)
     return objective
 

@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 
 from sidewinder import errors_in_one_line
+from sidewinder.attempts import work_in_a_child
 from sidewinder.determinism import pin_as_configured
 
 
@@ -24,6 +25,7 @@ def main() -> None:
         logging.info("trial %s has its result already", number)
         return
     pin_as_configured(study_dir / "config.yaml")
+    work_in_a_child()
     # Imported late: numpy and torch read the pins when they load.
     from sidewinder.study.study import Study
     from sidewinder.trials.jobs import make_trials

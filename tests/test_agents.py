@@ -29,6 +29,7 @@ from sidewinder.config.run_config import RunConfig
 from sidewinder.paths import CONFIG_DIR
 from sidewinder.training import agents, arguments
 from sidewinder.training import run as training
+from sidewinder.training.checked import check_run
 
 SHIPPED = sorted(path.stem for path in (CONFIG_DIR / "agent").glob("*.yaml"))
 
@@ -328,7 +329,7 @@ def test_check_finds_what_does_not_fit_the_environment(
     section: dict[str, Any], environment: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SidewinderError, match=message) as caught:
-        training.check_run(run_config(section, **environment))
+        check_run(run_config(section, **environment))
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -336,15 +337,15 @@ def test_check_finds_an_unknown_device() -> None:
     run = run_config(agent())
     run.training.device = "tpu"
     with pytest.raises(SidewinderError, match=r"training\.device: found 'tpu', accepted: cpu, cuda, cuda:0"):
-        training.check_run(run)
+        check_run(run)
 
 
 @pytest.mark.filterwarnings("ignore:.*render.*")
 def test_check_passes_what_fits() -> None:
-    training.check_run(run_config(agent(), env_kwargs={"g": 9.8}))
-    training.check_run(run_config(agent("ppo"), env_id="CartPole-v1"))
-    training.check_run(run_config({"algorithm": "dqn", "policy": "MlpPolicy", "buffer_size": 10}, env_id="CartPole-v1"))
-    training.check_run(run_config({"algorithm": "a2c", "policy": "MlpPolicy"}))
+    check_run(run_config(agent(), env_kwargs={"g": 9.8}))
+    check_run(run_config(agent("ppo"), env_id="CartPole-v1"))
+    check_run(run_config({"algorithm": "dqn", "policy": "MlpPolicy", "buffer_size": 10}, env_id="CartPole-v1"))
+    check_run(run_config({"algorithm": "a2c", "policy": "MlpPolicy"}))
 
 
 def test_env_kwargs_reach_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,26 +362,26 @@ def test_env_kwargs_reach_the_environment(tmp_path: Path, monkeypatch: pytest.Mo
         "gymnasium.register('Mine-v0', Mine)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    training.check_run(run_config(agent(), env_id="my_package.envs:Mine-v0", env_kwargs={"wind": 1}))
+    check_run(run_config(agent(), env_id="my_package.envs:Mine-v0", env_kwargs={"wind": 1}))
     with pytest.raises(SidewinderError, match=r"found {'wind': 5} \(too much wind: 5"):
-        training.check_run(run_config(agent(), env_id="my_package.envs:Mine-v0", env_kwargs={"wind": 5}))
+        check_run(run_config(agent(), env_id="my_package.envs:Mine-v0", env_kwargs={"wind": 5}))
 
 
 def test_masks_are_asked_for() -> None:
     with pytest.raises(
         SidewinderError, match=r"^agent\.algorithm: found 'maskable_ppo', accepted: .* action_masks, or"
     ):
-        training.check_run(run_config(agent("maskable_ppo"), env_id="CartPole-v1"))
+        check_run(run_config(agent("maskable_ppo"), env_id="CartPole-v1"))
 
 
 def test_her_asks_for_goals_and_a_whole_episode() -> None:
-    training.check_run(run_config(goal_agent("sac"), env_id=GOALS))
+    check_run(run_config(goal_agent("sac"), env_id=GOALS))
     with pytest.raises(SidewinderError, match=r"^agent\.replay_buffer_class: found 'her', accepted: null, or .*_goal"):
-        training.check_run(run_config(goal_agent("sac", policy="MlpPolicy"), env_id="Pendulum-v1"))
-    message = r"^agent: learning_starts: found 3, accepted with her: at least an episode's 4 steps"
+        check_run(run_config(goal_agent("sac", policy="MlpPolicy"), env_id="Pendulum-v1"))
+    message = r"^agent: learning_starts: found 3, accepted with her: at least 4: an episode in each"
     with pytest.raises(SidewinderError, match=message):
-        training.check_run(run_config(goal_agent("sac", learning_starts=3), env_id=GOALS))
-    training.check_run(run_config(goal_agent("sac", learning_starts=3, train_freq=[1, "episode"]), env_id=GOALS))
+        check_run(run_config(goal_agent("sac", learning_starts=3), env_id=GOALS))
+    check_run(run_config(goal_agent("sac", learning_starts=3, train_freq=[1, "episode"]), env_id=GOALS))
 
 
 # Training

@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "frame_stack": None,
     "wrappers": [],
     "env_kwargs": {},
+    "reproducible": True,
 }
 Write = Callable[..., Path]
 

@@ -22,7 +22,8 @@ from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.determinism import derive_seed
 from sidewinder.paths import CONFIG_DIR
 from sidewinder.training import run as training
-from sidewinder.training.environments import make_checked_env, make_evaluation_env, make_training_env
+from sidewinder.training.checked import check_run
+from sidewinder.training.environments import make_evaluation_env, make_training_env
 
 # The module that each shipped environment needs, beyond what requirements.lock installs.
 EXTRAS = {
@@ -278,7 +279,7 @@ def test_the_same_run_gives_the_same_numbers(vec_env: str) -> None:
 )
 def test_check_finds(evaluation: dict[str, Any], environment: dict[str, Any], message: str) -> None:
     with pytest.raises(SidewinderError, match=message) as caught:
-        make_checked_env(run_config(evaluation, **environment))
+        check_run(run_config(evaluation, **environment))
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -332,12 +333,12 @@ def test_every_shipped_environment(name: str, made: list[VecEnv]) -> None:
     run = config.for_trial({})
     if name in EXTRAS and find_spec(EXTRAS[name]) is None:
         with pytest.raises(SidewinderError, match=r"environment\.env_id: found '.*', accepted after `.*`") as caught:
-            training.check_run(run)
+            check_run(run)
         lock = Path(str(caught.value).rpartition(" -r ")[2].rstrip("`"))
         assert yaml.safe_load((CONFIG_DIR / "environment" / f"{name}.yaml").read_text())["env_id"] in str(caught.value)
         assert f"\n{EXTRAS[name].replace('_', '-')}==" in lock.read_text()
         pytest.skip(f"needs {lock.name}")
-    training.check_run(run)
+    check_run(run)
     env = make_training_env(run)
     made.append(env)
     env.reset()

@@ -35,6 +35,7 @@ from sidewinder.config.algorithms import ALGORITHMS, POLICY_DEFAULTS
 from sidewinder.config.composition import compose_study
 from sidewinder.training import arguments
 from sidewinder.training import run as training
+from sidewinder.training.checked import check_run
 
 NAMES = sorted(ALGORITHMS["sbx"])
 FAST = [
@@ -154,7 +155,7 @@ def test_sbx_trains_on_the_cpu() -> None:
     run_settings = run_config(agent(backend="sbx"))
     run_settings.training.device = "cuda"
     with pytest.raises(SidewinderError, match=r"device: found 'cuda', accepted with agent\.backend=sbx: cpu"):
-        training.check_run(run_settings)
+        check_run(run_settings)
 
 
 def test_a_setting_of_the_zoo_that_sbx_lacks_is_no_baseline(capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,7 +72,9 @@ def test_evaluations(output: Path) -> None:
 
 def test_the_model_loads_and_acts(output: Path) -> None:
     model = DDPG.load(output / "model.zip")
-    assert model.num_timesteps == 200
+    best = max(evaluations(output)["evaluations"], key=lambda evaluation: evaluation["mean_return"])
+    assert model.num_timesteps == best["step"]
+    assert DDPG.load(output / "last_model.zip").num_timesteps == 200
     assert model.seed == 1
     action, _ = model.predict(np.array([1.0, 0.0, 0.0], dtype=np.float32), deterministic=True)
     assert action.shape == (1,)
@@ -129,13 +131,18 @@ class Diverging(PendulumEnv):
 gymnasium.register("Diverging-v0", Diverging, max_episode_steps=20)
 """
     )
-    output = output_of(tmp_path, "environment.env_id=my_package.envs:Diverging-v0")
+    result = run(tmp_path, "environment.env_id=my_package.envs:Diverging-v0", "environment.reproducible=false")
+    (output,) = (path for path in tmp_path.glob("outputs/*/*") if path.is_dir())
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: training failed: ValueError: found nan in observations")
+    assert "Traceback" in (output / "train.log").read_text()
     content = evaluations(output)
     assert (content["state"], content["objective"]) == ("failed", None)
     assert content["reason"].startswith("ValueError: ")
     assert "nan" in content["reason"]
     assert [evaluation["step"] for evaluation in content["evaluations"]] == [100]
-    assert (output / "model.zip").is_file()
+    assert not (output / "model.zip").exists()
+    assert DDPG.load(output / "last_model.zip").num_timesteps > 100
 
 
 @pytest.mark.parametrize(

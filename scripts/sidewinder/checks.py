@@ -1,7 +1,10 @@
 """All that can be wrong with a composed study before anything trains."""
 
+import itertools
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hydra.errors import HydraException
@@ -11,10 +14,11 @@ from optuna.pruners import NopPruner
 from optuna.samplers import CmaEsSampler
 
 from sidewinder import SidewinderError
+from sidewinder.config.run_config import RunConfig
+from sidewinder.config.search_space import SearchSpace
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.study.samplers import make_sampler
-from sidewinder.training import agents
-from sidewinder.training import run as training
+from sidewinder.training import agents, checked
 
 # Keys of the agent that have an effect only while another one is set.
 _SWITCHES = {
@@ -23,6 +27,19 @@ _SWITCHES = {
     "use_sde_at_warmup": "use_sde",
     "replay_buffer_kwargs.n_sampled_goal": "replay_buffer_class",
     "replay_buffer_kwargs.goal_selection_strategy": "replay_buffer_class",
+}
+# Keys whose values can be right or wrong together only.
+_TOGETHER = {
+    "environment.n_envs",
+    "agent.policy",
+    "agent.n_steps",
+    "agent.batch_size",
+    "agent.normalize_advantage",
+    "agent.learning_starts",
+    "agent.train_freq",
+    "agent.replay_buffer_class",
+    "training.total_timesteps",
+    "evaluation.eval_freq",
 }
 
 
@@ -33,22 +50,95 @@ def check_study(config: StudyConfig) -> None:
     Raises:
         SidewinderError: One line that names the key, what was found and what is accepted.
     """
+    notes: dict[str, None] = {}
     try:
         for environment in config.environment_names():
             run = config.for_trial({}, environment)
             if environment and (other := run.evaluation.environment.env_id):
                 accepted = "null where the study has several environments"
                 raise SidewinderError(f"evaluation.environment.env_id: found {other!r}, accepted: {accepted}")
-            training.check_run(run)
+            checked.check_run(run)
+            notes |= dict.fromkeys(checked.notes_on(run))
         space = config.space()
         for key, distribution in space.distributions.items():
             for value in _samples(distribution):
                 run = config.for_trial({**space.enabling(key), key: value})
                 agents.check_agent(run.agent)
+        notes |= dict.fromkeys(_check_extremes(config, space))
         _check_effects(config)
         _check_sampling(config)
     except SidewinderError as error:
         raise SidewinderError(f"study {config.study.name}: {error}") from None
+    for note in notes:
+        print(f"study {config.study.name}: {note}", file=sys.stderr)
+
+
+def _check_extremes(config: StudyConfig, space: SearchSpace) -> list[str]:
+    """Make environments and agents with the extremes of what is searched, together where it must go together.
+
+    Returns:
+        What one should know of them.
+    """
+    end = budget = 0
+    for environment in config.environment_names():
+        plain = config.for_trial({}, environment)
+        together: dict[str, list[tuple[dict[str, Any], RunConfig]]] = {}
+        for params in _extremes(space):
+            run = config.for_trial(params, environment)
+            end, budget = max((end, budget), (checked.last_step(run), run.training.total_timesteps))
+            together.setdefault(repr((run.environment, run.evaluation)), []).append((params, run))
+        for alike in together.values():
+            with _naming(alike[0][0]):
+                if alike[0][1].environment != plain.environment:
+                    checked.check_environments(alike[0][1])
+                with checked.environments_of(alike[0][1]) as env:
+                    for params, run in alike:
+                        with _naming(params):
+                            checked.check_in(env, run)
+    if end <= budget:
+        return []
+    return [
+        f"training.total_timesteps: {budget} is no multiple of evaluation.eval_freq, so that training goes on to the "
+        f"end of a rollout, at most to step {end}"
+    ]
+
+
+def _extremes(space: SearchSpace) -> Iterator[dict[str, Any]]:
+    """Parameters with the ends of what must go together, in all combinations, and with each choice of what else the
+    environment is made of; nothing else of a trial is in them."""
+    ends = {key: _ends(space.distributions[key]) for key in space.distributions if key.lstrip("+") in _TOGETHER}
+    found = []
+    for values in itertools.product(*ends.values()):
+        params: dict[str, Any] = {}
+        for key, value in zip(ends, values, strict=True):
+            enabling = space.enabling(key)
+            if space.has(key, {**enabling, **params}):
+                params |= {**enabling, **params, key: value}
+        found.append(params)
+    for key, distribution in space.distributions.items():
+        if key.lstrip("+").startswith("environment.") and key not in ends:
+            found += [{**space.enabling(key), key: value} for value in _samples(distribution)]
+    return iter({repr(params): params for params in found}.values())
+
+
+def _ends(distribution: BaseDistribution) -> Iterable[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        choices = distribution.choices
+        numbers = [choice for choice in choices if isinstance(choice, int | float) and not isinstance(choice, bool)]
+        return dict.fromkeys((min(numbers), max(numbers))) if len(numbers) == len(choices) else choices
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return distribution.low, distribution.high
+
+
+@contextmanager
+def _naming(params: dict[str, Any]) -> Iterator[None]:
+    try:
+        yield
+    except SidewinderError as error:
+        if not params:
+            raise
+        searched = ", ".join(f"{key}={value}" for key, value in params.items())
+        raise SidewinderError(f"search_space: with {searched}: {error}") from None
 
 
 def _samples(distribution: BaseDistribution) -> Iterable[Any]:

@@ -21,12 +21,14 @@ class SidewinderError(Exception):
 def errors_in_one_line() -> Iterator[None]:
     """Turn a `SidewinderError`, or an error of the file system, into one line on stderr and exit code 1.
 
-    Other exceptions keep their traceback.
+    Ctrl-C ends without a word. Other exceptions keep their traceback.
     """
     try:
         yield
     except SidewinderError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     except OSError as error:
         if error.filename is None:
             raise

@@ -197,7 +197,9 @@ def _check_belong(directory: Path, config: StudyConfig, results: Mapping[int, Pa
 
     Results that the study's tables were made from were checked then, and need only be the same.
     """
-    known = known_content(directory / DIRECTORY / "tables.json", {"study": config.digest()})
+    known = known_content(
+        directory / DIRECTORY / "tables.json", {"study": config.digest(), "give_up": config.study.give_up}
+    )
     for number, path in results.items():
         if (content := files.sha256(path)) is None or content == known.get(relative(path, directory)):
             continue
@@ -208,7 +210,7 @@ def _check_belong(directory: Path, config: StudyConfig, results: Mapping[int, Pa
                 "trials of the old config; accepted: the old config, a new study name, or discard the trials with "
                 f"rm -r {directory}"
             )
-        checked(path, result, number, config.digest())
+        checked(path, result, number, config.digest(), config.study.give_up)
 
 
 def _differences(directory: Path, config: StudyConfig, result: Result) -> list[str]:

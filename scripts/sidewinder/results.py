@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,6 +15,8 @@ from sidewinder.files import reading, to_json, write_atomically
 
 State = Literal["complete", "pruned", "failed"]
 
+# The reason of a trial that was not trained.
+GIVEN_UP = "given up by study.give_up"
 # Packages whose version can change a result.
 _PACKAGES = ("gymnasium", "numpy", "optuna", "sb3-contrib", "stable-baselines3", "torch")
 # Those of extras, by their modules: of no effect where a run has not loaded them.
@@ -85,6 +88,11 @@ class Result(BaseModel):
     environment: str | None = None
     replicates: list[Replicate] = []
 
+    @property
+    def given_up(self) -> bool:
+        """Whether nothing was trained, as `study.give_up` says."""
+        return self.reason is not None and self.reason.endswith(GIVEN_UP)
+
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a result.json.
@@ -120,23 +128,24 @@ def result_path(study_dir: Path, number: int) -> Path:
     return study_dir / "trials" / str(number) / "result.json"
 
 
-def load_result(study_dir: Path, number: int, config: str) -> Result:
+def load_result(study_dir: Path, number: int, config: str, give_up: Collection[int]) -> Result:
     """The result of a trial.
 
     Args:
         study_dir: The study's directory.
         number: Which trial.
         config: The digest of the study's config.
+        give_up: Its `study.give_up`.
 
     Raises:
         SidewinderError: It is missing or malformed, or another trial's or another config's.
     """
     path = result_path(study_dir, number)
-    return checked(path, Result.load(path), number, config)
+    return checked(path, Result.load(path), number, config, give_up)
 
 
-def checked(path: Path, result: Result, number: int, config: str) -> Result:
-    """The result, if it is of this trial and config; `path` is its file.
+def checked(path: Path, result: Result, number: int, config: str, give_up: Collection[int]) -> Result:
+    """The result, if it is of this trial and config, and was given up if it was to be; `path` is its file.
 
     Raises:
         SidewinderError: It is another's.
@@ -147,6 +156,14 @@ def checked(path: Path, result: Result, number: int, config: str) -> Result:
                 f"{path}: {key}: found {found!r}, accepted: {accepted!r}; the file belongs to another "
                 f"{'trial' if key == 'number' else 'config'}; delete it to train that trial again"
             )
+    if result.given_up != (number in give_up):
+        was, to_be = "given up", "trained"
+        if not result.given_up:
+            was, to_be = to_be, was
+        raise SidewinderError(
+            f"{path}: found a trial that was {was}, accepted with study.give_up={sorted(give_up)}: one that is "
+            f"{to_be}; later trials may depend on it: delete its result and theirs, or put study.give_up back"
+        )
     return result
 
 

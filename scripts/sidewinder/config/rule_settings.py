@@ -24,7 +24,7 @@ def rule_settings(rule: str, config: StudyConfig, overrides: Sequence[str] = ())
     study, confirmation, baselines = config.study, config.confirmation.model_dump(), digest(config.baselines)
     n_trials, n_candidates = study.n_trials, len(config.candidates())
     own: dict[str, dict[str, Any]] = {
-        "tables": {"n_trials": n_trials, "max_failure_rate": study.max_failure_rate},
+        "tables": {"n_trials": n_trials, "max_failure_rate": study.max_failure_rate, "give_up": study.give_up},
         "timings": {"n_trials": n_trials},
         "database": {"n_trials": n_trials, "storage": study.storage},
         "candidate": {"n_candidates": n_candidates, "baselines": baselines},

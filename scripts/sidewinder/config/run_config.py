@@ -1,5 +1,6 @@
 """The config of one training run, typed: agent, environment, training, evaluation. It never trains."""
 
+import platform
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from sidewinder import SidewinderError
 from sidewinder.config import resolvers
 from sidewinder.config.digests import digest
-from sidewinder.config.identity import identifying
+from sidewinder.config.identity import Identity, identifying
 from sidewinder.errors import first_line, one_line
 
 resolvers.register()
@@ -71,6 +72,7 @@ class Environment(Section):
         vec_env: Whether the `n_envs` environments step in this process or each in its own.
         normalize: VecNormalize's options; None for none. Evaluation uses the statistics of training.
         frame_stack: How many observations the agent sees at once; None for one.
+        reproducible: Whether an episode must be the same again for the same seed and actions.
     """
 
     env_id: str
@@ -80,6 +82,7 @@ class Environment(Section):
     frame_stack: Annotated[int, Field(ge=2)] | None = None
     wrappers: Annotated[Wrappers, BeforeValidator(_wrappers)] = []
     env_kwargs: dict[str, Any] = {}
+    reproducible: Annotated[bool, Identity.UNLESS_DEFAULT] = True
 
 
 class EvaluationEnvironment(Section):
@@ -101,14 +104,29 @@ class Training(Section):
     instruction_set: Literal["avx2", "compatible", "native"] = "avx2"
 
 
+def _n_envs(value: Any) -> Any:
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
+    if value in (None, "training") or (whole and value >= 1):
+        return value
+    raise PydanticCustomError("n_envs", "null, training, or how many: at least 1")
+
+
 class Evaluation(Section):
-    """When and how to evaluate; `eval_freq` counts environment steps, unlike SB3's callback, which counts calls."""
+    """When and how to evaluate; `eval_freq` counts environment steps, unlike SB3's callback, which counts calls.
+
+    Attributes:
+        n_envs: How many environments the episodes take turns in; None for one an episode; `training` for those that the
+            agent trains in, whose episodes are then truncated.
+        max_episode_steps: Where an episode is truncated; None for the environment's own limit.
+    """
 
     eval_freq: Annotated[int, Field(ge=1)]
     n_eval_episodes: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     deterministic: bool = True
     objective: Literal["best", "last"] = "best"
+    n_envs: Annotated[int | Literal["training"] | None, BeforeValidator(_n_envs), Identity.UNLESS_DEFAULT] = None
+    max_episode_steps: Annotated[Annotated[int, Field(ge=1)] | None, Identity.UNLESS_DEFAULT] = None
     environment: EvaluationEnvironment = EvaluationEnvironment()
 
 
@@ -122,8 +140,10 @@ class RunConfig(Section):
 
     @property
     def bit_exact(self) -> bool:
-        """Whether the training is the same, bit by bit, on other machines."""
-        return self.training.device == "cpu" and self.training.instruction_set != "native"
+        """Whether the training is the same, bit by bit, on other machines. The pins mean nothing to processors that are
+        no x86-64."""
+        pinned = self.training.instruction_set != "native" and platform.machine().lower() in ("x86_64", "amd64")
+        return pinned and self.training.device == "cpu" and self.environment.reproducible
 
     def digest(self, *more: object) -> str:
         """A hash of the whole run, and whatever else matters, 16 hexadecimal digits."""

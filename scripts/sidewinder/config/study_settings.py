@@ -48,6 +48,8 @@ class StudySettings(Section):
         window: None where the schedule is the virtual clock.
         storage: As it was written, with what it takes from the environment not put in.
         trials_per_job: How many a job makes.
+        retries: How often a failed training is tried again.
+        give_up: Trials that are failed without being trained.
         enqueue: Optuna parameters of the first trials.
     """
 
@@ -66,6 +68,8 @@ class StudySettings(Section):
     replicates_in: Literal["jobs", "sequence"]
     trials_per_job: Annotated[int, Field(ge=1), Identity.NEVER]
     aggregate: Literal["mean", "median", "iqm"] | Annotated[float, Field(gt=0, lt=1)]
+    retries: Annotated[int, Field(ge=0), Identity.NEVER] = 0
+    give_up: Annotated[list[Annotated[int, Field(ge=0)]], Identity.NEVER] = Field(default_factory=list)
     enqueue: list[dict[str, Any]] = Field(default_factory=list)
 
     @field_validator("window")

@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from sidewinder import SidewinderError
+from sidewinder.attempts import attempt
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, confirmation_run, made_from
@@ -77,7 +78,8 @@ def _trained(
             logger.info("%s was trained already", path.stem)
             with reading(path, "run `snakemake` again", "to train that again"):
                 return ConfirmationRun.model_validate_json(path.read_bytes()), False
-        outcome = _train(config, run, held_out)
+        with attempt(path, f"training {path.stem} of the confirmation", ""):
+            outcome = _train(config, run, held_out)
         write_atomically(path, to_json(outcome.model_dump()))
         return outcome, True
 

@@ -203,7 +203,7 @@ class Study:
         visible: Sequence[int]
         if (window := self.config.study.window) is not None:
             visible = window_view(len(earlier), window)
-            return visible, {k: load_result(self.directory, k, self.digest) for k in unfinished if k in visible}
+            return visible, {k: self._load(k) for k in unfinished if k in visible}
         on_file = {k: result for k in unfinished if (result := self._result(k))}
         work = [self._work(trial, on_file.get(trial.number)) for trial in earlier]
         visible = virtual_view(work, self.config.study.workers)
@@ -214,11 +214,14 @@ class Study:
 
     def _result(self, number: int) -> Result | None:
         try:
-            return load_result(self.directory, number, self.digest)
+            return self._load(number)
         except SidewinderError:
             if result_path(self.directory, number).exists():
                 raise
             return None
+
+    def _load(self, number: int) -> Result:
+        return load_result(self.directory, number, self.digest, self.config.study.give_up)
 
     def _work(self, trial: FrozenTrial, result: Result | None) -> int:
         """On the virtual clock."""

@@ -1,6 +1,9 @@
 """From the `agent` section of a config to a model of Stable-Baselines3, SB3-Contrib or SBX. It never trains."""
 
+import io
+import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.her import HerReplayBuffer
 
 from sidewinder.config.algorithms import backend_of
+from sidewinder.files import write_atomically
 from sidewinder.training.arguments import ACTION_NOISES, algorithm_of, constructor_arguments, wrong
 from sidewinder.training.fast_torch import make_fast
 
@@ -51,6 +55,11 @@ def build(agent: dict[str, Any], env: VecEnv, *, seed: int, device: str, tensorb
         arguments["action_noise"] = ACTION_NOISES[noise](np.zeros(size), np.full(size, agent.get("noise_std", 0.1)))
     if arguments.get("replay_buffer_class") is HerReplayBuffer:
         _check_goals(agent, env)
+    if env.num_envs > 1 and _by_episode(agent):
+        found = agent["train_freq"]
+        raise ValueError(
+            f"train_freq: found {found}, accepted with environment.n_envs={env.num_envs}: a number of steps"
+        )
     if agent["algorithm"] == "maskable_ppo" and not env.has_attr("action_masks"):
         raise wrong("algorithm", "maskable_ppo", "an environment with a method action_masks, or another algorithm")
     model: BaseAlgorithm = algorithm_of(agent)(
@@ -98,6 +107,24 @@ def evaluate(
     return [float(episode) for episode in returns]  # type: ignore[union-attr]
 
 
+class SavedAgent:
+    """An agent as it was at one moment, with its normalisation then, in SB3's formats."""
+
+    def __init__(self, model: BaseAlgorithm) -> None:
+        """Take what `model.save` and `VecNormalize.save` would write now."""
+        file = io.BytesIO()
+        model.save(file)
+        self._model = file.getvalue()
+        normalization = model.get_vec_normalize_env()
+        self._normalization = None if normalization is None else pickle.dumps(normalization)
+
+    def write(self, directory: Path, prefix: str = "") -> None:
+        """Write `model.zip`, and `vecnormalize.pkl` if the agent's observations or rewards are normalised."""
+        write_atomically(directory / f"{prefix}model.zip", self._model)
+        if self._normalization is not None:
+            write_atomically(directory / f"{prefix}vecnormalize.pkl", self._normalization)
+
+
 def _check_goals(agent: dict[str, Any], env: VecEnv) -> None:
     """What HER needs: goals in the observations, and a whole episode in the buffer before the first update."""
     space = env.observation_space
@@ -105,7 +132,13 @@ def _check_goals(agent: dict[str, Any], env: VecEnv) -> None:
         raise wrong("replay_buffer_class", "her", "null, or an environment with achieved_goal and desired_goal")
     specs = [spec for spec in env.get_attr("spec") if spec is not None and spec.max_episode_steps is not None]
     longest = sum(spec.max_episode_steps for spec in specs)
-    by_episode = isinstance(agent.get("train_freq"), list) and agent["train_freq"][1] == "episode"
     # 100 is the constructors' own default.
-    if not by_episode and (found := agent.get("learning_starts", 100)) < longest:
-        raise ValueError(f"learning_starts: found {found}, accepted with her: at least an episode's {longest} steps")
+    if not _by_episode(agent) and (found := agent.get("learning_starts", 100)) < longest:
+        raise ValueError(
+            f"learning_starts: found {found}, accepted with her: at least {longest}: an episode in each environment"
+        )
+
+
+def _by_episode(agent: dict[str, Any]) -> bool:
+    every = agent.get("train_freq")
+    return isinstance(every, list | tuple) and every[1] == "episode"

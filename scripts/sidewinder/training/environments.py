@@ -1,26 +1,25 @@
 """From the `environment` section of a config to SB3's vectorised environments, for training and for evaluation."""
 
+import inspect
 import multiprocessing
+import random
 import re
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 import gymnasium as gym
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import (
-    DummyVecEnv,
-    SubprocVecEnv,
-    VecCheckNan,
-    VecEnv,
-    VecFrameStack,
-    VecNormalize,
-)
+import numpy as np
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecCheckNan, VecEnv, VecFrameStack, VecNormalize
 
 from sidewinder import SidewinderError
 from sidewinder.config.run_config import Environment, RunConfig, Wrappers
 from sidewinder.errors import first_line
 from sidewinder.paths import installing
+from sidewinder.training.turns import SeededEpisodes, TakesTurns
+from sidewinder.training.workers import WorkerVecEnv
 
 # Environments that need more than requirements.lock: what an error says that has to do with requirements-<name>.lock.
 _EXTRAS = {"atari": r"\bale_py\b|\bALE\b|OpenCV", "box2d": r"Box2D|gymnasium\[box2d\]", "mujoco": r"MuJoCo"}
@@ -29,7 +28,8 @@ _MISSING = (gym.error.DependencyNotInstalled, gym.error.NamespaceNotFound, Modul
 # Processes of `subproc` are forked with it loaded, or each would load torch anew.
 multiprocessing.set_forkserver_preload(["stable_baselines3"])
 
-_VEC_ENVS: dict[str, type[DummyVecEnv | SubprocVecEnv]] = {"dummy": DummyVecEnv, "subproc": SubprocVecEnv}
+# Where an evaluation episode is truncated in an environment without a limit of its own.
+LONGEST = 100_000
 
 
 def make_training_env(run: RunConfig) -> VecEnv:
@@ -38,48 +38,47 @@ def make_training_env(run: RunConfig) -> VecEnv:
     Raises:
         SidewinderError: They cannot be made; one line that names the key.
     """
-    return _make(run, run.environment, run.environment.n_envs, run.training.seed)
+    settings, seed = run.environment, run.training.seed
+    base = _make(settings, settings.n_envs, seed, seeded=run.evaluation.n_envs == "training")
+    if run.evaluation.n_envs == "training":
+        base = TakesTurns(base, seed)
+    return _wrapped(run, settings, base)
 
 
-def make_evaluation_env(run: RunConfig, n_episodes: int, seed: int) -> VecEnv:
-    """An environment an episode: one policy call acts in all of them, and each has its own initial state.
+def make_evaluation_env(run: RunConfig, n_episodes: int, seed: int, within: VecEnv | None = None) -> VecEnv:
+    """Environments for so many episodes: as many, or as `evaluation.n_envs` says, or those of training.
 
-    Statistics of normalisation are to come from training, by SB3's `sync_envs_normalization`; rewards are not
-    normalised.
+    Where there is one for each episode, each has its own initial state by SB3's `seed`; else `turns.seed_episodes` is
+    to be called. Statistics of normalisation are to come from training, by SB3's `sync_envs_normalization`; rewards are
+    not normalised.
+
+    Args:
+        run: What is trained.
+        n_episodes: How many.
+        seed: Of the first episode.
+        within: Training's environments, without what is around them, where `evaluation.n_envs` is `training`.
 
     Raises:
         SidewinderError: They cannot be made; one line that names the key.
     """
-    env = _make(run, _evaluation_settings(run), n_episodes, seed)
+    settings, n_envs = evaluation_settings(run), run.evaluation.n_envs
+    if within is not None:
+        # With as many wrappers as training's, for SB3 compares them one by one.
+        base: VecEnv = TakesTurns(within, seed)
+    else:
+        bound = n_envs if isinstance(n_envs, int) else n_episodes
+        base = _make(settings, min(bound, n_episodes), seed, seeded=n_envs is not None)
+    env = _wrapped(run, settings, base)
     if isinstance(env, VecNormalize):
         env.training = False
         env.norm_reward = False
     return env
 
 
-def make_checked_env(run: RunConfig) -> VecEnv:
-    """One training environment, in this process, of a run whose environments can all be made and go together.
-
-    Raises:
-        SidewinderError: They cannot or do not; one line that names the key.
-    """
-    evaluation = _make(run, _evaluation_settings(run).model_copy(update={"vec_env": "dummy"}), 1, seed=0)
-    evaluation.close()
-    env = _make(run, run.environment.model_copy(update={"vec_env": "dummy"}), 1, seed=0)
-    for name in ("observation_space", "action_space"):
-        trained, evaluated = getattr(env, name), getattr(evaluation, name)
-        if trained != evaluated:
-            env.close()
-            raise SidewinderError(
-                f"evaluation.environment: found the {name.replace('_', ' ')} {_line(evaluated)}, "
-                f"accepted: that of training, {_line(trained)}"
-            )
-    return env
-
-
-def _evaluation_settings(run: RunConfig) -> Environment:
+def evaluation_settings(run: RunConfig) -> Environment:
+    """The environment that evaluation has, with its limit of an episode's length."""
     other = run.evaluation.environment
-    return run.environment.model_copy(
+    settings = run.environment.model_copy(
         update={
             "env_id": run.environment.env_id if other.env_id is None else other.env_id,
             "vec_env": other.vec_env,
@@ -87,10 +86,74 @@ def _evaluation_settings(run: RunConfig) -> Environment:
             "env_kwargs": {**run.environment.env_kwargs, **other.env_kwargs},
         }
     )
+    limit = run.evaluation.max_episode_steps
+    if limit is None and run.evaluation.n_envs != "training" and episode_limit(settings) is None:
+        limit = LONGEST
+    if limit is not None:
+        settings.env_kwargs["max_episode_steps"] = limit
+    return settings
 
 
-def _make(run: RunConfig, settings: Environment, n_envs: int, seed: int) -> VecEnv:
-    env = _make_vec_env(settings, n_envs, seed)
+def episode_limit(settings: Environment) -> int | None:
+    """After how many steps an episode is truncated at the latest; None if it need not end, or nobody can tell."""
+    if (given := settings.env_kwargs.get("max_episode_steps")) is not None:
+        return int(given) if given > 0 else None
+    module, _, name = settings.env_id.rpartition(":")
+    try:
+        if module:
+            import_module(module)  # which registers it
+        spec = gym.spec(name)
+    except (gym.error.Error, ImportError):
+        return None  # making it says what is wrong
+    # The Atari games have a limit of their own.
+    return spec.max_episode_steps or {**spec.kwargs, **settings.env_kwargs}.get("max_num_frames_per_episode")
+
+
+def _make(settings: Environment, n_envs: int, seed: int, *, seeded: bool) -> VecEnv:
+    makers: list[Callable[[], gym.Env[Any, Any]]] = [
+        partial(make_env, settings, seed + rank, seeded=seeded) for rank in range(n_envs)
+    ]
+    env: VecEnv = WorkerVecEnv(makers) if settings.vec_env == "subproc" else DummyVecEnv(makers)
+    env.seed(seed)
+    return env
+
+
+def make_env(settings: Environment, seed: int, *, seeded: bool = False) -> gym.Env[Any, Any]:
+    """One environment, in this process, as SB3's `make_vec_env` makes it.
+
+    What it draws while it is made, from its action space, or from the generators that all of Python shares, comes from
+    the seed.
+
+    Args:
+        settings: Which one.
+        seed: Its own; that of its first episode is up to who resets it.
+        seeded: Whether each of its episodes is to have its own seed.
+
+    Raises:
+        SidewinderError: It cannot be made; one line that names the key.
+    """
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    try:
+        env = _gym_make(settings)
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        accepted = "an id registered with Gymnasium, or package.module:Id-v0"
+        raise _error("env_id", settings.env_id, error, accepted) from None
+    except TypeError as error:
+        raise _error("env_kwargs", settings.env_kwargs, error, f"what {settings.env_id} takes") from None
+    env.action_space.seed(seed)
+    env = _wrap(Monitor(env), settings.wrappers)
+    return SeededEpisodes(env) if seeded else env
+
+
+def _gym_make(settings: Environment) -> gym.Env[Any, Any]:
+    try:
+        return gym.make(settings.env_id, **{"render_mode": "rgb_array", **settings.env_kwargs})
+    except TypeError:
+        return gym.make(settings.env_id, **settings.env_kwargs)  # one that has no render_mode
+
+
+def _wrapped(run: RunConfig, settings: Environment, env: VecEnv) -> VecEnv:
     # Innermost: before the environment's NaN are in statistics.
     env = VecCheckNan(env, raise_exception=True)
     if settings.frame_stack is not None:
@@ -111,30 +174,14 @@ def _make(run: RunConfig, settings: Environment, n_envs: int, seed: int) -> VecE
     return env
 
 
-def _make_vec_env(settings: Environment, n_envs: int, seed: int) -> VecEnv:
-    try:
-        return make_vec_env(
-            settings.env_id,
-            n_envs=n_envs,
-            seed=seed,
-            env_kwargs=settings.env_kwargs,
-            wrapper_class=partial(_wrap, wrappers=settings.wrappers),
-            vec_env_cls=_VEC_ENVS[settings.vec_env],
-        )
-    except (gym.error.Error, ModuleNotFoundError) as error:
-        accepted = "an id registered with Gymnasium, or package.module:Id-v0"
-        raise _error("env_id", settings.env_id, error, accepted) from None
-    except TypeError as error:
-        raise _error("env_kwargs", settings.env_kwargs, error, f"what {settings.env_id} takes") from None
-
-
 def _wrap(env: gym.Env[Any, Any], wrappers: Wrappers) -> gym.Env[Any, Any]:
     """As SB3 and RL Zoo do it, around Monitor: returns are the environment's own, whatever wrappers do to rewards."""
     for wrapper in wrappers:
         for path, arguments in wrapper.items():
             module, _, name = path.rpartition(".")
             try:
-                env = getattr(import_module(module), name)(env, **arguments)
+                make = getattr(import_module(module), name)
+                env = make(env, **_with_tuples(make, arguments))
             except (ImportError, AttributeError, TypeError, ValueError, AssertionError) as error:
                 accepted = "the import path of a wrapper, and arguments that it takes"
                 raise _error("wrappers", {path: arguments} if arguments else path, error, accepted) from None
@@ -145,13 +192,22 @@ def _wrap(env: gym.Env[Any, Any], wrappers: Wrappers) -> gym.Env[Any, Any]:
     return env
 
 
+def _with_tuples(make: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with tuples in place of lists where a tuple is wanted: YAML has none."""
+    wanted = {name: str(parameter.annotation).lower() for name, parameter in inspect.signature(make).parameters.items()}
+    return {
+        name: _as_tuple(value) if "tuple" in wanted.get(name, "") and "list" not in wanted[name] else value
+        for name, value in arguments.items()
+    }
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
+
+
 def _error(key: str, found: object, error: Exception, accepted: str) -> SidewinderError:
     if isinstance(error, _MISSING):
         for extra, words in _EXTRAS.items():
             if re.search(words, str(error)):
                 return SidewinderError(f"environment.{key}: found {found!r}, accepted after `{installing(extra)}`")
     return SidewinderError(f"environment.{key}: found {found!r} ({first_line(error)}), accepted: {accepted}")
-
-
-def _line(value: object) -> str:
-    return " ".join(str(value).split())

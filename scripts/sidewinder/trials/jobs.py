@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import optuna
 from filelock import Timeout
 
 from sidewinder import SidewinderError
+from sidewinder.attempts import attempt
 from sidewinder.files import to_json, write_atomically
 from sidewinder.locks import file_lock
 from sidewinder.results import Result, checked, replicate_path, result_path
@@ -96,9 +98,7 @@ def make_replicate(study: Study, number: int, name: str, patience: float = _FORE
         if path.exists():
             logger.info("replicate %s of trial %d has its result already", name, number)
             return
-        trial = _ask(study, number)
-        report = _noting(study, reporter(trial), path)
-        result, timing = train_replicate(study.config, trial, name, path.with_name("tensorboard"), report)
+        result, timing = _trained_once(study, number, name, path)
         _save(result, [timing], path)
 
 
@@ -117,7 +117,8 @@ def _save(result: Result, timings: list[dict[str, Any]], path: Path) -> None:
 def _gathered(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:
     """The result and the timings of a trial whose replicates were jobs."""
     paths = [replicate_path(study.directory, number, replicate) for replicate in study.config.replicate_jobs()]
-    results = [checked(path, Result.load(path), number, study.config.digest()) for path in paths]
+    config, give_up = study.config.digest(), study.config.study.give_up
+    results = [checked(path, Result.load(path), number, config, give_up) for path in paths]
     files = [path.with_name("timing.json") for path in paths]
     # A lost one is no loss but of what the timings say.
     timings = [timing for file in files if file.exists() for timing in read_timing(file)]
@@ -126,18 +127,18 @@ def _gathered(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:
 
 def _trained(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:
     """Train the trial: once, or its replicates in sequence until one fails or the pruner has seen enough."""
-    trial, replicates = _ask(study, number), list(study.config.replicates())
-    logger.info("trial %d of study %s: %s", number, study.config.study.name, trial.params)
-    path = result_path(study.directory, number)
-    log, report = path.with_name("tensorboard"), _noting(study, reporter(trial), path)
+    path, replicates = result_path(study.directory, number), list(study.config.replicates())
     if len(replicates) == 1:
-        result, timing = train_replicate(study.config, trial, replicates[0], log, report)
+        result, timing = _trained_once(study, number, replicates[0], path)
         return gather(study.config, [result]), [timing]
+    trial = _ask(study, number)
+    log, report = path.with_name("tensorboard"), _noting(study, reporter(trial), path)
     results: list[Result] = []
     timings = []
     pruned = False
     for index, replicate in enumerate(replicates):
-        result, timing = train_replicate(study.config, trial, replicate, log / replicate)
+        train = partial(train_replicate, study.config, trial, replicate, log / replicate)
+        result, timing = _tried(study, number, path, train)
         results.append(result)
         timings.append(timing)
         if result.objective is None:
@@ -146,6 +147,35 @@ def _trained(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:
         if pruned:
             break
     return gather(study.config, results, pruned=pruned and len(results) < len(replicates)), timings
+
+
+def _trained_once(study: Study, number: int, replicate: str, path: Path) -> tuple[Result, dict[str, Any]]:
+    """Train a trial or one of its replicates, which reports to the study's pruner; `path` is where its result will be.
+    Each time with a trial that has no reports yet."""
+    trials = [_ask(study, number)]
+
+    def train() -> tuple[Result, dict[str, Any]]:
+        trial = trials.pop() if trials else _ask(study, number)
+        report = _noting(study, reporter(trial), path)
+        return train_replicate(study.config, trial, replicate, path.with_name("tensorboard"), report)
+
+    return _tried(study, number, path, train)
+
+
+def _tried(
+    study: Study, number: int, path: Path, train: Callable[[], tuple[Result, dict[str, Any]]]
+) -> tuple[Result, dict[str, Any]]:
+    """Train; where that fails again, as often as `study.retries` says; where a process vanishes, in the next one."""
+    given_up = number in study.config.study.give_up
+    ways = f"; or study.give_up: {sorted({*study.config.study.give_up, number})}, which counts the trial as failed"
+    left = study.config.study.retries
+    while True:
+        with attempt(path, f"trial {number}", ways):
+            result, timing = train()
+        if result.state != "failed" or given_up or left == 0:
+            return result, timing
+        logger.warning("trial %d failed and is tried again; times left: %d", number, left)
+        left -= 1
 
 
 def _noting(study: Study, report: Callable[[int, float], bool], path: Path) -> Callable[[int, float], bool]:

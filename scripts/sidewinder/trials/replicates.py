@@ -18,7 +18,7 @@ from sidewinder import SidewinderError
 from sidewinder.config.run_config import RunConfig
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.determinism import derive_seed
-from sidewinder.results import EvaluationResult, Replicate, Result, as_json, installed_packages
+from sidewinder.results import GIVEN_UP, EvaluationResult, Replicate, Result, as_json, installed_packages
 from sidewinder.study.view import pruner_attrs
 from sidewinder.training.objectives import objectives
 
@@ -46,13 +46,17 @@ def train_replicate(
         `environment_steps`, `host`, `process`.
     """
     # Imported late: a trial that only gathers its replicates' results need not load torch.
-    from sidewinder.training.run import train
+    from sidewinder.training.run import Outcome, train
 
     environment, index = config.replicates()[replicate]
     run = replicate_run(config, config.for_trial(trial.params, environment), trial.number, index)
+    logger.info("trial %d of study %s, replicate %s: %s", trial.number, config.study.name, replicate, trial.params)
     shutil.rmtree(tensorboard_log, ignore_errors=True)
     started, clock = datetime.now(UTC), time.monotonic()
-    outcome = train(run, tensorboard_log=tensorboard_log, report=report)
+    if trial.number in config.study.give_up:
+        outcome = Outcome(state="failed", reason=GIVEN_UP)
+    else:
+        outcome = train(run, tensorboard_log=tensorboard_log, report=report, direction=config.study.return_direction)
     timing = {
         "started": started.isoformat(),
         "seconds": time.monotonic() - clock,

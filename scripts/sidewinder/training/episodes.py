@@ -1,0 +1,67 @@
+"""Episodes of an agent that is being trained, from the same initial states each time."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization, unwrap_vec_wrapper
+
+from sidewinder.config.run_config import RunConfig
+from sidewinder.training import agents
+from sidewinder.training.environments import make_evaluation_env
+from sidewinder.training.turns import TakesTurns, seed_episodes
+
+
+class Episodes:
+    """So many episodes, and what they run in: environments of their own, or training's."""
+
+    def __init__(self, run: RunConfig, n_episodes: int, seed: int, training: VecEnv) -> None:
+        """Make the environments.
+
+        Args:
+            run: Of which `evaluation` says how.
+            n_episodes: How many.
+            seed: Episode k starts from the initial state of `seed + k`.
+            training: What the agent is trained in: its normalisation is used.
+
+        Raises:
+            SidewinderError: They cannot be made.
+        """
+        self._n_episodes, self._seed, self._training = n_episodes, seed, training
+        self._deterministic = run.evaluation.deterministic
+        turns = unwrap_vec_wrapper(training, TakesTurns)
+        self._shared = isinstance(turns, TakesTurns)
+        self._seeded = run.evaluation.n_envs is not None
+        self._env = make_evaluation_env(
+            run, n_episodes, seed, within=turns.venv if isinstance(turns, TakesTurns) else None
+        )
+
+    def returns(self, model: BaseAlgorithm) -> list[float]:
+        """The undiscounted return of each episode, with the agent as it is now; nothing of its training changes."""
+        sync_envs_normalization(self._training, self._env)
+        with _global_generators(self._seed):
+            if self._seeded:
+                seed_episodes(self._env, self._seed, self._n_episodes)
+            else:
+                self._env.seed(self._seed)
+            return agents.evaluate(model, self._env, self._n_episodes, deterministic=self._deterministic)
+
+    def close(self) -> None:
+        """Close the environments, unless they are training's."""
+        if not self._shared:
+            self._env.close()
+
+
+@contextmanager
+def _global_generators(seed: int) -> Iterator[None]:
+    """Seed the generators that an environment may use without having been told to, and put back what they were."""
+    states = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])

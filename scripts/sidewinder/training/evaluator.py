@@ -1,0 +1,153 @@
+"""The evaluations of a training run: when, with which agent, and what follows from each."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_wrapper
+
+from sidewinder.config.run_config import RunConfig
+from sidewinder.results import EvaluationResult
+from sidewinder.training.episodes import Episodes
+from sidewinder.training.turns import TakesTurns
+
+logger = logging.getLogger(__name__)
+
+
+class EndOfTraining(Exception):  # noqa: N818
+    """Ends the training of every algorithm; a callback that returns False does not end ARS's.
+
+    Attributes:
+        pruned: Whether it ends before its time.
+    """
+
+    def __init__(self, *, pruned: bool) -> None:
+        super().__init__()
+        self.pruned = pruned
+
+
+class NotOfTheTrainingError(Exception):
+    """Something else than training went wrong, such as the study's database.
+
+    Attributes:
+        error: What it raised.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextmanager
+def not_of_the_training() -> Iterator[None]:
+    """Tell what is raised in here from what a training raises."""
+    try:
+        yield
+    except Exception as error:
+        raise NotOfTheTrainingError(error) from error
+
+
+class Evaluator(BaseCallback):
+    """Evaluates every `eval_freq` environment steps and at the end, which is the first evaluation at or beyond
+    `total_timesteps`: nothing that is trained after it would count.
+
+    Attributes:
+        evaluations: In order of steps.
+        held_out_returns: Of the held-out episodes, if there are any, with the agent of the evaluation that counts.
+    """
+
+    def __init__(
+        self,
+        run: RunConfig,
+        trained_in: VecEnv,
+        episodes: Episodes,
+        held_out: Episodes | None,
+        report: Callable[[int, float], bool],
+        counted: Callable[[BaseAlgorithm], None],
+        direction: str,
+    ) -> None:
+        super().__init__()
+        self.evaluations: list[EvaluationResult] = []
+        self.held_out_returns: list[float] = []
+        self._settings = run.evaluation
+        self._total_timesteps = run.training.total_timesteps
+        self._episodes, self._held_out = episodes, held_out
+        self._report, self._counted = report, counted
+        self._sign = -1 if direction == "minimize" else 1
+        self._next_step = run.evaluation.eval_freq
+        self._started = time.monotonic()
+        self._evaluating = 0.0
+        self._turns = unwrap_vec_wrapper(trained_in, TakesTurns)
+        if isinstance(self._turns, TakesTurns):
+            self._turns.turn = self._turn
+
+    def steps_per_second(self) -> float:
+        """Environment steps so far over the time that they took, evaluations not counted."""
+        return self.num_timesteps / (time.monotonic() - self._started - self._evaluating)
+
+    def _on_step(self) -> bool:
+        if self._turns is None and self.num_timesteps >= self._next_step:
+            self._evaluate(self.num_timesteps)
+        return True
+
+    def _turn(self) -> bool:
+        """The environments have stepped, and the agent does not know it yet."""
+        step = self.model.num_timesteps + self.training_env.num_envs
+        if step < self._next_step:
+            return False
+        self._evaluate(step)
+        return True
+
+    def _on_training_end(self) -> None:
+        # Had there been one at or beyond the budget, training would have ended there.
+        self._evaluate(self.num_timesteps)
+
+    def _evaluate(self, step: int) -> None:
+        self._next_step += self._settings.eval_freq
+        returns = self._timed(self._episodes)
+        evaluation = EvaluationResult(step=step, mean_return=float(np.mean(returns)), std_return=float(np.std(returns)))
+        earlier = [self._sign * other.mean_return for other in self.evaluations]
+        self.evaluations.append(evaluation)
+        if self._settings.objective == "best":
+            counts = self._sign * evaluation.mean_return > max(earlier, default=-np.inf)
+        else:
+            # At once, for the agent may yet be updated before training ends.
+            counts = step >= self._total_timesteps or self._next_step > self._total_timesteps
+        if counts:
+            if self._held_out:
+                self.held_out_returns = self._timed(self._held_out)
+            with not_of_the_training():
+                self._counted(self.model)
+        with not_of_the_training():
+            self.logger.record("eval/mean_return", evaluation.mean_return)
+            self.logger.record("eval/std_return", evaluation.std_return)
+            self.logger.dump(step)
+            pruned = self._report(step, evaluation.mean_return)
+        self._log_progress(evaluation)
+        if pruned:
+            logger.info("pruned at step %d", step)
+        if pruned or step >= self._total_timesteps:
+            raise EndOfTraining(pruned=pruned)
+
+    def _timed(self, episodes: Episodes) -> list[float]:
+        started = time.monotonic()
+        returns = episodes.returns(self.model)
+        self._evaluating += time.monotonic() - started
+        return returns
+
+    def _log_progress(self, evaluation: EvaluationResult) -> None:
+        speed = evaluation.step / (time.monotonic() - self._started)
+        remaining = max(0, self._total_timesteps - evaluation.step) / speed
+        logger.info(
+            "step %d of %d: mean return %.1f (std %.1f), %.0f steps/s, %.0f s to go",
+            evaluation.step,
+            self._total_timesteps,
+            evaluation.mean_return,
+            evaluation.std_return,
+            speed,
+            remaining,
+        )

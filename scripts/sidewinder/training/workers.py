@@ -1,0 +1,150 @@
+"""Environments in processes of their own: what they raise there is raised here, and a process that ends is noticed."""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.vec_env import SubprocVecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+from sidewinder import SidewinderError
+from sidewinder.attempts import VanishedError
+from sidewinder.errors import first_line
+
+# Of an info that tells of an exception.
+_RAISED = "sidewinder:raised"
+
+
+class RaisedInWorkerError(Exception):
+    """What an environment raised in its process.
+
+    Attributes:
+        reason: As `reason_of` has it for the exception itself.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def reason_of(error: Exception) -> str:
+    """An exception in one line, with its kind; the same whichever process it was raised in."""
+    return error.reason if isinstance(error, RaisedInWorkerError) else f"{type(error).__name__}: {first_line(error)}"
+
+
+@dataclass(frozen=True)
+class _Raised:
+    reason: str
+    traceback: str
+    mistake: str | None
+
+    @classmethod
+    def by(cls, error: Exception) -> "_Raised":
+        mistake = str(error) if isinstance(error, SidewinderError) else None
+        return cls(reason_of(error), traceback.format_exc(), mistake)
+
+    def again(self) -> Exception:
+        if self.mistake is not None:
+            return SidewinderError(self.mistake)
+        error = RaisedInWorkerError(self.reason)
+        error.add_note(f"In the environment's process:\n{self.traceback}")
+        return error
+
+
+class _Guarded(gym.Wrapper[Any, Any, Any, Any]):
+    """Puts what an environment raises into its info; SB3's worker would end, and nobody would know why."""
+
+    # If the environment could not be made.
+    making: _Raised | None = None
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        try:
+            return self.env.step(action)
+        except Exception as error:
+            return self.observation_space.sample(), 0.0, False, False, {_RAISED: _Raised.by(error)}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        try:
+            return self.env.reset(seed=seed, options=options)
+        except Exception as error:
+            return self.observation_space.sample(), {_RAISED: _Raised.by(error)}
+
+
+class _NeverMade(gym.Env[Any, Any]):
+    """Stands for an environment that could not be made, until that is said."""
+
+    observation_space = action_space = gym.spaces.Discrete(1)
+
+
+def _guarded(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
+    try:
+        return _Guarded(make())
+    except Exception as error:
+        stand_in = _Guarded(_NeverMade())
+        stand_in.making = _Raised.by(error)
+        return stand_in
+
+
+@contextmanager
+def _noticing() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        raise VanishedError("environment.vec_env: found a process of subproc that ended without a word") from None
+
+
+class WorkerVecEnv(SubprocVecEnv):
+    """SB3's, with errors that say what they are.
+
+    Raises:
+        RaisedInWorkerError: An environment raised something; its traceback is a note.
+        VanishedError: A process has ended.
+        SidewinderError: An environment cannot be made, for a mistake in the config.
+    """
+
+    def __init__(self, env_fns: list[Callable[[], gym.Env[Any, Any]]]) -> None:
+        with _noticing():
+            super().__init__([partial(_guarded, make) for make in env_fns])
+            making = [raised for raised in self.get_attr("making") if raised]
+        if making:
+            self.close()
+            raise making[0].again()
+
+    def reset(self) -> VecEnvObs:
+        with _noticing():
+            observations = super().reset()
+        self._raise(self.reset_infos)
+        return observations
+
+    def step_async(self, actions: np.ndarray) -> None:
+        with _noticing():
+            super().step_async(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        with _noticing():
+            observations, rewards, dones, infos = super().step_wait()
+        self._raise(infos)
+        if dones.any():
+            self._raise(self.reset_infos)
+        return observations, rewards, dones, infos
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        with _noticing():
+            return super().env_method(method_name, *method_args, indices=indices, **method_kwargs)
+
+    def close(self) -> None:
+        # Those that have ended need not be told.
+        with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+            super().close()
+
+    def _raise(self, infos: Sequence[dict[str, Any]]) -> None:
+        for info in infos:
+            if _RAISED in info:
+                raise info[_RAISED].again()
