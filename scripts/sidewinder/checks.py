@@ -12,6 +12,7 @@ from optuna.samplers import CmaEsSampler
 
 from sidewinder import SidewinderError
 from sidewinder.config.study_config import StudyConfig
+from sidewinder.errors import first_line
 from sidewinder.study.samplers import make_sampler
 from sidewinder.training import agents
 from sidewinder.training import run as training
@@ -27,8 +28,8 @@ _SWITCHES = {
 
 
 def check_study(config: StudyConfig) -> None:
-    """Build the environment, the agent, the sampler and the pruner once, and put each end of each parameter's range
-    and each of its choices into the agent.
+    """Build the environment, the agent, the baselines, the sampler and the pruner once, and put each end of each
+    parameter's range and each of its choices into the agent.
 
     Raises:
         SidewinderError: One line that names the key, what was found and what is accepted.
@@ -40,6 +41,7 @@ def check_study(config: StudyConfig) -> None:
                 accepted = "null where the study has several environments"
                 raise SidewinderError(f"evaluation.environment.env_id: found {other!r}, accepted: {accepted}")
             training.check_run(run)
+        _check_baselines(config)
         space = config.space()
         for key, distribution in space.distributions.items():
             for value in _samples(distribution):
@@ -49,6 +51,20 @@ def check_study(config: StudyConfig) -> None:
         _check_sampling(config)
     except SidewinderError as error:
         raise SidewinderError(f"study {config.study.name}: {error}") from None
+
+
+def _check_baselines(config: StudyConfig) -> None:
+    """Build each baseline in each environment: one that cannot be built would lose against anything."""
+    for name in config.compared():
+        for environment in config.environment_names():
+            try:
+                training.check_run(config.for_baseline(name, environment))
+            except (SidewinderError, MemoryError) as error:
+                where = f" in {environment}" if environment else ""
+                raise SidewinderError(
+                    f"confirmation.baselines: found {name!r}, which cannot be built{where} ({first_line(error)}), "
+                    "accepted: a baseline that can be built, or confirmation.baselines without it"
+                ) from None
 
 
 def _samples(distribution: BaseDistribution) -> Iterable[Any]:
