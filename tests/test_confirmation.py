@@ -17,7 +17,7 @@ from sidewinder.config.composition import compose_study
 from sidewinder.config.run_config import HeldOut
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, confirmation_run
-from sidewinder.confirmation.statistics import probability_of_improvement, summarize, winner
+from sidewinder.confirmation.statistics import gain, probability_of_improvement, summarize, winner
 from sidewinder.results import EvaluationResult, Result
 from sidewinder.training.run import train
 
@@ -74,13 +74,15 @@ def test_figures_are_those_of_the_literature() -> None:
     assert summarize(rows("winner", *returns)) == found
 
 
-def test_failed_seeds_are_counted_and_lose() -> None:
+def test_failed_seeds_are_counted_and_compared_with_nothing() -> None:
     found = summarize(rows("winner", 1.0, 2.0, 3.0, None))
     assert found is not None
     assert (found.n_seeds, found.n_failed, found.mean.value) == (4, 1, 2.0)
     assert summarize(rows("winner", 1.0, None)) is None
-    better = probability_of_improvement(rows("winner", 2.0, None), rows("defaults", 1.0, 1.0), "maximize")
-    assert better.value == 0.5
+    whole, part = rows("winner", 2.0, 3.0), rows("defaults", 1.0, None)
+    for one, other in ((whole, part), (part, whole), (whole, rows("defaults", None, None))):
+        assert probability_of_improvement(one, other, "maximize") is None
+        assert gain(one, other, "maximize") is None
 
 
 @pytest.mark.parametrize(("direction", "expected"), [("maximize", 0.75), ("minimize", 0.25)])
@@ -88,6 +90,8 @@ def test_probability_of_improvement(direction: str, expected: float) -> None:
     """Of the four pairs, the first is greater in two and equal in two."""
     found = probability_of_improvement(rows("winner", 2.0, 3.0), rows("defaults", 2.0, 2.0), direction)
     found_half = probability_of_improvement(rows("winner", 2.0, 2.0), rows("defaults", 2.0, 2.0), direction)
+    assert found is not None
+    assert found_half is not None
     assert found.value == expected
     assert 0 <= found.low <= found.value <= found.high <= 1
     assert (found_half.value, found_half.low, found_half.high) == (0.5, 0.5, 0.5)

@@ -160,7 +160,9 @@ def test_estimates_of_several_environments() -> None:
     assert [found.mean.value, found.median.value] == pytest.approx([0.65, 0.65])
     # Seeds are resampled within each environment: the mean is never that of one environment alone.
     assert [found.mean.low, found.mean.high] == pytest.approx([0.55, 0.75])
-    assert probability_of_improvement(one, other, "maximize").value == 0.75
+    better = probability_of_improvement(one, other, "maximize")
+    assert better is not None
+    assert better.value == 0.75
     assert winner(pd.concat([other, one]), "maximize") == "a"
     assert winner(pd.concat([other, one]), "minimize") == "b"
     # A failure in either environment counts, and the mean of an environment is not that of its survivors' number.

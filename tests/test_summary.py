@@ -27,7 +27,10 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
         "defaults": {"mean": figure(-150.5), "gain_of_winner": figure(10.5)},
     }
     one = study(tmp_path / "one", ["complete", "pruned", "complete", "failed"], {"trial": 2, "test": tests})
-    worse = {"winner": {"mean": figure(0.5)}, "defaults": {"n_failed": 10, "gain_of_winner": None}}
+    worse = {
+        "winner": {"mean": figure(0.5), "failed": "failed in 3 of 10"},
+        "defaults": {"n_failed": 10, "failed": "failed in 10 of 10", "gain_of_winner": None},
+    }
     failed = study(tmp_path / "failed", ["complete"], {"trial": 0, "test": worse})
     several = study(tmp_path / "several", ["complete"])
     (several / "pareto.md").touch()
@@ -47,7 +50,14 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
             "2 complete, 1 pruned, 1 failed",
             f"{one}/",
         ],
-        ["failed", "trial 0: 0.500 [-1.500, 2.500]", "-", "-", "1 complete", f"{failed}/"],
+        [
+            "failed",
+            "trial 0: 0.500 [-1.500, 2.500], failed in 3 of 10",
+            "failed in 10 of 10",
+            "not compared",
+            "1 complete",
+            f"{failed}/",
+        ],
         ["several", "see pareto.md", "-", "-", "1 complete", f"{several}/"],
         ["swept", "not confirmed yet", "-", "-", "1 pruned", f"{swept}/"],
     ]
