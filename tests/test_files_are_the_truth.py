@@ -122,6 +122,20 @@ def test_a_raised_budget_of_moved_results(finished: Path) -> None:
     assert planned(finished, SWEEP) == {}
 
 
+def test_the_timings_of_a_budget_that_is_lowered_and_raised_again(finished: Path) -> None:
+    targets = ("results/tiny/timings.csv", "results/tiny/figures/timeline.svg")
+    made = []
+    for n_trials in (N_TRIALS, 2, N_TRIALS):
+        new_study(finished, f"study.n_trials={n_trials}")
+        run_to_the_end(finished, *targets)
+        assert planned(finished, *targets) == {}
+        table, figure = ((finished / target).read_bytes() for target in targets)
+        assert {line.split(",")[0] for line in table.decode().splitlines()[1:]} == set(map(str, range(n_trials)))
+        made.append((table, figure))
+    assert made[0] == made[2]
+    assert made[0][1] != made[1][1]
+
+
 def test_a_single_trial_with_a_stale_config(finished: Path) -> None:
     """Behind a job that runs, Snakemake looks at no file that is `ancient`."""
     target = "results/tiny/trials/2/result.json"
