@@ -81,8 +81,13 @@ def test_a_baseline_sees_observations_as_the_study_does() -> None:
 def test_what_is_computed_from_searched_keys_is_not_the_baselines() -> None:
     """A baseline has no such keys, and is still composed."""
     space = "+search_space={agent.helpers.starts: 'range(150, 300)'}"
-    config = study(*HINDSIGHT, space, "agent.learning_starts=${agent.helpers.starts}")
-    assert config.for_baseline("defaults").agent["learning_starts"] == 100
+    computed = "agent.replay_buffer_kwargs.n_sampled_goal='${quotient:${agent.helpers.starts},50}'"
+    kept = "agent.replay_buffer_kwargs.goal_selection_strategy=final"
+    config = study(*HINDSIGHT, space, "agent.learning_starts=${agent.helpers.starts}", computed, kept)
+    found = config.for_baseline("defaults").agent
+    assert found["learning_starts"] == 100
+    options = found["replay_buffer_kwargs"]
+    assert (options["n_sampled_goal"], options["goal_selection_strategy"]) == (4, "final")
 
 
 def test_a_baseline_that_cannot_be_built_is_refused_unless_it_is_left_out() -> None:

@@ -321,12 +321,13 @@ def test_a_table_of_failures_alone_has_no_winner() -> None:
 
 @pytest.mark.slow
 def test_failures_in_every_file_that_speaks_of_them(undisturbed: Path, tmp_path: Path) -> None:
-    """The workflow's own files, made again by its scripts as if all trainings of the defaults had failed."""
+    """The workflow's own files, made again by its scripts as if all trainings of the defaults, and all of the
+    validation, had failed."""
     directory = tmp_path / "tiny"
     shutil.copytree(undisturbed / "results/tiny", directory)
     path = directory / "confirmation.csv"
     confirmation = pd.read_csv(path)
-    lost = confirmation["candidate"] == "defaults"
+    lost = confirmation["candidate"].isin(["defaults", "top-1", "top-2"])
     confirmation.loc[lost, "state"], confirmation.loc[lost, ["mean_return", "std_return"]] = "failed", np.nan
     confirmation.to_csv(path, index=False)
     config = str(directory / "config.yaml")
@@ -344,8 +345,10 @@ def test_failures_in_every_file_that_speaks_of_them(undisturbed: Path, tmp_path:
         text = (directory / name).read_text()
         assert words in text, name
         assert "not compared" in text or "probability_that_winner_is_better: null" in text, name
-    assert "(2 failed)" in (directory / "pages/summary.html").read_text()
+    assert "(4 failed)" in (directory / "pages/summary.html").read_text()
     console = Console(file=StringIO(), width=250)
     print_summary([directory], console)
     assert isinstance(console.file, StringIO)
     assert words in console.file.getvalue()
+    assert "failed in 1 of 1 in validation" in console.file.getvalue()
+    assert "failed in 1 of 1" in (directory / "best.tex").read_text()

@@ -379,16 +379,12 @@ def test_studies_without_baselines_are_drawn(studies: Path) -> None:
 def test_failures_of_a_studys_confirmation(write: Write) -> None:
     """Where all validation seeds failed, what is at the test seeds stays there."""
     directory = write(usual())
-    phases = {
-        ("validation", "top-1"): [None, None],
-        ("test", "winner"): [-2.0, None],
-        ("test", "defaults"): [None, None],
-    }
-    rows = [
+    returns = [("validation", "top-1", None), ("test", "winner", -2.0), ("test", "defaults", None)]
+    rows: list[dict[str, object]] = [
         {"phase": phase, "candidate": name, "trial": None if name == "defaults" else BEST, "index": index}
         | {"state": "complete", "n_episodes": 5, "mean_return": value, "std_return": 1.0, "reason": None}
-        for (phase, name), values in phases.items()
-        for index, value in enumerate(values)
+        for phase, name, first in returns
+        for index, value in enumerate([first, None])
     ]
     pd.DataFrame(rows).to_csv(directory / "confirmation.csv", index=False)
     assert below(drawn("test_returns", directory)) == "tuned failed in 1 of 2; defaults failed in 2 of 2"

@@ -31,7 +31,8 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
         "winner": {"mean": figure(0.5), "failed": "failed in 3 of 10"},
         "defaults": {"n_failed": 10, "failed": "failed in 10 of 10", "gain_of_winner": None},
     }
-    failed = study(tmp_path / "failed", ["complete"], {"trial": 0, "test": worse})
+    unsteady = {0: "failed in 1 of 3", 5: "failed in 2 of 3"}
+    failed = study(tmp_path / "failed", ["complete"], {"trial": 0, "test": worse, "failed_in_validation": unsteady})
     several = study(tmp_path / "several", ["complete"])
     (several / "pareto.md").touch()
     swept = study(tmp_path / "swept", ["pruned"])
@@ -52,7 +53,7 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
         ],
         [
             "failed",
-            "trial 0: 0.500 [-1.500, 2.500], failed in 3 of 10",
+            "trial 0: 0.500 [-1.500, 2.500], failed in 3 of 10, failed in 1 of 3 in validation",
             "failed in 10 of 10",
             "not compared",
             "1 complete",

@@ -52,16 +52,18 @@ def _fitted(baseline: dict[str, Any], agent: dict[str, Any]) -> dict[str, Any]:
     says; what is computed from searched keys is left out, for a baseline has no such keys.
     """
     fitted = dict(baseline)
-    known = {key: value for key, value in agent.items() if not _is_computed(value)}
+    known = _settled(agent)
     policy = str(known.get("policy", baseline["policy"]))
     if _observations(policy) != _observations(str(baseline["policy"])):
         fitted["policy"] = policy
-    given = known.get("policy_kwargs")
-    needed = {key: given[key] for key in _OF_OBSERVATIONS if key in given} if isinstance(given, dict) else {}
-    if needed:
-        fitted["policy_kwargs"] = {**(baseline.get("policy_kwargs") or {}), **needed}
+    given = _mapping(known, "policy_kwargs")
+    if needed := {key: given[key] for key in _OF_OBSERVATIONS if key in given}:
+        fitted["policy_kwargs"] = _mapping(baseline, "policy_kwargs") | needed
     if known.get("replay_buffer_class") is not None:
-        fitted |= {key: known[key] for key in ("replay_buffer_class", "replay_buffer_kwargs") if key in known}
+        fitted["replay_buffer_class"] = known["replay_buffer_class"]
+        fitted["replay_buffer_kwargs"] = _mapping(baseline, "replay_buffer_kwargs") | _mapping(
+            known, "replay_buffer_kwargs"
+        )
         # The first update needs a whole episode.
         starts = [section.get("learning_starts") for section in (baseline, known)]
         if numbers := [number for number in starts if isinstance(number, int | float)]:
@@ -74,5 +76,16 @@ def _observations(policy: str) -> str:
     return next((kind for kind in ("Cnn", "MultiInput") if policy.startswith(kind)), "vector")
 
 
-def _is_computed(value: Any) -> bool:
-    return "${" in str(value)
+def _settled(section: dict[str, Any]) -> dict[str, Any]:
+    """A section without the keys that are computed."""
+    return {
+        key: _settled(value) if isinstance(value, dict) else value
+        for key, value in section.items()
+        if isinstance(value, dict) or "${" not in str(value)
+    }
+
+
+def _mapping(agent: dict[str, Any], key: str) -> dict[str, Any]:
+    """A section of an agent; an empty one where there is none. Checks of the study find what is no mapping."""
+    section = agent.get(key)
+    return section if isinstance(section, dict) else {}

@@ -38,6 +38,8 @@ def _row(study: Path) -> dict[str, str]:
         winner = yaml.safe_load(best.read_text())["winner"]
         tests = winner["test"]
         found = f"trial {winner['trial']}: {_tested(tests['winner'])}"
+        if failed := winner.get("failed_in_validation", {}).get(winner["trial"]):
+            found += f", {failed} in validation"
     elif (study / "pareto.md").exists():
         found = "see pareto.md"
     defaults = tests.get("defaults", {})

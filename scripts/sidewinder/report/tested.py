@@ -30,7 +30,9 @@ class Tested:
         }
         validated = confirmed[confirmed["phase"] == "validation"]
         self.failed_in_validation = {
-            int(trial): text for trial, rows in validated.groupby("trial", sort=False) if (text := failed(rows))
+            int(trial): text
+            for trial in validated["trial"].unique()
+            if (text := failed(validated[validated["trial"] == trial]))
         }
         winner, direction = self.rows["winner"], config.study.return_direction
         self.baselines = {name: rows for name, rows in self.rows.items() if name != "winner"}

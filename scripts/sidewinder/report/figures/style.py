@@ -102,7 +102,9 @@ def note_failures(figure: Figure, settings: Mapping[str, pd.DataFrame]) -> None:
     """
     found = [f"{name} {words}" for name, rows in settings.items() if (words := failed(rows))]
     if found:
-        figure.supxlabel(fill("; ".join(found), 70), fontsize=6, color=VERMILION)
+        text = fill("; ".join(found), 70)
+        figure.set_figheight(figure.get_figheight() + 0.1 * len(text.splitlines()))
+        figure.supxlabel(text, fontsize=6, color=VERMILION)
 
 
 def short(name: str) -> str:
