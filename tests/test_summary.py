@@ -37,7 +37,7 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
     (several / "pareto.md").touch()
     swept = study(tmp_path / "swept", ["pruned"])
     (tmp_path / "not_yet").mkdir()
-    console = Console(file=StringIO(), width=250)
+    console = Console(file=StringIO(), width=400)
     print_summary([one, failed, several, swept, tmp_path / "not_yet"], console)
     assert isinstance(console.file, StringIO)
     lines = console.file.getvalue().splitlines()
