@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.config.rule_settings import rule_settings
@@ -32,7 +33,9 @@ def main() -> None:
         with recorded(arguments.record, rule_settings("best", config), read) as write:
             tested = Tested(config, chosen, read_table(arguments.confirmation))
             frames = [tested.returns(), parameters(config, {"tuned": chosen.params})]
-            provenance = {"selection_gap": tested.selection_gap, "test": tested.data()}
+            provenance: dict[str, Any] = {"selection_gap": tested.selection_gap, "test": tested.data()}
+            if tested.failed_in_validation:
+                provenance["failed_in_validation"] = tested.failed_in_validation
             write(output / "best.md", markdown(config.study.name, frames, tested.note()))
             write(output / "best.tex", latex(frames, tested.note()))
             write(output / "best.yaml", trainable(config, Result.load(result), provenance))

@@ -1,4 +1,4 @@
-"""Rule video: the tuned agent and the default one side by side in the same episode, as a GIF and as a page.
+"""Rule video: the tuned agent, and the default one if they are compared, in the same episode, as a GIF and as a page.
 
 Both are trained again with the first test seed, and act as they were at the evaluation that counts.
 """

@@ -1,4 +1,4 @@
-"""Environments that Gymnasium does not have: one with masks, one with goals. By `small_environments:Masked-v0`."""
+"""Environments that Gymnasium does not have: with masks, with images, with goals. By `small_environments:Masked-v0`."""
 
 from typing import Any
 
@@ -36,6 +36,7 @@ class Masked(gym.Env[np.ndarray, np.int64]):
 
 
 gym.register("Masked-v0", "small_environments:Masked")
+gym.register("Images-v0", "stable_baselines3.common.envs:FakeImageEnv", max_episode_steps=4)
 for name, continuous in (("Goals-v0", True), ("DiscreteGoals-v0", False)):
     gym.register(
         name,

@@ -654,7 +654,8 @@ def test_load_of_a_broken_file(text: str | None, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "override", ["study.n_trials=100", "study.storage=sqlite:///x.db", "study.max_failure_rate=0.1"]
+    "override",
+    ["study.n_trials=100", "study.storage=sqlite:///x.db", "study.max_failure_rate=0.1", "confirmation.baselines=[]"],
 )
 def test_what_makes_no_other_study(override: str) -> None:
     old, new = compose_study("pendulum_ddpg"), compose_study("pendulum_ddpg", [override])

@@ -2,7 +2,10 @@
 
 import json
 import re
+import shutil
+import sys
 import tempfile
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +13,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from rich.console import Console
 from scipy import stats
+from tiny_study import REPOSITORY, run
 
 from sidewinder import SidewinderError
 from sidewinder.config.composition import compose_study
 from sidewinder.config.run_config import HeldOut
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, confirmation_run
-from sidewinder.confirmation.statistics import probability_of_improvement, summarize, winner
+from sidewinder.confirmation.results import ConfirmationResult, ConfirmationRun, table
+from sidewinder.confirmation.statistics import gain, probability_of_improvement, summarize, winner
+from sidewinder.report.terminal import print_summary
+from sidewinder.report.tested import Tested as Figures
 from sidewinder.results import EvaluationResult, Result
 from sidewinder.training.run import train
 
 SMALL = ["agent.learning_starts=20", "agent.policy_kwargs.net_arch=[8]", "evaluation.n_eval_episodes=1"]
+SCORED = "{env_id: Pendulum-v1, low: -1500, high: -500}"
 
 
 def study(*overrides: str) -> StudyConfig:
@@ -74,13 +83,15 @@ def test_figures_are_those_of_the_literature() -> None:
     assert summarize(rows("winner", *returns)) == found
 
 
-def test_failed_seeds_are_counted_and_lose() -> None:
+def test_failed_seeds_are_counted_and_compared_with_nothing() -> None:
     found = summarize(rows("winner", 1.0, 2.0, 3.0, None))
     assert found is not None
     assert (found.n_seeds, found.n_failed, found.mean.value) == (4, 1, 2.0)
     assert summarize(rows("winner", 1.0, None)) is None
-    better = probability_of_improvement(rows("winner", 2.0, None), rows("defaults", 1.0, 1.0), "maximize")
-    assert better.value == 0.5
+    whole, part = rows("winner", 2.0, 3.0), rows("defaults", 1.0, None)
+    for one, other in ((whole, part), (part, whole), (whole, rows("defaults", None, None))):
+        assert probability_of_improvement(one, other, "maximize") is None
+        assert gain(one, other, "maximize") is None
 
 
 @pytest.mark.parametrize(("direction", "expected"), [("maximize", 0.75), ("minimize", 0.25)])
@@ -88,6 +99,8 @@ def test_probability_of_improvement(direction: str, expected: float) -> None:
     """Of the four pairs, the first is greater in two and equal in two."""
     found = probability_of_improvement(rows("winner", 2.0, 3.0), rows("defaults", 2.0, 2.0), direction)
     found_half = probability_of_improvement(rows("winner", 2.0, 2.0), rows("defaults", 2.0, 2.0), direction)
+    assert found is not None
+    assert found_half is not None
     assert found.value == expected
     assert 0 <= found.low <= found.value <= found.high <= 1
     assert (found_half.value, found_half.low, found_half.high) == (0.5, 0.5, 0.5)
@@ -217,3 +230,125 @@ def test_best_yaml_and_tables_say_what_was_found(undisturbed: Path) -> None:
     assert re.search(r"\| agent.learning_rate +\| tag\(log, interval\(1e-4, 1e-2\)\) +\| 0.001 +\|", markdown)
     assert r"\toprule" in latex
     assert r"agent.learning\_rate" in latex
+
+
+# Trainings that failed
+
+
+def confirmed(**returns: list[float | None]) -> pd.DataFrame:
+    """Rows of confirmation.csv: of the test seeds, and of trial 3's validation."""
+    test = [rows(name, *values).assign(phase="test") for name, values in returns.items() if name != "validation"]
+    own = rows("top-1", *returns.get("validation", [1.0, 1.0])).assign(phase="validation")
+    trials = {"winner": 3.0, "top-1": 3.0}
+    table = pd.concat([own, *test], ignore_index=True)
+    return table.assign(trial=table["candidate"].map(trials))
+
+
+def figures(**returns: list[float | None]) -> Figures:
+    chosen = Candidate(name="winner", exists=True, trial=3, params={}, objective=9.0)
+    return Figures(study(), chosen, confirmed(**returns))
+
+
+def test_a_baseline_that_failed_is_no_victory() -> None:
+    """Neither where all of its trainings failed, nor where some did."""
+    found = figures(winner=[2.0, 3.0, 4.0], defaults=[None, None, None], zoo=[1.0, None, 1.0])
+    table = found.returns().set_index("setting")
+    assert list(table.loc["defaults", ["mean [95% CI]", "IQM [95% CI]"]]) == ["failed in 3 of 3"] * 2
+    assert table.loc["zoo", "mean [95% CI]"] == "1.0 [1.0, 1.0]"
+    assert list(table["seeds"]) == ["3", "3 (failed in 3 of 3)", "3 (failed in 1 of 3)"]
+    for column in ("gain of tuned [95% CI]", "P(tuned is better)"):
+        assert list(table[column]) == ["", "not compared", "not compared"]
+    data = found.data()
+    assert data["defaults"] == {
+        "n_seeds": 3,
+        "n_failed": 3,
+        "failed": "failed in 3 of 3",
+        "gain_of_winner": None,
+        "probability_that_winner_is_better": None,
+    }
+    assert (data["zoo"]["failed"], data["zoo"]["probability_that_winner_is_better"]) == ("failed in 1 of 3", None)
+    assert "failed" not in data["winner"]
+    assert "failed on test seeds: defaults failed in 3 of 3, zoo failed in 1 of 3. These have no" in found.note()
+    assert found.selection_gap == 6.0
+
+
+def test_a_winner_that_failed_says_so() -> None:
+    """Its other trainings' mean says too much for it: it has neither gain nor selection gap."""
+    found = figures(winner=[2.0, None, 4.0], defaults=[1.0, 1.0, 1.0], validation=[None, 5.0])
+    table = found.returns().set_index("setting")
+    assert table.loc["tuned (trial 3)", "seeds"] == "3 (failed in 1 of 3)"
+    assert list(table.loc["defaults", ["gain of tuned [95% CI]", "P(tuned is better)"]]) == ["not compared"] * 2
+    assert found.selection_gap is None
+    assert "In the sweep" not in found.note()
+    assert "Trainings failed on test seeds: tuned failed in 1 of 3." in found.note()
+    assert found.note().endswith("Trainings failed on validation seeds: trial 3 failed in 1 of 2.")
+
+
+def test_where_nothing_failed_there_is_no_word_of_it() -> None:
+    found = figures(winner=[2.0, 3.0], defaults=[1.0, 1.0])
+    assert "fail" not in found.note() + found.returns().to_csv() + str(found.data()).replace("'n_failed': 0", "")
+    assert found.returns()["P(tuned is better)"].iloc[1] == "1.00 [1.00, 1.00]"
+
+
+def test_a_failure_in_one_of_several_environments() -> None:
+    content = [
+        {"phase": "test", "candidate": name, "trial": 3.0, "environment": environment, "index": index}
+        | {"mean_return": value, "score": value, "n_episodes": 5, "reason": None}
+        for name, values in (("winner", [1.0, 2.0, 1.0, 2.0]), ("defaults", [1.0, 1.0, None, None]))
+        for (environment, index), value in zip([(e, i) for e in ("x", "y") for i in (0, 1)], values, strict=True)
+    ]
+    config = compose_study("several", ["study=plain", *(f"+environments.{name}={SCORED}" for name in ("x", "y"))])
+    chosen = Candidate(name="winner", exists=True, trial=3, params={}, objective=None)
+    found = Figures(config, chosen, pd.DataFrame(content).astype({"mean_return": float, "score": float}))
+    table = found.returns().set_index(["setting", "environment"])
+    assert table.loc[("defaults", "all (score)"), "mean [95% CI]"] == "failed in 2 of 4"
+    assert table.loc[("defaults", "all (score)"), "P(tuned is better)"] == "not compared"
+    assert table.loc[("defaults", "x"), "mean [95% CI]"] == "1.0 [1.0, 1.0]"
+    assert table.loc[("defaults", "y"), "seeds"] == "2 (failed in 2 of 2)"
+    assert found.data()["defaults"]["environments"]["y"] == {"n_seeds": 2, "n_failed": 2, "failed": "failed in 2 of 2"}
+
+
+def test_a_table_of_failures_alone_has_no_winner() -> None:
+    run = ConfirmationRun(
+        state="failed", reason="NaN", returns=[], evaluations=[], seeds={}, bit_exact=True, packages={}
+    )
+    result = ConfirmationResult(
+        phase="validation", candidate="top-1", trial=3, index=0, environment=None, made_from="", run=run
+    )
+    with pytest.raises(SidewinderError, match="only failed runs, the last one: NaN"):
+        winner(table(study(), [result]), "maximize")
+
+
+@pytest.mark.slow
+def test_failures_in_every_file_that_speaks_of_them(undisturbed: Path, tmp_path: Path) -> None:
+    """The workflow's own files, made again by its scripts as if all trainings of the defaults, and all of the
+    validation, had failed."""
+    directory = tmp_path / "tiny"
+    shutil.copytree(undisturbed / "results/tiny", directory)
+    path = directory / "confirmation.csv"
+    confirmation = pd.read_csv(path)
+    lost = confirmation["candidate"].isin(["defaults", "top-1", "top-2"])
+    confirmation.loc[lost, "state"], confirmation.loc[lost, ["mean_return", "std_return"]] = "failed", np.nan
+    confirmation.to_csv(path, index=False)
+    config = str(directory / "config.yaml")
+    drawn = [str(directory / f"figures/{name}.svg") for name in ("test_returns", "selection_gap")]
+    for script, *arguments in (
+        ("best.py", config, str(directory / "confirmation/candidates/winner.yaml"), str(path)),
+        ("timings.py", config, "--output", str(directory / "timings.csv")),
+        ("figures.py", str(directory), "--output", *drawn),
+        ("pages.py", config, "--output", str(directory / "pages")),
+    ):
+        done = run([sys.executable, str(REPOSITORY / "scripts" / script), *arguments])
+        assert done.returncode == 0, done.stderr
+    words = "failed in 2 of 2"
+    for name in ("best.md", "best.tex", "best.yaml", "pages/summary.html"):
+        text = (directory / name).read_text()
+        assert words in text, name
+        assert "not compared" in text or "probability_that_winner_is_better: null" in text, name
+    assert "(4 failed)" in (directory / "pages/summary.html").read_text()
+    console = Console(file=StringIO(), width=250)
+    print_summary([directory], console)
+    assert isinstance(console.file, StringIO)
+    assert words in console.file.getvalue()
+    assert "failed in 1 of 1 in validation" in console.file.getvalue()
+    assert "failed in 1 of 1" in (directory / "best.tex").read_text()

@@ -323,3 +323,71 @@ def test_probability_of_improvement_in_each_task_and_over_all(studies: Path) -> 
     assert places[0.15] == 1  # than the Zoo
     assert places[-0.15] == pytest.approx(0.5)  # 100 to 103 against 101 and 102
     assert 4.15 not in places  # the Zoo has no setting for one of the environments
+
+
+def without_returns(directory: Path, candidate: str, study: str = "*", indices: tuple[int, ...] = (0, 1, 2)) -> None:
+    """Rewrites confirmation tables as if these trainings had failed."""
+    for path in directory.glob(f"{study}/confirmation.csv"):
+        table = pd.read_csv(path)
+        table.loc[(table["candidate"] == candidate) & table["index"].isin(indices), "mean_return"] = np.nan
+        table.to_csv(path, index=False)
+
+
+def below(figure: Figure) -> str:
+    """What a figure says below its axes."""
+    return " ".join(figure.get_supxlabel().split())
+
+
+def comparison_figure(name: str, studies: Path) -> Figure:
+    with style.styled():
+        figure: Figure = import_module(f"sidewinder.report.figures.{name}").draw(
+            Comparison.read("made", ENTRY, studies)
+        )
+        return figure
+
+
+def test_failures_are_said_and_not_compared(studies: Path) -> None:
+    names = ("tuned_and_baselines", "performance_profiles", "probability_of_improvement")
+    assert [below(comparison_figure(name, studies)) for name in names] == ["", "", ""]
+    without_returns(studies, "defaults")
+    without_returns(studies, "winner", "*sac-mountain_car_continuous-1", (2,))
+    for name in names:
+        found = below(comparison_figure(name, studies))
+        assert "ddpg, Pendulum-v1: defaults failed in 6 of 6" in found, name
+        assert "sac, MountainCarContinuous-v0: tuned failed in 1 of 6" in found, name
+    improvement = comparison_figure("probability_of_improvement", studies).axes[0]
+    assert [text.get_text() for text in improvement.texts] == ["not compared"] * 5
+    # Than the Zoo, where it has a setting.
+    assert [line.get_marker() for line in improvement.get_lines()].count("D") == 2
+    # A training that failed reaches no score, not even the lowest; no line stands for a setting of which all failed.
+    (line,) = comparison_figure("performance_profiles", studies).axes[0].get_lines()
+    assert line.get_label() == "tuned"
+    scores = performance_profiles.scores_by_candidate(Comparison.read("made", ENTRY, studies))
+    assert sum(int(np.isnan(part).sum()) for part in scores["winner"]) == 1
+
+
+def test_studies_without_baselines_are_drawn(studies: Path) -> None:
+    for path in studies.glob("*/confirmation.csv"):
+        table = pd.read_csv(path)
+        table[table["candidate"] == "winner"].to_csv(path, index=False)
+    figure = comparison_figure("probability_of_improvement", studies)
+    assert [text.get_text() for text in figure.texts] == ["no study has a baseline"]
+    for name in ("tuned_and_baselines", "performance_profiles"):
+        assert comparison_figure(name, studies).axes
+
+
+def test_failures_of_a_studys_confirmation(write: Write) -> None:
+    """Where all validation seeds failed, what is at the test seeds stays there."""
+    directory = write(usual())
+    returns = [("validation", "top-1", None), ("test", "winner", -2.0), ("test", "defaults", None)]
+    rows: list[dict[str, object]] = [
+        {"phase": phase, "candidate": name, "trial": None if name == "defaults" else BEST, "index": index}
+        | {"state": "complete", "n_episodes": 5, "mean_return": value, "std_return": 1.0, "reason": None}
+        for phase, name, first in returns
+        for index, value in enumerate([first, None])
+    ]
+    pd.DataFrame(rows).to_csv(directory / "confirmation.csv", index=False)
+    assert below(drawn("test_returns", directory)) == "tuned failed in 1 of 2; defaults failed in 2 of 2"
+    gap = drawn("selection_gap", directory)
+    assert below(gap) == f"validation of trial {BEST} failed in 2 of 2; test of trial {BEST} failed in 1 of 2"
+    assert np.asarray(gap.axes[0].get_lines()[0].get_xdata()).tolist() == [0, 2]

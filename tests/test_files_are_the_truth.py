@@ -122,6 +122,24 @@ def test_a_raised_budget_of_moved_results(finished: Path) -> None:
     assert planned(finished, SWEEP) == {}
 
 
+def test_the_timings_of_a_budget_that_is_lowered_and_raised_again(tmp_path: Path) -> None:
+    """Also where another target was made between, and time stamps say that the old ones are new."""
+    study, made = tmp_path / "results/tiny", []
+    targets = ("results/tiny/timings.csv", "results/tiny/figures/timeline.svg")
+    for n_trials in (4, 2, 4):
+        new_study(tmp_path, f"study.n_trials={n_trials}")
+        run_to_the_end(tmp_path, SWEEP)
+        for path in (*study.glob("timings.csv"), *study.glob("figures/*"), *study.glob(".records/*.json")):
+            os.utime(path)
+        run_to_the_end(tmp_path, *targets)
+        table, figure = ((tmp_path / target).read_bytes() for target in targets)
+        assert [line.split(",")[0] for line in table.decode().splitlines()[1:]] == list(map(str, range(n_trials)))
+        made.append((table, figure))
+    assert planned(tmp_path, *targets) == {}
+    assert made[0] == made[2]
+    assert made[0][1] != made[1][1]
+
+
 def test_a_single_trial_with_a_stale_config(finished: Path) -> None:
     """Behind a job that runs, Snakemake looks at no file that is `ancient`."""
     target = "results/tiny/trials/2/result.json"

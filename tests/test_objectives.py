@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from tiny_study import REPOSITORY, TINY, run_to_the_end
+from tiny_study import REPOSITORY, TINY, run, run_to_the_end
 
 from sidewinder import SidewinderError
 from sidewinder.checks import check_study
@@ -160,7 +160,9 @@ def test_estimates_of_several_environments() -> None:
     assert [found.mean.value, found.median.value] == pytest.approx([0.65, 0.65])
     # Seeds are resampled within each environment: the mean is never that of one environment alone.
     assert [found.mean.low, found.mean.high] == pytest.approx([0.55, 0.75])
-    assert probability_of_improvement(one, other, "maximize").value == 0.75
+    better = probability_of_improvement(one, other, "maximize")
+    assert better is not None
+    assert better.value == 0.75
     assert winner(pd.concat([other, one]), "maximize") == "a"
     assert winner(pd.concat([other, one]), "minimize") == "b"
     # A failure in either environment counts, and the mean of an environment is not that of its survivors' number.
@@ -284,3 +286,20 @@ def test_a_pareto_set_in_the_workflow(tmp_path: Path) -> None:
     with style.styled():
         axes = pareto_front.draw(Tables.read(results)).axes
     assert [one.get_ylabel() for one in axes] == ["spread of the return"]
+
+    # A setting of which trainings failed says so, and is not among the undominated ones.
+    path, number = results / "confirmation.csv", confirmed[0]
+    lost = (table["trial"] == number) & (table["index"] == 0)
+    table.loc[lost | (table["candidate"] == "defaults"), ["mean_return", "std_return"]] = np.nan
+    table.to_csv(path, index=False)
+    arguments = [str(results / "config.yaml"), str(path), "--output", str(tmp_path / "failed")]
+    done = run([sys.executable, str(REPOSITORY / "scripts/pareto.py"), *arguments])
+    assert done.returncode == 0, done.stderr
+    frame = pd.read_csv(tmp_path / "failed/pareto.csv").set_index("setting")
+    assert frame.loc[[f"trial {number}", "defaults"], "failed"].tolist() == ["failed in 1 of 2", "failed in 2 of 2"]
+    assert not frame.loc[[f"trial {number}", "defaults"], "undominated in test"].any()
+    assert f"| trial {number} (failed in 1 of 2) " in (tmp_path / "failed/pareto.md").read_text()
+    assert "failed: failed in 1 of 2" in (tmp_path / f"failed/pareto/{number}.yaml").read_text()
+    with style.styled():
+        words = pareto_front.draw(Tables.read(results)).get_supxlabel()
+    assert "defaults failed in 2 of 2" in " ".join(words.split())

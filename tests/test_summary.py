@@ -27,13 +27,17 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
         "defaults": {"mean": figure(-150.5), "gain_of_winner": figure(10.5)},
     }
     one = study(tmp_path / "one", ["complete", "pruned", "complete", "failed"], {"trial": 2, "test": tests})
-    worse = {"winner": {"mean": figure(0.5)}, "defaults": {"n_failed": 10, "gain_of_winner": None}}
-    failed = study(tmp_path / "failed", ["complete"], {"trial": 0, "test": worse})
+    worse = {
+        "winner": {"mean": figure(0.5), "failed": "failed in 3 of 10"},
+        "defaults": {"n_failed": 10, "failed": "failed in 10 of 10", "gain_of_winner": None},
+    }
+    unsteady = {0: "failed in 1 of 3", 5: "failed in 2 of 3"}
+    failed = study(tmp_path / "failed", ["complete"], {"trial": 0, "test": worse, "failed_in_validation": unsteady})
     several = study(tmp_path / "several", ["complete"])
     (several / "pareto.md").touch()
     swept = study(tmp_path / "swept", ["pruned"])
     (tmp_path / "not_yet").mkdir()
-    console = Console(file=StringIO(), width=250)
+    console = Console(file=StringIO(), width=400)
     print_summary([one, failed, several, swept, tmp_path / "not_yet"], console)
     assert isinstance(console.file, StringIO)
     lines = console.file.getvalue().splitlines()
@@ -47,7 +51,14 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
             "2 complete, 1 pruned, 1 failed",
             f"{one}/",
         ],
-        ["failed", "trial 0: 0.500 [-1.500, 2.500]", "-", "-", "1 complete", f"{failed}/"],
+        [
+            "failed",
+            "trial 0: 0.500 [-1.500, 2.500], failed in 3 of 10, failed in 1 of 3 in validation",
+            "failed in 10 of 10",
+            "not compared",
+            "1 complete",
+            f"{failed}/",
+        ],
         ["several", "see pareto.md", "-", "-", "1 complete", f"{several}/"],
         ["swept", "not confirmed yet", "-", "-", "1 pruned", f"{swept}/"],
     ]

@@ -17,6 +17,7 @@ from sidewinder import SidewinderError
 from sidewinder.config.run_config import RunConfig
 from sidewinder.config.search_space import SearchSpace
 from sidewinder.config.study_config import StudyConfig
+from sidewinder.errors import first_line
 from sidewinder.study.samplers import make_sampler
 from sidewinder.training import agents, checked
 
@@ -44,8 +45,8 @@ _TOGETHER = {
 
 
 def check_study(config: StudyConfig) -> None:
-    """Build the environment, the agent, the sampler and the pruner once, and put each end of each parameter's range
-    and each of its choices into the agent.
+    """Build the environment, the agent, the baselines, the sampler and the pruner once, and put each end of each
+    parameter's range and each of its choices into the agent.
 
     Raises:
         SidewinderError: One line that names the key, what was found and what is accepted.
@@ -59,6 +60,7 @@ def check_study(config: StudyConfig) -> None:
                 raise SidewinderError(f"evaluation.environment.env_id: found {other!r}, accepted: {accepted}")
             checked.check_run(run)
             notes |= dict.fromkeys(checked.notes_on(run))
+        _check_baselines(config)
         space = config.space()
         for key, distribution in space.distributions.items():
             for value in _samples(distribution):
@@ -139,6 +141,23 @@ def _naming(params: dict[str, Any]) -> Iterator[None]:
             raise
         searched = ", ".join(f"{key}={value}" for key, value in params.items())
         raise SidewinderError(f"search_space: with {searched}: {error}") from None
+
+
+def _check_baselines(config: StudyConfig) -> None:
+    """Build each baseline in each environment: one that cannot be built would lose against anything."""
+    for name in config.compared():
+        for environment in config.environment_names():
+            try:
+                run = config.for_baseline(name, environment)
+                agents.check_agent(run.agent)
+                with checked.environments_of(run) as env:
+                    checked.check_in(env, run)
+            except (SidewinderError, MemoryError) as error:
+                where = f" in {environment}" if environment else ""
+                raise SidewinderError(
+                    f"confirmation.baselines: found {name!r}, which cannot be built{where} ({first_line(error)}), "
+                    "accepted: a baseline that can be built, or confirmation.baselines without it"
+                ) from None
 
 
 def _samples(distribution: BaseDistribution) -> Iterable[Any]:

@@ -46,11 +46,11 @@ def all_validation(wildcards):
 
 
 def all_confirmations(wildcards):
-    """Those of the validation, and a result for the winner, and each baseline, and each test seed. Of several
+    """Those of the validation, and a result for the winner, each baseline to compare with, and each test seed. Of several
     objectives there is no winner to validate: all of the Pareto set is tested."""
     config = STUDIES[wildcards.study].config
     one = has_winner(wildcards.study)
-    tested = [*(["winner"] if one else config.candidates()), *config.baselines]
+    tested = [*(["winner"] if one else config.candidates()), *config.compared()]
     tests = confirmations(wildcards.study, "test", tested, config.confirmation.n_test_seeds)
     return [*all_validation(wildcards), *tests] if one else tests
 
@@ -61,6 +61,12 @@ def confirmations(study, phase, candidates, n_seeds):
         for candidate in candidates
         for index in STUDIES[study].config.trainings(n_seeds)
     ]
+
+
+def filmed_baseline(wildcards):
+    """The file of the algorithm's defaults, if the winner is compared with them."""
+    names = [name for name in STUDIES[wildcards.study].config.compared() if name == "defaults"]
+    return [f"{RESULTS}/{wildcards.study}/confirmation/candidates/{name}.yaml" for name in names]
 
 
 def planned(entry):

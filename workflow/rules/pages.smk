@@ -36,7 +36,7 @@ rule video:
     input:
         config=f"{RESULTS}/{{study}}/config.yaml",
         winner=f"{RESULTS}/{{study}}/confirmation/candidates/winner.yaml",
-        defaults=f"{RESULTS}/{{study}}/confirmation/candidates/defaults.yaml",
+        defaults=filmed_baseline,
         stale=if_stale("video", ["video.gif", "pages/video.html"]),
     output:
         gif=f"{RESULTS}/{{study}}/video.gif",

@@ -1,4 +1,7 @@
-"""Settings that nobody tuned here, to compare a tuned one with: the algorithm's defaults, and RL Zoo's."""
+"""Settings that nobody tuned here, to compare a tuned one with: the algorithm's defaults, and RL Zoo's.
+
+Each is a setting for the study's environment, so what the environment needs is the study's: see `_fitted`.
+"""
 
 import sys
 from typing import Any
@@ -9,6 +12,9 @@ from sidewinder.config.algorithms import backend_of, beyond_limits
 from sidewinder.config.interpolation import raw
 from sidewinder.config.provenance import load
 from sidewinder.paths import CONFIG_DIR
+
+# How the observations become the networks' input: it depends on the environment, and nobody tunes it.
+_OF_OBSERVATIONS = ("normalize_images", "features_extractor_class", "features_extractor_kwargs")
 
 
 def baselines_of(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -23,14 +29,63 @@ def baselines_of(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
         return {}
     defaults = OmegaConf.merge(OmegaConf.load(path), {"backend": backend_of(agent)})
     # SB3's defaults are those of one environment: with several, they would update the networks less often.
-    baselines: dict[str, dict[str, Any]] = {"defaults": {"agent": raw(defaults), "environment": {"n_envs": 1}}}
+    baselines: dict[str, dict[str, Any]] = {
+        "defaults": {"agent": _fitted(raw(defaults), agent), "environment": {"n_envs": 1}}
+    }
     env_id = str(environment.get("env_id")).rpartition(":")[2]
     if plain["environments"]:
         return baselines  # the Zoo has no setting for several at once
     if zoo := load(f"zoo/{agent['algorithm']}/{env_id}"):
-        merged = raw(OmegaConf.merge(defaults, zoo[1]["agent"]))
+        merged = _fitted(raw(OmegaConf.merge(defaults, zoo[1]["agent"])), agent)
         if lacking := beyond_limits(merged):
             print(f"baselines: zoo: {lacking}; left out", file=sys.stderr)
         else:
             baselines["zoo"] = {"agent": merged, "environment": zoo[1].get("environment", {})}
     return baselines
+
+
+def _fitted(baseline: dict[str, Any], agent: dict[str, Any]) -> dict[str, Any]:
+    """A baseline's agent that can act in the environment of the study's `agent`.
+
+    It has the study's policy where its own takes other observations (MlpPolicy takes no images), the study's way from
+    observations to networks, and hindsight replay where the study has it. What the study searches is as its config
+    says; what is computed from searched keys is left out, for a baseline has no such keys.
+    """
+    fitted = dict(baseline)
+    known = _settled(agent)
+    policy = str(known.get("policy", baseline["policy"]))
+    if _observations(policy) != _observations(str(baseline["policy"])):
+        fitted["policy"] = policy
+    given = _mapping(known, "policy_kwargs")
+    if needed := {key: given[key] for key in _OF_OBSERVATIONS if key in given}:
+        fitted["policy_kwargs"] = _mapping(baseline, "policy_kwargs") | needed
+    if known.get("replay_buffer_class") is not None:
+        fitted["replay_buffer_class"] = known["replay_buffer_class"]
+        fitted["replay_buffer_kwargs"] = _mapping(baseline, "replay_buffer_kwargs") | _mapping(
+            known, "replay_buffer_kwargs"
+        )
+        # The first update needs a whole episode.
+        starts = [section.get("learning_starts") for section in (baseline, known)]
+        if numbers := [number for number in starts if isinstance(number, int | float)]:
+            fitted["learning_starts"] = max(numbers)
+    return fitted
+
+
+def _observations(policy: str) -> str:
+    """Which observations a policy takes, by its name: images, several at once, or (Mlp and Linear) a vector."""
+    return next((kind for kind in ("Cnn", "MultiInput") if policy.startswith(kind)), "vector")
+
+
+def _settled(section: dict[str, Any]) -> dict[str, Any]:
+    """A section without the keys that are computed."""
+    return {
+        key: _settled(value) if isinstance(value, dict) else value
+        for key, value in section.items()
+        if isinstance(value, dict) or "${" not in str(value)
+    }
+
+
+def _mapping(agent: dict[str, Any], key: str) -> dict[str, Any]:
+    """A section of an agent; an empty one where there is none. Checks of the study find what is no mapping."""
+    section = agent.get(key)
+    return section if isinstance(section, dict) else {}

@@ -137,6 +137,10 @@ class StudyConfig(Section):
         """Names of the trials that are confirmed, by rank in the sweep: `top-1` is its best."""
         return [f"top-{rank}" for rank in range(1, min(self.confirmation.top_k, self.study.n_trials) + 1)]
 
+    def compared(self) -> list[str]:
+        """Names of the baselines that the winner is compared with: those of `confirmation.baselines` that there are."""
+        return [name for name in self.baselines if name in self.confirmation.baselines]
+
     def digest(self) -> str:
         """A hash of all that makes this study another than others, 16 hexadecimal digits."""
         return digest(sorted(self._identity().items()))

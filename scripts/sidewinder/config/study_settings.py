@@ -35,6 +35,9 @@ Direction = Literal["maximize", "minimize"]
 Objective = Literal["return", "spread", "steps_per_second"]
 
 
+Baseline = Literal["defaults", "zoo"]
+
+
 FROM_ENVIRONMENT = re.compile(r"\$\{oc\.env:[^}]*\}")
 
 
@@ -131,10 +134,15 @@ class StudySettings(Section):
 
 
 class Confirmation(Section):
-    """How the sweep's best trials are trained again, on seeds that it never saw; see docs/confirmation.md."""
+    """How the sweep's best trials are trained again, on seeds that it never saw; see docs/confirmation.md.
+
+    Attributes:
+        baselines: Which of the study's baselines the winner is compared with.
+    """
 
     top_k: Annotated[int, Field(ge=1)]
     n_validation_seeds: Annotated[int, Field(ge=1)]
     # An interval needs two.
     n_test_seeds: Annotated[int, Field(ge=2)]
     n_eval_episodes: Annotated[int, Field(ge=1)]
+    baselines: list[Baseline] = Field(default_factory=lambda: list(get_args(Baseline)))

@@ -1,6 +1,8 @@
 """What returns on several seeds say: figures with bootstrap intervals, from rows of `candidates.table`.
 
-Pure functions. A seed counts with its mean return over episodes, or in several environments with its score.
+Pure functions. A seed counts with its mean return over episodes, or in several environments with its score. A training
+that failed has no value: figures of one setting are of its other trainings, and settings of which trainings failed are
+compared with none.
 """
 
 from collections.abc import Iterable, Sequence
@@ -62,6 +64,16 @@ def winner(validation: pd.DataFrame, direction: str) -> str:
     return str(ranking.index[0])
 
 
+def n_failed(rows: pd.DataFrame) -> int:
+    """How many of a candidate's trainings failed."""
+    return int(rows["mean_return"].isna().sum())
+
+
+def failed(rows: pd.DataFrame) -> str:
+    """How many of a candidate's trainings failed, for readers: `failed in 3 of 10`; empty if none did."""
+    return f"failed in {n_failed(rows)} of {len(rows)}" if n_failed(rows) else ""
+
+
 class Estimate(BaseModel):
     """A figure over seeds with its bootstrap interval (95 %, percentiles of resampled seeds; of several environments
     the seeds are resampled in each)."""
@@ -73,7 +85,8 @@ class Estimate(BaseModel):
 
 class SeedSummary(BaseModel):
     """What a candidate's test seeds say: each seed counts with its mean return over episodes, or in several
-    environments with its score; `iqm` is their interquartile mean. Failed seeds have no return and are only counted."""
+    environments with its score; `iqm` is their interquartile mean. Trainings that failed have no return and are only
+    counted."""
 
     n_seeds: int
     n_failed: int
@@ -92,7 +105,7 @@ def summarize(rows: pd.DataFrame) -> SeedSummary | None:
         return None
     return SeedSummary(
         n_seeds=rows["index"].nunique(),
-        n_failed=int(rows[value].isna().sum()),
+        n_failed=n_failed(rows),
         n_episodes=int(rows["n_episodes"].max()),
         mean=_estimate(samples, _mean_of_means),
         median=_estimate(samples, lambda *parts, axis: np.median(np.concatenate(parts, axis), axis=axis)),
@@ -125,12 +138,14 @@ def objective_estimates(config: StudyConfig, rows: pd.DataFrame) -> dict[Objecti
     return {objective: estimate(objective) for objective in config.study.objectives}
 
 
-def probability_of_improvement(rows: pd.DataFrame, others: pd.DataFrame, direction: str) -> Estimate:
+def probability_of_improvement(rows: pd.DataFrame, others: pd.DataFrame, direction: str) -> Estimate | None:
     """How probably one run of the first candidate is better than one of the second (Agarwal et al. 2021), in several
-    environments the mean: the Mann-Whitney U statistic over the number of pairs. A failed run is worse than any."""
+    environments the mean: the Mann-Whitney U statistic over the number of pairs. None if trainings of either failed."""
+    if n_failed(rows) or n_failed(others):
+        return None
     sign = -1 if direction == "minimize" else 1
     samples = [
-        (sign * part["mean_return"]).fillna(-np.inf).to_numpy(float)
+        (sign * part["mean_return"]).to_numpy(float)
         for candidate in (rows, others)
         for part in by_environment(candidate).values()
     ]
@@ -168,15 +183,15 @@ def performance_profile(scores: Sequence[np.ndarray], thresholds: np.ndarray) ->
 
 def gain(rows: pd.DataFrame, others: pd.DataFrame, direction: str) -> Estimate | None:
     """By how much the first candidate's mean return (or score) is better than the second's, in several environments the
-    mean; None if in some environment fewer than two seeds have a return."""
+    mean; None if trainings of either failed."""
+    if n_failed(rows) or n_failed(others):
+        return None
     value, sign = value_column(rows), -1 if direction == "minimize" else 1
     samples = [
-        sign * part[value].dropna().to_numpy(float)
+        sign * part[value].to_numpy(float)
         for candidate in (rows, others)
         for part in by_environment(candidate).values()
     ]
-    if min(map(len, samples)) < 2:
-        return None
 
     def difference(*parts: np.ndarray, axis: int) -> np.ndarray:
         half = len(parts) // 2

@@ -8,7 +8,7 @@ import pandas as pd
 
 from sidewinder import SidewinderError
 from sidewinder.config.study_config import StudyConfig
-from sidewinder.confirmation.statistics import Estimate, objective_estimates
+from sidewinder.confirmation.statistics import Estimate, failed, objective_estimates
 from sidewinder.report.texts import latex, markdown, parameters, text, trainable
 from sidewinder.results import Result, result_path
 from sidewinder.trials.tables import undominated
@@ -36,13 +36,15 @@ def write_pareto_set(
         raise SidewinderError(f"{study_dir}: study.objectives: found only return, accepted: several; see best.py")
     by_candidate = confirmed.groupby("candidate", sort=False)
     settings = [Setting(config, study_dir, str(name), rows) for name, rows in by_candidate]
-    tested = [setting for setting in settings if setting.test]
+    # One of which trainings failed is compared with none: the others' means say too much for it.
+    tested = [setting for setting in settings if setting.test and not setting.failed]
     means = [[estimate.value for estimate in (setting.test or {}).values()] for setting in tested]
     best = [tested[position].name for position in undominated(means, config.study.directions)]
     trials = {setting.name: setting.trial for setting in settings if setting.trial}
     for setting in settings:
         if setting.trial:
             provenance = {"undominated_in_test": setting.name in best, "test": setting.data()}
+            provenance |= {"failed": setting.failed} if setting.failed else {}
             path = output / "pareto" / f"{setting.trial.number}.yaml"
             write(path, trainable(config, setting.trial, provenance))
     rows = [setting.row() | {"undominated in test": str(setting.name in best).lower()} for setting in settings]
@@ -70,6 +72,7 @@ class Setting:
         self.trial = None if pd.isna(number) else Result.load(result_path(study_dir, int(number)))
         self.name = f"trial {self.trial.number}" if self.trial else candidate
         self.test = objective_estimates(config, rows)
+        self.failed = failed(rows)
 
     @property
     def sweep(self) -> dict[str, float]:
@@ -84,7 +87,7 @@ class Setting:
 
     def row(self) -> dict[str, Any]:
         """For pareto.csv."""
-        row: dict[str, Any] = {"setting": self.name}
+        row: dict[str, Any] = {"setting": self.name, "failed": self.failed}
         for name in self.objectives:
             estimate = (
                 self.test[name] if self.test else Estimate(value=float("nan"), low=float("nan"), high=float("nan"))
@@ -95,11 +98,11 @@ class Setting:
 
     def cells(self) -> dict[str, str]:
         """For the tables that people read."""
-        cells = {"setting": self.name}
+        cells = {"setting": f"{self.name} ({self.failed})" if self.failed else self.name}
         for name in self.objectives:
             value, digits = self.sweep.get(name), self.digits[name]
             cells[f"{name} in sweep"] = "" if value is None else f"{value:.{digits}f}"
-            cells[f"{name} in test [95% CI]"] = text(self.test[name] if self.test else None, digits)
+            cells[f"{name} in test [95% CI]"] = text(self.test[name], digits) if self.test else self.failed
         return cells
 
 
@@ -110,5 +113,6 @@ def _note(config: StudyConfig) -> str:
     return (
         f"Objectives: {aims}. The sweep's Pareto set of {settings.n_trials} trials, at most {confirmation.top_k} of it "
         f"evenly along the return, trained again on {confirmation.n_test_seeds} test seeds that chose nothing, "
-        f"{confirmation.n_eval_episodes} episodes a seed. Undominated: no other setting here has better test means."
+        f"{confirmation.n_eval_episodes} episodes a seed. Undominated: no other setting here has better test "
+        "means; settings of which trainings failed are not compared."
     )

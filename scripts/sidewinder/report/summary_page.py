@@ -9,6 +9,7 @@ import yaml
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.results import read_table
+from sidewinder.confirmation.statistics import n_failed
 from sidewinder.trials.tables import read_timings
 
 
@@ -16,13 +17,14 @@ def cost(config: StudyConfig, tables: Path, trials: pd.DataFrame) -> str:
     """What the study took, in Markdown."""
     timings = read_timings(tables / "timings.csv")
     confirmed = read_table(tables / "confirmation.csv")
+    lost = f" ({n_failed(confirmed)} failed)" if n_failed(confirmed) else ""
     states = ", ".join(f"{count} {state}" for state, count in trials["state"].value_counts().items())
     steps = (trials["steps"].sum(), len(confirmed) * config.training["total_timesteps"])
     minutes = timings["seconds"].sum() / 60
     rows = pd.DataFrame(
         {
             "": ["sweep", "confirmation"],
-            "trainings": [f"{len(trials)} ({states})", str(len(confirmed))],
+            "trainings": [f"{len(trials)} ({states})", f"{len(confirmed)}{lost}"],
             "environment steps": [f"{number:,.0f}" for number in steps],
             "training time": [f"{minutes:.1f} minutes of a core", "in the report of the run itself, under Statistics"],
         }

@@ -37,23 +37,30 @@ def _row(study: Path) -> dict[str, str]:
     if best.exists():
         winner = yaml.safe_load(best.read_text())["winner"]
         tests = winner["test"]
-        found = f"trial {winner['trial']}: {_interval(tests['winner'], 'mean')}"
+        found = f"trial {winner['trial']}: {_tested(tests['winner'])}"
+        if failed := winner.get("failed_in_validation", {}).get(winner["trial"]):
+            found += f", {failed} in validation"
     elif (study / "pareto.md").exists():
         found = "see pareto.md"
     defaults = tests.get("defaults", {})
     return {
         "study": study.name,
         "best": found,
-        "defaults": _interval(defaults, "mean"),
-        "gain": _interval(defaults, "gain_of_winner"),
+        "defaults": _tested(defaults),
+        "gain": _interval(defaults, "gain_of_winner") or ("not compared" if defaults else "-"),
         "trials": ", ".join(f"{states[state]} {state}" for state in _STATES if state in states),
         "files": f"{study}/",
     }
 
 
+def _tested(figures: dict[str, Any]) -> str:
+    """The mean return, and how many trainings failed; `-` for a setting that was not tested."""
+    return ", ".join(filter(None, [_interval(figures, "mean"), figures.get("failed")])) or "-"
+
+
 def _interval(figures: dict[str, Any], name: str) -> str:
-    """A figure with its 95 % interval; `-` where there is none, for all trainings failed."""
+    """A figure with its 95 % interval; empty where there is none."""
     if not (found := figures.get(name)):
-        return "-"
+        return ""
     digits = 1 if abs(found["value"]) >= 10 else 3
     return f"{found['value']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"

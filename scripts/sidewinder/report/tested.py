@@ -6,7 +6,15 @@ import pandas as pd
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate
-from sidewinder.confirmation.statistics import SeedSummary, by_environment, gain, probability_of_improvement, summarize
+from sidewinder.confirmation.statistics import (
+    Estimate,
+    by_environment,
+    failed,
+    gain,
+    n_failed,
+    probability_of_improvement,
+    summarize,
+)
 from sidewinder.report.texts import text
 
 
@@ -20,75 +28,67 @@ class Tested:
         self.rows = {
             str(name): rows for name, rows in confirmed[confirmed["phase"] == "test"].groupby("candidate", sort=False)
         }
-        self.figures = {name: summarize(rows) for name, rows in self.rows.items()}
-        # Of several environments, the returns in each.
-        self.in_each = {
-            name: {
-                environment: summarize(part.drop(columns=["environment", "score"]))
-                for environment, part in by_environment(rows).items()
-                if environment
-            }
-            for name, rows in self.rows.items()
+        validated = confirmed[confirmed["phase"] == "validation"]
+        self.failed_in_validation = {
+            int(trial): text
+            for trial in validated["trial"].unique()
+            if (text := failed(validated[validated["trial"] == trial]))
         }
         winner, direction = self.rows["winner"], config.study.return_direction
-        baselines = {name: rows for name, rows in self.rows.items() if name != "winner"}
-        self.gain = {name: gain(winner, rows, direction) for name, rows in baselines.items()}
+        self.baselines = {name: rows for name, rows in self.rows.items() if name != "winner"}
+        self.gain = {name: gain(winner, rows, direction) for name, rows in self.baselines.items()}
         self.improvement = {
-            name: probability_of_improvement(winner, rows, direction) for name, rows in baselines.items()
+            name: probability_of_improvement(winner, rows, direction) for name, rows in self.baselines.items()
         }
 
     @property
     def selection_gap(self) -> float | None:
-        """The winner's value in the sweep minus its test mean: how lucky the sweep's best was."""
-        winner = self.figures["winner"]
-        return None if winner is None or self.chosen.objective is None else self.chosen.objective - winner.mean.value
+        """The winner's value in the sweep minus its test mean: how lucky the sweep's best was. None if trainings of the
+        winner failed: the others' mean says too much for it."""
+        winner = summarize(self.rows["winner"])
+        if winner is None or winner.n_failed or self.chosen.objective is None:
+            return None
+        return self.chosen.objective - winner.mean.value
 
     def data(self) -> dict[str, Any]:
         """For best.yaml, by candidate."""
         data: dict[str, Any] = {}
-        for name, found in self.figures.items():
-            data[name] = {"n_failed": len(self.rows[name])} if found is None else found.model_dump()
-            if self.in_each[name]:
-                data[name]["environments"] = {
-                    environment: own.model_dump() if own else None for environment, own in self.in_each[name].items()
-                }
-            if name in self.improvement:
-                own = self.gain[name]
+        for name, rows in self.rows.items():
+            data[name] = _data(rows)
+            if in_each := _in_each(rows):
+                data[name]["environments"] = {environment: _data(part) for environment, part in in_each.items()}
+            if name in self.baselines:
+                own, better = self.gain[name], self.improvement[name]
                 data[name]["gain_of_winner"] = own.model_dump() if own else None
-                data[name]["probability_that_winner_is_better"] = self.improvement[name].model_dump()
+                data[name]["probability_that_winner_is_better"] = better.model_dump() if better else None
         return data
 
     def returns(self) -> pd.DataFrame:
         """One row a candidate, as text for readers; of several environments, one for the scores and one for each."""
-        rows = []
-        for name, found in self.figures.items():
+        rows: list[dict[str, str]] = []
+        for name, own in self.rows.items():
             setting = {"setting": f"tuned (trial {self.chosen.trial})" if name == "winner" else name}
-            digits = 3 if self.in_each[name] else 1
-            better = {
-                "gain of tuned [95% CI]": text(self.gain[name], digits) if name in self.gain else "",
-                "P(tuned is better)": text(self.improvement[name], 2) if name in self.improvement else "",
-            }
-            if not self.in_each[name]:
-                rows.append(setting | self._row(found, len(self.rows[name]), 1) | better)
+            in_each = _in_each(own)
+            if not in_each:
+                rows.append(setting | _row(own, 1) | self._better(name, 1))
                 continue
-            n_seeds = self.rows[name]["index"].nunique()
-            rows.append(setting | {"environment": "all (score)"} | self._row(found, n_seeds, 3) | better)
-            for environment, own in self.in_each[name].items():
-                rows.append(setting | {"environment": environment} | self._row(own, n_seeds, 1))
+            rows.append(setting | {"environment": "all (score)"} | _row(own, 3) | self._better(name, 3))
+            rows += [setting | {"environment": environment} | _row(part, 1) for environment, part in in_each.items()]
         return pd.DataFrame(rows).fillna("")
 
-    @staticmethod
-    def _row(found: SeedSummary | None, n_seeds: int, digits: int) -> dict[str, str]:
-        failed = f" ({found.n_failed} failed)" if found and found.n_failed else ""
+    def _better(self, name: str, digits: int) -> dict[str, str]:
+        """By how much and how probably the winner is better than a baseline; no columns for that without baselines."""
+        if not self.baselines:
+            return {}
+        gain, better = self.gain.get(name), self.improvement.get(name)
+        lacking = "not compared" if name in self.baselines else ""
         return {
-            "mean [95% CI]": text(found.mean if found else None, digits),
-            "median [95% CI]": text(found.median if found else None, digits),
-            "IQM [95% CI]": text(found.iqm if found else None, digits),
-            "seeds": f"{n_seeds}{failed}",
+            "gain of tuned [95% CI]": text(gain, digits) if gain else lacking,
+            "P(tuned is better)": text(better, 2) if better else lacking,
         }
 
     def note(self) -> str:
-        """How the figures came about, in a sentence or two."""
+        """How the figures came about, in a few sentences."""
         confirmation, gap = self.config.confirmation, self.selection_gap
         luck, scores, digits = "", "", 1
         if self.config.environments:
@@ -100,5 +100,46 @@ class Tested:
         return (
             f"Returns of {confirmation.n_eval_episodes} episodes a seed on {confirmation.n_test_seeds} test seeds that "
             f"chose nothing; {confirmation.n_validation_seeds} other seeds chose the winner among the sweep's best "
-            f"{len(self.config.candidates())} of {self.config.study.n_trials} trials.{scores}{luck}"
+            f"{len(self.config.candidates())} of {self.config.study.n_trials} trials.{scores}{luck}{self._failures()}"
         )
+
+    def _failures(self) -> str:
+        """What failed in either phase, in sentences; empty if nothing did."""
+        names = {name: "tuned" if name == "winner" else name for name in self.rows}
+        tested = ", ".join(f"{names[name]} {text}" for name, rows in self.rows.items() if (text := failed(rows)))
+        validated = ", ".join(f"trial {trial} {text}" for trial, text in self.failed_in_validation.items())
+        sentences = []
+        if tested:
+            sentences.append(
+                f" Trainings failed on test seeds: {tested}. These have no return: the figures are of the others, and "
+                "settings are compared only where none failed."
+            )
+        if validated:
+            sentences.append(f" Trainings failed on validation seeds: {validated}.")
+        return "".join(sentences)
+
+
+def _in_each(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Of several environments, the rows with the returns in each."""
+    parts = {environment: part for environment, part in by_environment(rows).items() if environment}
+    return {environment: part.drop(columns=["environment", "score"]) for environment, part in parts.items()}
+
+
+def _data(rows: pd.DataFrame) -> dict[str, Any]:
+    found = summarize(rows)
+    figures = found.model_dump() if found else {"n_seeds": rows["index"].nunique(), "n_failed": n_failed(rows)}
+    return figures | ({"failed": failed(rows)} if failed(rows) else {})
+
+
+def _row(rows: pd.DataFrame, digits: int) -> dict[str, str]:
+    found, n_seeds = summarize(rows), f"{rows['index'].nunique()}"
+
+    def cell(estimate: Estimate | None) -> str:
+        return text(estimate, digits) if estimate else failed(rows)
+
+    return {
+        "mean [95% CI]": cell(found.mean if found else None),
+        "median [95% CI]": cell(found.median if found else None),
+        "IQM [95% CI]": cell(found.iqm if found else None),
+        "seeds": f"{n_seeds} ({failed(rows)})" if failed(rows) else n_seeds,
+    }

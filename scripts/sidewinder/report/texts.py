@@ -59,10 +59,8 @@ def parameters(config: StudyConfig, tuned: Mapping[str, Mapping[str, Any]]) -> p
     return pd.DataFrame(rows, columns=["parameter", "range", "default", *tuned])
 
 
-def text(estimate: Estimate | None, digits: int = 1) -> str:
+def text(estimate: Estimate, digits: int = 1) -> str:
     """An estimate with its interval, for a cell of a table."""
-    if estimate is None:
-        return "failed"
     return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
 
 

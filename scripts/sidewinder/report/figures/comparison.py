@@ -10,6 +10,7 @@ import pandas as pd
 
 from sidewinder.config.matrix import Entry, factors
 from sidewinder.report.figures.study_tables import Tables
+from sidewinder.report.figures.test_returns import NAMES
 
 _SHARED = ("study.seed", "environment")
 
@@ -73,6 +74,14 @@ class Comparison:
                     rows.assign(label=label, task=task).drop(columns=["environment", "score"], errors="ignore")
                 )
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+    def settings(self) -> dict[str, pd.DataFrame]:
+        """Rows of `test` of each setting, by a name for readers."""
+        grouped = self.test.groupby(["label", "task", "candidate"], sort=False)
+        return {
+            f"{label}, {task}: {NAMES.get(str(candidate), str(candidate))}": rows
+            for (label, task, candidate), rows in grouped
+        }
 
     @property
     def candidates(self) -> list[str]:

@@ -34,7 +34,15 @@ def draw(tables: Tables) -> Figure:
         axes.set(xlabel=tables.value, ylabel=LABELS[other])
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, columnspacing=1.2, handlelength=1.5)
+    if len(tables.confirmation):
+        candidates = tables.confirmation.groupby("candidate", sort=False)
+        style.note_failures(figure, {_name(str(name), rows): rows for name, rows in candidates})
     return figure
+
+
+def _name(candidate: str, rows: pd.DataFrame) -> str:
+    trial = rows["trial"].iloc[0]
+    return candidate if pd.isna(trial) else f"trial {int(trial)}"
 
 
 def _draw_test(axes: Axes, tables: Tables, sweep: pd.DataFrame, other: str) -> None:

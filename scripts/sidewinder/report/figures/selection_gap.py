@@ -27,6 +27,12 @@ def draw(tables: Tables) -> Figure:
     axes.set_xlim(-0.3, 2.3)
     axes.set_ylabel(tables.value)
     figure.legend(loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.5)
+    trained = {
+        f"{phase} of trial {number}": trials[(trials["trial"] == number) & (trials["phase"] == phase)]
+        for number in numbers
+        for phase in ("validation", "test")
+    }
+    style.note_failures(figure, trained)
     return figure
 
 
@@ -35,8 +41,9 @@ def _line(axes: Axes, tuned: float, rows: pd.DataFrame, won: bool, number: int) 
     # A point a seed: of several environments its mean score.
     seeds = rows.groupby(["phase", "index"])[value_column(rows)].mean().dropna()
     phases = {phase: seeds[seeds.index.get_level_values("phase") == phase] for phase in ("validation", "test")}
-    means = [tuned, *(returns.mean() for returns in phases.values() if len(returns))]
+    # By position: all validation seeds may have failed, and no test seed.
+    means = {0: tuned} | {place: own.mean() for place, own in enumerate(phases.values(), start=1) if len(own)}
     label = f"winner (trial {number})" if won else f"trial {number}"
-    axes.plot(range(len(means)), means, "o-" if won else "s--", color=color, markersize=4, label=label)
+    axes.plot(list(means), list(means.values()), "o-" if won else "s--", color=color, markersize=4, label=label)
     for position, returns in enumerate(phases.values(), start=1):
         axes.plot([position] * len(returns), returns, "_", color=color, alpha=0.7, markersize=7)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from textwrap import fill
 from typing import Any
 from unittest.mock import patch
 
@@ -16,6 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import AutoLocator, MaxNLocator, NullLocator
+
+from sidewinder.confirmation.statistics import failed
 
 # Inches: one and two columns of a journal.
 COLUMN, PAGE = 3.5, 7.0
@@ -88,6 +91,20 @@ def legend(figure: Figure, colors: Mapping[str, Any]) -> None:
     """Say above the figure which colour is what."""
     handles = [Line2D([], [], color=color, label=label) for label, color in colors.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.5)
+
+
+def note_failures(figure: Figure, settings: Mapping[str, pd.DataFrame]) -> None:
+    """Say below the figure which settings had trainings that failed, and how many: these have nothing to draw.
+
+    Args:
+        figure: What is drawn.
+        settings: Rows of `candidates.table` by a name for readers.
+    """
+    found = [f"{name} {words}" for name, rows in settings.items() if (words := failed(rows))]
+    if found:
+        text = fill("; ".join(found), 70)
+        figure.set_figheight(figure.get_figheight() + 0.1 * len(text.splitlines()))
+        figure.supxlabel(text, fontsize=6, color=VERMILION)
 
 
 def short(name: str) -> str:

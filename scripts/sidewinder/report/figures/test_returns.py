@@ -31,6 +31,8 @@ def draw(tables: Tables) -> Figure:
     for axes, (label, rows) in zip(every, panels.items(), strict=True):
         _draw_settings(axes, rows)
         axes.set_xlabel(f"{label} ({rows['index'].nunique()} test seeds; IQM, 95% interval)")
+    settings = test.groupby("candidate", sort=False)
+    style.note_failures(figure, {NAMES.get(str(name), str(name)): rows for name, rows in settings})
     return figure
 
 

@@ -32,4 +32,5 @@ def draw(comparison: Comparison) -> Figure:
         axes.locator_params(axis="x", nbins=5)
         axes.set_xlabel(f"return in {task} (interquartile mean, 95% interval)")
     style.legend(figure, {NAMES[name]: color for name, color in COLORS.items()})
+    style.note_failures(figure, comparison.settings())
     return figure
