@@ -20,15 +20,13 @@ from sidewinder.config.interpolation import as_written, deferred, has, resolve, 
 from sidewinder.config.overrides import parse_override
 from sidewinder.config.provenance import PRIMARY, Provenance, search_path
 from sidewinder.config.run_config import Environment, RunConfig
+from sidewinder.config.search_overrides import HELPERS, apply_to_search_space, known_values
 from sidewinder.config.search_space import SearchSpace, SearchSpaceError
 from sidewinder.config.starting_points import starting_points
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.config.study_settings import ScoredEnvironment
 from sidewinder.config.sweeper import storage_of, take_over
 from sidewinder.errors import expectation, first_line, one_line
-
-# Keys that may be searched without being there: only interpolations read them.
-HELPERS = "agent.helpers."
 
 
 def compose_study(name: str, overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> StudyConfig:
@@ -78,14 +76,17 @@ class _Composition:
         storage = storage_of(config, sweeper, self.provenance)
         try:
             take_over(config, sweeper, self.provenance)
+            taken_out = apply_to_search_space(config, self.provenance)
             later = deferred(config.search_space)
             space = search_space.parse(
-                {key: config.search_space[key] for key in config.search_space if key not in later}
+                {key: config.search_space[key] for key in config.search_space if key not in later},
+                known_values(config, taken_out),
             )
             space.fixed.update(later)
         except SearchSpaceError as error:
             raise self.provenance.error(("search_space", error.key), str(error), key=error.key) from None
         config.study.setdefault("name", self.name)
+        taken_out = self._told(config, space, taken_out)
         self._put_in(config, space)
         config.search_space = {key: as_written(config.search_space[key], space, key) for key in space.distributions}
         probe = without(config, space.distributions)
@@ -93,14 +94,33 @@ class _Composition:
         plain["study"]["storage"] = storage
         entries = plain["study"].pop("enqueue", [])
         study = self._validated({**plain, "baselines": baselines_of(plain)})
-        self._enqueue(study, entries)
+        self._enqueue(study, entries, taken_out)
         self._check_conditions(study, space)
         self._cap_at_grid(study, space)
         return study
 
+    def _told(self, config: DictConfig, space: SearchSpace, taken_out: dict[str, str]) -> dict[str, str]:
+        """Say what overrides take out of the search, with the parameters whose conditions this decides.
+
+        Returns:
+            All of these keys, each with the reason.
+        """
+        if not taken_out:
+            return {}
+        unmet = {
+            key: "its condition does not hold"
+            for key in map(str, config.search_space)
+            if isinstance(config.search_space[key], DictConfig)
+            and "when" in config.search_space[key]
+            and key not in space.distributions
+        }
+        for key, reason in (taken_out | unmet).items():
+            print(f"study {self.name}: {key} is not searched: {reason}", file=sys.stderr)
+        return taken_out | {key.lstrip("+"): reason for key, reason in unmet.items()}
+
     def _compose(self) -> DictConfig:
         try:
-            return compose(PRIMARY, self.provenance.overrides, return_hydra_config=True)
+            return compose(PRIMARY, self.provenance.for_hydra, return_hydra_config=True)
         except MissingConfigException as error:
             wanted = error.missing_cfg_file or ""
             group, _, option = wanted.rpartition("/")
@@ -180,13 +200,13 @@ class _Composition:
             parent, _, last = key.rpartition(".")
             del OmegaConf.select(config, parent)[last]
 
-    def _enqueue(self, config: StudyConfig, entries: Any) -> None:
+    def _enqueue(self, config: StudyConfig, entries: Any, taken_out: dict[str, str]) -> None:
         if not isinstance(entries, list):
             raise self.provenance.error(
                 ("study", "enqueue"), f"found {entries!r}, accepted: a list of names and mappings"
             )
         try:
-            config.study.enqueue, notes = starting_points(config, entries)
+            config.study.enqueue, notes = starting_points(config, entries, taken_out)
         except SidewinderError as error:
             raise SidewinderError(f"{self.provenance.source(('study', 'enqueue'))}: {error}") from None
         for note in notes:

@@ -22,6 +22,8 @@ OPEN = (
     "environments",
     "evaluation.environment.env_kwargs",
 )
+# Where search spaces are: this project's section, and that of Hydra's sweeper.
+SEARCH = ("search_space", "hydra.sweeper.params")
 _IN_OPEN = re.compile(rf"({'|'.join(map(re.escape, OPEN))})(\.[^=]*)?=")
 
 
@@ -65,6 +67,14 @@ def for_hydra(text: str) -> str:
 def is_in_open(key: str) -> bool:
     """Whether the dotted key is in one of the `OPEN` mappings."""
     return any(key.startswith(f"{mapping}.") for mapping in OPEN)
+
+
+def is_of_search_space(override: Override) -> bool:
+    """Whether an override is about entries of the search space. Their keys have dots, which Hydra would take apart."""
+    key = override.key_or_group
+    return key.startswith(tuple(f"{section}." for section in SEARCH)) or (
+        key == SEARCH[0] and (override.is_delete() or isinstance(override.value(), dict))
+    )
 
 
 def sets(override: Override, key: str) -> bool:

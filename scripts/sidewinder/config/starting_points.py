@@ -13,16 +13,19 @@ from sidewinder.config.study_config import StudyConfig
 _ABSENT = object()
 
 
-def starting_points(config: StudyConfig, entries: Sequence[Any]) -> tuple[list[dict[str, Any]], list[str]]:
+def starting_points(
+    config: StudyConfig, entries: Sequence[Any], taken_out: Mapping[str, str]
+) -> tuple[list[dict[str, Any]], list[str]]:
     """What each entry of `study.enqueue` sets.
 
     Args:
         config: The study, composed but for its `study.enqueue`.
         entries: Mappings from searched keys to values of the config, or names of the study's baselines.
+        taken_out: Keys that overrides have taken out of the search, each with the reason: entries lose them.
 
     Returns:
-        The Optuna parameters of each entry, and a line for each value of a baseline that the search space lacks: that
-        parameter is left to the sampler.
+        The Optuna parameters of each entry, without those that have lost all keys; and a line for each value of a
+        baseline that the search space lacks, which is left to the sampler, and for each value that an entry loses.
 
     Raises:
         SidewinderError: `study.enqueue[i]...: found ..., accepted: ...`.
@@ -31,7 +34,11 @@ def starting_points(config: StudyConfig, entries: Sequence[Any]) -> tuple[list[d
     for position, entry in enumerate(entries):
         where = f"study.enqueue[{position}]"
         if isinstance(entry, Mapping):
-            points.append(_without_absent(config, _from_mapping(config, where, entry)))
+            lost = [key for key in map(str, entry) if key.lstrip("+") in taken_out]
+            notes += [f"{where}.{key}: found {entry[key]!r}, not used: {taken_out[key.lstrip('+')]}" for key in lost]
+            kept = {key: value for key, value in entry.items() if str(key) not in lost}
+            if kept or not lost:
+                points.append(_without_absent(config, _from_mapping(config, where, kept)))
         elif entry in config.baselines:
             point, left = _from_baseline(config, entry)
             points.append(_without_absent(config, point))
