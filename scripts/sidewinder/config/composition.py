@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from sidewinder import SidewinderError
 from sidewinder.config import search_space
 from sidewinder.config.baselines import baselines_of
-from sidewinder.config.interpolation import as_written, deferred, has, resolve, without
+from sidewinder.config.interpolation import as_written, deferred, has, raw, resolve, without
 from sidewinder.config.overrides import parse_override
 from sidewinder.config.provenance import PRIMARY, Provenance, search_path
 from sidewinder.config.run_config import Environment, RunConfig
@@ -109,10 +109,8 @@ class _Composition:
             return {}
         unmet = {
             key: "its condition does not hold"
-            for key in map(str, config.search_space)
-            if isinstance(config.search_space[key], DictConfig)
-            and "when" in config.search_space[key]
-            and key not in space.distributions
+            for key, entry in raw(config.search_space).items()
+            if isinstance(entry, dict) and "when" in entry and key not in space.distributions
         }
         for key, reason in (taken_out | unmet).items():
             print(f"study {self.name}: {key} is not searched: {reason}", file=sys.stderr)

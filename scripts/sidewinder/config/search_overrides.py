@@ -6,7 +6,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from sidewinder.config import search_space
-from sidewinder.config.interpolation import has, raw
+from sidewinder.config.interpolation import deferred, has, raw
 from sidewinder.config.overrides import SEARCH, is_in_open, is_of_search_space, parse_override, sets
 from sidewinder.config.provenance import Provenance
 from sidewinder.config.run_config import RunConfig
@@ -36,7 +36,8 @@ def apply_to_search_space(config: DictConfig, provenance: Provenance) -> dict[st
             for key in _apply_to_entries(config, override):
                 (taken_out if override.is_delete() else searching)[key] = f"override {text}"
                 (searching if override.is_delete() else taken_out).pop(key, None)
-    for text, override in parsed.items():
+    # The last one first: it has set the value.
+    for text, override in reversed(parsed.items()):
         if not is_of_search_space(override):
             for key in _take_out(config, text, override, searching, provenance):
                 taken_out[key] = f"override {text}"
@@ -84,7 +85,7 @@ def _entries(config: DictConfig, override: Override) -> dict[str, Any]:
 
 
 def _is_searched(config: DictConfig, name: str) -> bool:
-    return search_space.is_search(name, raw(config.search_space)[name])
+    return name not in deferred(config.search_space) and search_space.is_search(name, config.search_space[name])
 
 
 def _take_out(
