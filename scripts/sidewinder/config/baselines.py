@@ -28,9 +28,10 @@ def baselines_of(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
     if plain["environments"]:
         return baselines  # the Zoo has no setting for several at once
     if zoo := load(f"zoo/{agent['algorithm']}/{env_id}"):
-        merged = raw(OmegaConf.merge(defaults, zoo[1]["agent"]))
+        own = zoo[1] or {}
+        merged = raw(OmegaConf.merge(defaults, own.get("agent") or {}))
         if lacking := beyond_limits(merged):
             print(f"baselines: zoo: {lacking}; left out", file=sys.stderr)
         else:
-            baselines["zoo"] = {"agent": merged, "environment": zoo[1].get("environment", {})}
+            baselines["zoo"] = {"agent": merged, "environment": own.get("environment") or {}}
     return baselines

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from sidewinder import SidewinderError
 from sidewinder.config import search_space
+from sidewinder.config.algorithms import ALGORITHMS
 from sidewinder.config.baselines import baselines_of
 from sidewinder.config.interpolation import as_written, deferred, has, raw, resolve, without
 from sidewinder.config.overrides import parse_override
@@ -91,6 +92,7 @@ class _Composition:
         config.search_space = {key: as_written(config.search_space[key], space, key) for key in space.distributions}
         probe = without(config, space.distributions)
         plain = resolve(config, probe, keep_all=bool(config.study.custom_search_space))
+        self._check_classes(plain)
         plain["study"]["storage"] = storage
         entries = plain["study"].pop("enqueue", [])
         study = self._validated({**plain, "baselines": baselines_of(plain)})
@@ -162,6 +164,20 @@ class _Composition:
             key = (*prefix, *map(str, first["loc"]))
             raise self.provenance.error(key, expectation(first)) from None
         return config
+
+    def _check_classes(self, plain: dict[str, Any]) -> None:
+        """Check that an agent, a sampler and a pruner are named: all else that their files lack has a default."""
+        names = ", ".join(sorted({name for names in ALGORITHMS.values() for name in names}))
+        for section, key, accepted in (
+            ("agent", "algorithm", names),
+            ("sampler", "_target_", "the class of a sampler, such as optuna.samplers.TPESampler"),
+            ("pruner", "_target_", "the class of a pruner, such as optuna.pruners.MedianPruner"),
+        ):
+            found = plain[section].get(key) if isinstance(plain[section], dict) else None
+            if not isinstance(found, str):
+                where = self.provenance.source((section,) if found is None else (section, key))
+                shown = "nothing" if found is None else repr(found)
+                raise SidewinderError(f"{where}: {section}.{key}: found {shown}, accepted: {accepted}")
 
     def _check_scored(self, name: str, scored: ScoredEnvironment) -> None:
         try:

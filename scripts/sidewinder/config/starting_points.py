@@ -115,9 +115,9 @@ def _same(one: Any, other: Any) -> bool:
 def _meaning(config: StudyConfig, name: str, value: Any) -> Any:
     """The value, or what a network's size or activation of that name, or null, stands for."""
     default = POLICY_DEFAULTS.get(config.agent.get("algorithm", ""))
-    if default and value is None and name == "agent.policy_kwargs.activation_fn":
+    if default and value is None and name.lstrip("+") == "agent.policy_kwargs.activation_fn":
         return default[1]
-    if name == "agent.policy_kwargs.net_arch":
+    if name.lstrip("+") == "agent.policy_kwargs.net_arch":
         widths = default[0] if default and value is None else value
         if isinstance(widths, dict):
             return {network: _meaning(config, name, own) for network, own in widths.items()}
