@@ -13,6 +13,7 @@ from sidewinder.checks import check_study
 from sidewinder.config import matrix
 from sidewinder.config.composition import compose_study
 from sidewinder.config.study_config import StudyConfig
+from sidewinder.planning import Studies
 
 SPACE = {
     "agent.n_steps": "choice(32, 64)",
@@ -75,6 +76,14 @@ def test_an_override_fixes_what_is_searched(
 def test_of_several_overrides_the_last_is_named(compose: Compose, capsys: pytest.CaptureFixture[str]) -> None:
     assert compose("agent.n_steps=16", "agent.n_steps=8").agent["n_steps"] == 8
     assert told(capsys) == ["agent.n_steps is not searched: override agent.n_steps=8"]
+
+
+def test_planning_composes_the_same(compose: Compose, tmp_path: Path) -> None:
+    overrides = ["agent.n_steps=128", "~search_space.agent.gamma"]
+    composed = compose(*overrides)
+    planned = Studies({"mine": overrides}, [str(tmp_path)], tmp_path / "results", main=True)["mine"]
+    assert planned.config.dump() == composed.dump()
+    assert list(composed.search_space) == ["agent.policy_kwargs.net_arch"]
 
 
 def test_a_mapping_that_lacks_the_searched_key_leaves_it(compose: Compose, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,7 @@ class SearchSpace:
     def has(self, key: str, params: Mapping[str, Any]) -> bool:
         """Whether a trial has this parameter, by the Optuna parameters that come before it."""
         return all(
-            other in params and parse_value(other, params[other]) in values
+            other in params and _is_among(parse_value(other, params[other]), values)
             for other, values in self.conditions.get(key, {}).items()
         )
 
@@ -162,6 +162,13 @@ def _settle_conditions(space: SearchSpace, known: Mapping[str, Any]) -> None:
 def _can_hold(when: Mapping[str, list[Any]], space: SearchSpace, known: Mapping[str, Any]) -> bool:
     return all(
         known[other] in values if other in known else other in space.distributions for other, values in when.items()
+    )
+
+
+def _is_among(value: Any, values: list[Any]) -> bool:
+    """Whether it is one of the values. Samplers give 0.30000000000000004 for the 0.3 of range(0.1, 0.7, 0.1)."""
+    return value in values or (
+        isinstance(value, float) and any(isinstance(one, float) and math.isclose(one, value) for one in values)
     )
 
 
