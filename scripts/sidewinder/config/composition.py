@@ -138,6 +138,8 @@ class _Composition:
                 reason = f"{reason} ({first_line(cause)})" if reason else f"{cause.full_key}: {first_line(cause)}"
             if "resolving interpolation" in reason:
                 reason += "; accepted in a study's defaults list: a name, such as ddpg"
+            if "is not in struct" in reason:
+                reason += "; accepted: a key of the config, or + before it, which adds one"
             if "@study." in reason:
                 reason += "; accepted: a study's file whose first line is # @package _global_"
             raise SidewinderError(f"{self.provenance.who_is_in(reason)}: {reason}") from None
