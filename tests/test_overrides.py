@@ -135,7 +135,7 @@ def test_a_value_in_a_studys_file_fixes_nothing(compose: Compose, capsys: pytest
 
 
 CONDITIONAL = {
-    "agent.sde_sample_freq": {"space": "choice(4, 8)", "when": {"agent.use_sde": True}},
+    "agent.target_kl": {"space": "choice(0.1, 0.2)", "when": {"agent.use_sde": True}},
     "agent.use_sde": {"space": "choice(true, false)", "when": {"agent.n_steps": 64}},
     **SPACE,
 }
@@ -144,11 +144,11 @@ CONDITIONAL = {
 @pytest.mark.parametrize(
     ("override", "searched", "unmet"),
     [
-        ("agent.n_steps=64", ["agent.use_sde", "agent.sde_sample_freq"], []),
-        ("agent.n_steps=32", [], ["agent.sde_sample_freq", "agent.use_sde"]),
-        ("~search_space.agent.n_steps", [], ["agent.sde_sample_freq", "agent.use_sde"]),
-        ("agent.use_sde=true", ["agent.sde_sample_freq", "agent.n_steps"], []),
-        ("agent.use_sde=false", ["agent.n_steps"], ["agent.sde_sample_freq"]),
+        ("agent.n_steps=64", ["agent.use_sde", "agent.target_kl"], []),
+        ("agent.n_steps=32", [], ["agent.target_kl", "agent.use_sde"]),
+        ("~search_space.agent.n_steps", [], ["agent.target_kl", "agent.use_sde"]),
+        ("agent.use_sde=true", ["agent.target_kl", "agent.n_steps"], []),
+        ("agent.use_sde=false", ["agent.n_steps"], ["agent.target_kl"]),
     ],
 )
 def test_a_fixed_key_decides_conditions(
@@ -189,6 +189,15 @@ def test_helpers_go_with_the_key_that_read_them(capsys: pytest.CaptureFixture[st
     check_study(config)
 
 
+def test_what_a_fixed_key_switches_off_is_not_searched(capsys: pytest.CaptureFixture[str]) -> None:
+    config = compose_study("mine", ["study=pendulum_ddpg", "agent.action_noise=null"])
+    assert list(config.search_space) == ["agent.learning_rate", "agent.gamma", "agent.tau"]
+    keys = ("agent.action_noise", "agent.noise_std")
+    assert told(capsys) == [f"{key} is not searched: override agent.action_noise=null" for key in keys]
+    check_study(config)
+    assert "agent.noise_std" in compose_study("x", ["study=pendulum_ddpg", "agent.action_noise=normal"]).search_space
+
+
 # An override of the search space
 
 
@@ -209,6 +218,7 @@ def test_helpers_go_with_the_key_that_read_them(capsys: pytest.CaptureFixture[st
             "search_space.agent.n_epochs={space: 'range(1, 3)', when: {agent.n_steps: 64}}",
             {"agent.n_epochs": {"space": "range(1, 3)", "when": {"agent.n_steps": [64]}}},
         ),
+        ("search_space.agent.helpers.x=choice(1, 2)", {"agent.helpers.x": "choice(1, 2)"}),
         ("+search_space.environment.env_kwargs.x=choice(1, 2)", {"+environment.env_kwargs.x": "choice(1, 2)"}),
         ("search_space.environment.env_kwargs.x=choice(1, 2)", {"+environment.env_kwargs.x": "choice(1, 2)"}),
     ],
@@ -265,6 +275,11 @@ def test_an_override_of_the_search_is_one_study_unless_it_lists_values() -> None
         ),
         (["study.seed=1", "search_space={agent.nope: 'choice(1, 2)'}"], 1, "agent.nope: found an unknown key"),
         (["+search_space.study.seed=choice(1, 2)"], 0, "study.seed: found a key that no trial has, accepted: one of "),
+        (
+            ["~search_space.agent.tau"],
+            0,
+            "search_space.agent.tau: found nothing to take out, accepted: agent.n_",
+        ),
         (["search_space.agent.gamma=interval(2, 1)"], 0, r"agent.gamma: found 'interval(2, 1)' ("),
         (["search_space.agent.gamma=interval(2"], 0, "found 'search_space.agent.gamma=interval(2' ("),
         (["agent=ppo", "environment.agent=1"], 1, "Could not override 'environment.agent'"),

@@ -12,19 +12,11 @@ from optuna.pruners import NopPruner
 from optuna.samplers import CmaEsSampler
 
 from sidewinder import SidewinderError
+from sidewinder.config.algorithms import SWITCHES
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.study.samplers import make_sampler
 from sidewinder.training import agents
 from sidewinder.training import run as training
-
-# Keys of the agent that have an effect only while another one is set.
-_SWITCHES = {
-    "noise_std": "action_noise",
-    "sde_sample_freq": "use_sde",
-    "use_sde_at_warmup": "use_sde",
-    "replay_buffer_kwargs.n_sampled_goal": "replay_buffer_class",
-    "replay_buffer_kwargs.goal_selection_strategy": "replay_buffer_class",
-}
 
 
 def check_study(config: StudyConfig) -> None:
@@ -72,7 +64,7 @@ def _check_effects(config: StudyConfig) -> None:
     for key in sorted(searched):
         where = f"search_space: {key}: found a search without effect, accepted:"
         name = key.removeprefix("agent.")
-        switch = _SWITCHES.get(name)
+        switch = SWITCHES.get(name)
         # A switch that is an interpolation is on in some trials.
         if switch and f"agent.{switch}" not in searched and config.agent.get(switch) in (None, False):
             raise SidewinderError(f"{where} with agent.{switch} set or searched")

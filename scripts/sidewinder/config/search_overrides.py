@@ -6,6 +6,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from sidewinder.config import search_space
+from sidewinder.config.algorithms import SWITCHES
 from sidewinder.config.interpolation import deferred, has, raw
 from sidewinder.config.overrides import SEARCH, is_in_open, is_of_search_space, parse_override, sets
 from sidewinder.config.provenance import Provenance
@@ -31,8 +32,13 @@ def apply_to_search_space(config: DictConfig, provenance: Provenance) -> dict[st
     parsed = {text: parse_override(text) for text in provenance.overrides}
     searching: dict[str, str] = {}
     taken_out: dict[str, str] = {}
+    order = [name.lstrip("+~") for name in map(str, config.search_space)]
     for text, override in parsed.items():
         if is_of_search_space(override):
+            if override.is_delete() and not _entries_of(config, override):
+                accepted = ", ".join(name.lstrip("+~") for name in map(str, config.search_space))
+                what = f"found nothing to take out, accepted: {accepted}"
+                raise provenance.error_in(text, override.key_or_group, what)
             for key in _apply_to_entries(config, override):
                 (taken_out if override.is_delete() else searching)[key] = f"override {text}"
                 (searching if override.is_delete() else taken_out).pop(key, None)
@@ -41,7 +47,10 @@ def apply_to_search_space(config: DictConfig, provenance: Provenance) -> dict[st
         if not is_of_search_space(override):
             for key in _take_out(config, text, override, searching, provenance):
                 taken_out[key] = f"override {text}"
-    return taken_out
+    for key in _without_switch(config, taken_out):
+        switch = f"agent.{SWITCHES[key.removeprefix('agent.')]}"
+        taken_out[key] = taken_out[switch]
+    return {key: taken_out[key] for key in dict.fromkeys([*order, *taken_out]) if key in taken_out}
 
 
 def known_values(config: DictConfig, taken_out: dict[str, str]) -> dict[str, Any]:
@@ -65,13 +74,20 @@ def _apply_to_entries(config: DictConfig, override: Override) -> list[str]:
         if override.is_delete():
             changed += [key for name in names if _is_searched(config, name)]
         else:
-            is_new = not has(config, key) and (override.is_add() or override.is_force_add() or is_in_open(key))
+            may_add = override.is_add() or override.is_force_add() or is_in_open(key)
+            is_new = may_add and not has(config, key) and not key.startswith(HELPERS)
             config.search_space[names[0] if names else f"+{key}" if is_new else key] = value
             changed.append(key)
             names = names[1:]
         for name in names:
             del config.search_space[name]
     return changed
+
+
+def _entries_of(config: DictConfig, override: Override) -> list[str]:
+    """The names of those entries of the search space that an override of it is about."""
+    keys = _entries(config, override)
+    return [name for name in map(str, config.search_space) if name.lstrip("+~") in keys]
 
 
 def _entries(config: DictConfig, override: Override) -> dict[str, Any]:
@@ -107,6 +123,19 @@ def _take_out(
             taken_out.append(key)
         del config.search_space[name]
     return taken_out + (_take_out_unread_helpers(config, was) if str(raw(config.search_space)) != was else [])
+
+
+def _without_switch(config: DictConfig, taken_out: dict[str, str]) -> list[str]:
+    """Delete the searched entries that have no effect, as an override has switched off what they are about."""
+    without = []
+    for name in list(map(str, config.search_space)):
+        key = name.lstrip("+~")
+        switch = SWITCHES.get(key.removeprefix("agent."))
+        is_off = f"agent.{switch}" in taken_out and raw(config.agent).get(switch) in (None, False)
+        if is_off and _is_searched(config, name):
+            del config.search_space[name]
+            without.append(key)
+    return without
 
 
 def _take_out_unread_helpers(config: DictConfig, was: str) -> list[str]:
