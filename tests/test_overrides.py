@@ -162,6 +162,12 @@ def test_a_fixed_key_decides_conditions(
     assert list(config.space().distributions) == list(config.search_space)
 
 
+def test_an_override_of_a_key_that_the_search_space_sets_decides_conditions(compose: Compose) -> None:
+    space = CONDITIONAL | {"agent.n_steps": 64}
+    assert "agent.use_sde" in compose(space=space).search_space
+    assert "agent.use_sde" not in compose("agent.n_steps=32", space=space).search_space
+
+
 def test_a_condition_on_a_deleted_key_is_refused(compose: Compose) -> None:
     message = error_of(compose, "~agent.n_steps", space=CONDITIONAL)
     assert "study/mine.yaml: agent.use_sde: found 'when agent.n_steps' (agent.n_steps is not searched)" in message
@@ -235,6 +241,11 @@ def test_a_search_may_be_taken_out(compose: Compose, capsys: pytest.CaptureFixtu
     only = compose("~search_space", "search_space.agent.gamma=interval(0, 1)")
     assert only.search_space == {"agent.gamma": "interval(0, 1)"}
     assert {line.partition(" ")[0] for line in told(capsys)} == set(SPACE) - {"agent.gamma"}
+
+
+def test_a_search_may_take_the_place_of_a_deletion(compose: Compose) -> None:
+    config = compose("search_space.agent.gae_lambda=interval(0, 1)", space=SPACE | {"~agent.gae_lambda": None})
+    assert config.search_space == SPACE | {"agent.gae_lambda": "interval(0, 1)"}
 
 
 def test_a_search_may_be_a_value(compose: Compose) -> None:

@@ -77,11 +77,12 @@ class _Composition:
         storage = storage_of(config, sweeper, self.provenance)
         try:
             take_over(config, sweeper, self.provenance)
+            before = list(map(str, config.search_space))
             taken_out = apply_to_search_space(config, self.provenance)
             later = deferred(config.search_space)
             space = search_space.parse(
                 {key: config.search_space[key] for key in config.search_space if key not in later},
-                known_values(config, taken_out),
+                known_values(config, before),
             )
             space.fixed.update(later)
         except SearchSpaceError as error:

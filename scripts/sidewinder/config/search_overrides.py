@@ -1,5 +1,6 @@
 """What overrides do to the search: `search_space.<key>=...` says how a parameter is searched, `<key>=...` fixes it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -53,11 +54,20 @@ def apply_to_search_space(config: DictConfig, provenance: Provenance) -> dict[st
     return {key: taken_out[key] for key in dict.fromkeys([*order, *taken_out]) if key in taken_out}
 
 
-def known_values(config: DictConfig, taken_out: dict[str, str]) -> dict[str, Any]:
-    """The config's values of these keys, by dotted key, also with `+`; not of deleted ones, or where a trial's own
-    sections are read."""
+def known_values(config: DictConfig, before: Iterable[str]) -> dict[str, Any]:
+    """The config's values of the keys that overrides have removed from the search space, by dotted key, also with `+`:
+    those that decide conditions.
+
+    Args:
+        config: With its search space as the overrides leave it.
+        before: The names of the search space's entries before that.
+
+    Returns:
+        Nothing for a key that is deleted, or reads a trial's own sections.
+    """
+    left = {name.lstrip("+~") for name in map(str, config.search_space)}
     values = {}
-    for key in taken_out:
+    for key in {name.lstrip("+~") for name in before} - left:
         if has(config, key):
             parent, _, last = key.rpartition(".")
             value = raw(OmegaConf.select(config, parent))[last]
@@ -76,9 +86,10 @@ def _apply_to_entries(config: DictConfig, override: Override) -> list[str]:
         else:
             may_add = override.is_add() or override.is_force_add() or is_in_open(key)
             is_new = may_add and not has(config, key) and not key.startswith(HELPERS)
-            config.search_space[names[0] if names else f"+{key}" if is_new else key] = value
+            kept = next((name for name in names if not name.startswith("~")), f"+{key}" if is_new else key)
+            config.search_space[kept] = value
             changed.append(key)
-            names = names[1:]
+            names = [name for name in names if name != kept]
         for name in names:
             del config.search_space[name]
     return changed
