@@ -277,7 +277,7 @@ def test_an_override_of_the_search_is_one_study_unless_it_lists_values() -> None
             ["agent.policy_kwargs.net_arch.pi=[8]"],
             0,
             "agent.policy_kwargs.net_arch.pi: found a part of agent.policy_kwargs.net_arch, which search_space has as "
-            "a whole, accepted: beside ~search_space.agent.policy_kwargs.net_arch",
+            "a whole, accepted: together with ~search_space.agent.policy_kwargs.net_arch",
         ),
         (
             ["agent.gamma=0.9", "search_space.agent.nope=choice(1, 2)"],

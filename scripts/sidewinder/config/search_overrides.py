@@ -123,7 +123,9 @@ def _take_out(
     for name in list(map(str, config.search_space)):
         key = name.lstrip("+~")
         if override.key_or_group.startswith(f"{key}."):
-            what = f"found a part of {key}, which search_space has as a whole, accepted: beside ~search_space.{key}"
+            what = (
+                f"found a part of {key}, which search_space has as a whole, accepted: together with ~search_space.{key}"
+            )
             raise provenance.error_in(text, override.key_or_group, what)
         if not sets(override, key):
             continue
