@@ -18,7 +18,7 @@ def main() -> None:
     with errors_in_one_line():
         config = compose_study(arguments.study, arguments.overrides, arguments.config_dirs)
         # What JAX compiles for the checks serves the trials too.
-        pin_jax(config.training["instruction_set"])
+        pin_jax(config.training.get("instruction_set", "avx2"))
         share_compiled(arguments.output.absolute().parents[1])
         # Imported late: SB3 and Optuna take a second, which a mistake above need not cost.
         from sidewinder.checks import check_study

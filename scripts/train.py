@@ -1,12 +1,14 @@
 """One training run, as a Hydra app: python scripts/train.py agent=ddpg agent.learning_rate=3e-4 training.seed=1
 
-Writes to Hydra's output directory: the evaluations, TensorBoard's log, the agent that the objective is of (model.zip)
-and the one that training ended with (last_model.zip); where there is normalisation, it is beside each of them
-(vecnormalize.pkl, last_vecnormalize.pkl). To train a study's winner again:
+`--config-dir my_configs` is searched before the shipped configs, as a study's config_dirs are. Writes to Hydra's output
+directory: the evaluations, TensorBoard's log, the agent that the objective is of (model.zip) and the one that training
+ended with (last_model.zip); where there is normalisation, it is beside each of them (vecnormalize.pkl,
+last_vecnormalize.pkl). To train a study's winner again:
 python scripts/train.py --config-path $PWD/results/<study> --config-name best
 """
 
 import logging
+import sys
 from pathlib import Path
 
 import hydra
@@ -15,7 +17,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sidewinder import SidewinderError, errors_in_one_line
+from sidewinder.config.overrides import for_hydra
 from sidewinder.determinism import pin
+from sidewinder.paths import CONFIG_DIR
 
 
 @hydra.main(config_path="../configs", config_name="train", version_base="1.3")
@@ -62,5 +66,36 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
     return objective
 
 
+def arguments_for_hydra(arguments: list[str]) -> list[str]:
+    """The command line as Hydra needs it.
+
+    Hydra searches --config-path before --config-dir, and the shipped configs are its --config-path: the two change
+    places. Keys of open mappings get their `++`.
+
+    Raises:
+        SidewinderError: The directory of --config-dir is none.
+    """
+    others = [for_hydra(argument) for argument in arguments]
+    path, directory = _taken(others, "--config-path", "-cp"), _taken(others, "--config-dir", "-cd")
+    if directory is not None and not Path(directory).is_dir():
+        raise SidewinderError(f"--config-dir: found {directory!r}, accepted: a directory")
+    if directory is not None and path is None:
+        path, directory = str(Path(directory).absolute()), str(CONFIG_DIR)
+    options = {"--config-path": path, "--config-dir": directory}
+    return [f"{name}={value}" for name, value in options.items() if value is not None] + others
+
+
+def _taken(arguments: list[str], *names: str) -> str | None:
+    """Take an option out of a command line. Returns its value, None if it is not there."""
+    for position, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name in names and (equals or arguments[position + 1 :]):
+            del arguments[position]
+            return value if equals else arguments.pop(position)
+    return None
+
+
 if __name__ == "__main__":
+    with errors_in_one_line():
+        sys.argv[1:] = arguments_for_hydra(sys.argv[1:])
     main()

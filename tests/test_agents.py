@@ -196,6 +196,9 @@ def test_the_seed_decides_the_networks() -> None:
     assert not torch.equal(first, other)
 
 
+NO_NAMES = "as classes and functions have no names in a config"
+
+
 @pytest.mark.parametrize(
     ("algorithm", "changes", "message"),
     [
@@ -266,6 +269,26 @@ def test_the_seed_decides_the_networks() -> None:
             "sac",
             {"replay_buffer_class": "her", "n_steps": 3},
             "agent.n_steps: found 3, accepted: 1 with replay_buffer_class her",
+        ),
+        *(
+            (
+                algorithm,
+                {"policy_kwargs": {key: "torch.nn.Thing"}},
+                f"agent.policy_kwargs.{key}: found 'torch.nn.Thing', accepted: null, {NO_NAMES}",
+            )
+            for algorithm in ("ddpg", "ppo")
+            for key in ("features_extractor_class", "optimizer_class")
+        ),
+        (
+            "ppo",
+            {"rollout_buffer_class": "a.Buffer"},
+            f"agent.rollout_buffer_class: found 'a.Buffer', accepted: null, {NO_NAMES}",
+        ),
+        ("sac", {"policy_kwargs": {"n_critics": "x"}}, "agent.policy_kwargs.n_critics: found 'x', accepted: int"),
+        (
+            "sac",
+            {"policy_kwargs": {"optimizer_kwargs": 1}},
+            "agent.policy_kwargs.optimizer_kwargs: found 1, accepted: dict or null",
         ),
         ("ddpg", {"policy": "Mlp"}, "agent.policy: found 'Mlp', accepted: MlpPolicy, CnnPolicy, MultiInputPolicy"),
     ],

@@ -612,6 +612,16 @@ def test_a_config_directory_that_there_is_not(tmp_path: Path) -> None:
         ),
         ("search_space:\n  +agent.foo: choice(1, 2)\n", r"agent\.foo: found 1, accepted: a key of ddpg"),
         ("sampler:\n  foo: 1\n", "sampler: found .*'foo': 1.*, accepted: an Optuna sampler"),
+        (
+            "search_space:\n  +agent.policy_kwargs.optimizer_class: choice(torch.optim.Adam, torch.optim.AdamW)\n",
+            r"agent\.policy_kwargs\.optimizer_class: found 'torch\.optim\.Adam', accepted: null, as classes",
+        ),
+        ("sampler:\n  gamma: my.gamma\n", r"sampler\.gamma: found 'my\.gamma', accepted: null, as functions"),
+        ("sampler:\n  n_ei_candidates: x\n", r"sampler\.n_ei_candidates: found 'x', accepted: int"),
+        (
+            "defaults:\n  - override /sampler: gp\nsampler:\n  independent_sampler: random\n",
+            r"sampler\.independent_sampler: found 'random', accepted: null, or a mapping with _target_ and options",
+        ),
         ("pruner:\n  _target_: optuna.pruners.Nope\n", "pruner: found .*Nope.*, accepted: an Optuna pruner"),
         ("study:\n  custom_search_space: no.such\n", r"study\.custom_search_space: found 'no\.such' .*, accepted: "),
     ],

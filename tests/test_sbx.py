@@ -128,6 +128,15 @@ def test_the_learning_rate_is_used() -> None:
             {"lr_schedule": "linear"},
             "agent.lr_schedule: found 'linear', accepted with agent.backend=sbx: constant",
         ),
+        *(
+            (
+                "sac",
+                {"policy_kwargs": {key: "optax.adam"}},
+                f"agent.policy_kwargs.{key}: found 'optax.adam', accepted: null, as classes and functions have no "
+                "names in a config",
+            )
+            for key in ("features_extractor_class", "optimizer_class", "actor_class")
+        ),
         ("dqn", {"max_grad_norm": 1}, "agent.max_grad_norm: found 1, accepted with agent.backend=sbx: 10"),
         ("sac", {"use_sde": True}, "agent.use_sde: found True, accepted with agent.backend=sbx: false"),
         ("ppo", {"target_kl": 0.01}, "agent.target_kl: found 0.01, accepted with agent.backend=sbx: null"),

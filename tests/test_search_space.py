@@ -6,6 +6,7 @@ successors. They differ in two lines only: the sweeper knows no null in `choice(
 
 from typing import Any
 
+import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -223,7 +224,28 @@ def test_grid_values() -> None:
     assert grid_values(CategoricalDistribution([1, "a", None])) == [1, "a", None]
     assert grid_values(IntDistribution(1, 3)) == [1, 2, 3]
     assert grid_values(IntDistribution(1, 7, step=3)) == [1, 4, 7]
-    assert grid_values(FloatDistribution(0.0, 1.0, step=0.1)) == pytest.approx([i / 10 for i in range(11)])
+    assert grid_values(FloatDistribution(0.0, 1.0, step=0.1)) == [i / 10 for i in range(11)]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("range(0.1, 0.3, 0.1)", [0.1, 0.2, 0.3]),
+        ("range(0.1, 0.7, 0.1)", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]),
+        ("range(0.001, 0.01, 0.001)", [i / 1000 for i in range(1, 11)]),
+        ("range(-0.3, 0.3, 0.1)", [-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3]),
+        ("range(1e-5, 3e-5, 1e-5)", [1e-5, 2e-5, 3e-5]),
+        ("range(0.1, 1, 0.4)", [0.1, 0.5, 0.9]),
+    ],
+)
+def test_a_grid_has_the_decimals_that_are_written(text: str, values: list[float]) -> None:
+    distribution = parse({KEY: text}).distributions[KEY]
+    assert grid_values(distribution) == values
+    assert all(distribution._contains(value) for value in values)
+    study = optuna.create_study(sampler=optuna.samplers.BruteForceSampler(seed=0))
+    study.optimize(lambda trial: trial._suggest(KEY, distribution), n_trials=20)
+    assert sorted(trial.params[KEY] for trial in study.trials) == values
 
 
 @pytest.mark.parametrize(
@@ -296,9 +318,20 @@ def test_a_parameter_comes_behind_its_condition() -> None:
         assert space.has("agent.noise_std", params) is expected
 
 
+def test_a_condition_on_a_step_of_a_range_holds_for_every_sampler() -> None:
+    when = {"agent.clip_range": 0.3}
+    space = parse(
+        {"agent.clip_range": "range(0.1, 0.7, 0.1)", "agent.gamma": {"space": "interval(0.9, 1.0)", "when": when}}
+    )
+    assert space.has("agent.gamma", {"agent.clip_range": 0.1 + 2 * 0.1})
+    assert not space.has("agent.gamma", {"agent.clip_range": 0.4})
+
+
 def test_a_condition_on_a_fixed_key_is_decided() -> None:
     assert parse(CONDITIONAL | {"agent.action_noise": "normal"}).conditions == {}
     assert list(parse(CONDITIONAL | {"agent.action_noise": "ou"}).distributions) == ["agent.train_freq"]
+    # No trial has the action noise, and so none the parameter that needs it.
+    assert parse(CONDITIONAL | {"agent.train_freq": 1}).distributions == {}
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from made_once import made_once
 from stable_baselines3 import DDPG
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -25,10 +27,10 @@ TINY = [
 ]
 
 
-def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs the script in a directory, which is also on the module path."""
+def run(directory: Path, *arguments: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Runs the script in a directory, which is also on the module path. Hydra wants options before overrides."""
     return subprocess.run(
-        [sys.executable, SCRIPT, *TINY, *arguments],
+        [sys.executable, SCRIPT, *options, *TINY, *arguments],
         cwd=directory,
         env={**os.environ, "PYTHONPATH": str(directory)},
         capture_output=True,
@@ -161,6 +163,64 @@ def test_bad_values_exit_with_one_line(arguments: list[str], message: str, tmp_p
     assert result.stderr.startswith(message)
     assert len(result.stderr.splitlines()) == 1
     assert not list(tmp_path.rglob("model.zip"))
+
+
+# Several trainings, and a user's own files
+
+
+def test_the_jobs_of_a_multirun_are_the_trainings_that_single_runs_are(output: Path, tmp_path: Path) -> None:
+    result = run(tmp_path, "training.seed=0,1", options=["--multirun"])
+    assert (result.returncode, result.stderr) == (0, "")
+    jobs = sorted(path.parent for path in tmp_path.glob("multirun/*/*/*/model.zip"))
+    assert [job.name for job in jobs] == ["0", "1"]
+    assert evaluations(jobs[1]) == evaluations(output) != evaluations(jobs[0])
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "found"),
+    [("threads", "1,2", "avx2, 2"), ("instruction_set", "avx2,compatible", "compatible, 1")],
+)
+def test_jobs_of_a_multirun_with_other_pins(key: str, values: str, found: str, tmp_path: Path) -> None:
+    result = run(tmp_path, f"training.{key}={values}", options=["--multirun"])
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"error: training.instruction_set, training.threads: found {found} after avx2, 1 in one process, accepted: the "
+        "same in all jobs of a multirun; or a run for each\n"
+    )
+
+
+def composed(directory: Path, *arguments: str, options: Sequence[str] = ()) -> dict[str, Any]:
+    result = run(directory, *arguments, options=["--cfg=job", *options])
+    assert (result.returncode, result.stderr) == (0, "")
+    config: dict[str, Any] = yaml.safe_load(result.stdout)
+    return config
+
+
+@pytest.mark.parametrize("option", [["--config-dir", "mine"], ["--config-dir=mine"], ["-cd", "mine"]])
+def test_own_files_come_before_the_shipped_ones(option: list[str], tmp_path: Path) -> None:
+    (tmp_path / "mine" / "agent").mkdir(parents=True)
+    (tmp_path / "mine/agent/ddpg.yaml").write_text("algorithm: ddpg\npolicy: MlpPolicy\nbatch_size: 1\ngamma: 0.5\n")
+    (tmp_path / "mine/agent/mine.yaml").write_text("defaults: [td3]\ngamma: 0.7\n")
+    assert composed(tmp_path, options=option)["agent"]["gamma"] == 0.5
+    assert composed(tmp_path, "agent=mine", options=option)["agent"].items() >= {"gamma": 0.7, "tau": 0.005}.items()
+
+
+def test_a_winners_file_is_read_by_its_config_path(tmp_path: Path) -> None:
+    config = composed(tmp_path, "environment=mountain_car_continuous")
+    (tmp_path / "best.yaml").write_text(yaml.safe_dump(config))
+    path = ["--config-path", str(tmp_path), "--config-name", "best"]
+    assert composed(tmp_path, options=path) == config
+
+
+def test_a_config_directory_that_there_is_not(tmp_path: Path) -> None:
+    result = run(tmp_path, options=["--config-dir", "nope"])
+    assert (result.returncode, result.stderr) == (1, "error: --config-dir: found 'nope', accepted: a directory\n")
+
+
+def test_keys_of_open_mappings_need_no_plus(tmp_path: Path) -> None:
+    config = composed(tmp_path, "environment.env_kwargs={g: 9.8}", "agent.policy_kwargs.share_features_extractor=true")
+    assert config["environment"]["env_kwargs"] == {"g": 9.8}
+    assert config["agent"]["policy_kwargs"]["share_features_extractor"] is True
 
 
 def test_help(tmp_path: Path) -> None:

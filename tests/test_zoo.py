@@ -68,7 +68,7 @@ def hyperparams_opt() -> ModuleType:
 def compose(name: str) -> StudyConfig:
     env_id = ENVIRONMENTS.get(name, "Pendulum-v1")
     overrides = ["study=plain", f"agent={name}", f"agent/search_spaces@search_space=zoo/{name}"]
-    return compose_study("zoo", [*overrides, f"environment.env_id={env_id}", "agent.policy_kwargs.net_arch=null"])
+    return compose_study("zoo", [*overrides, f"environment.env_id={env_id}"])
 
 
 def our_key(name: str, algorithm: str) -> str:

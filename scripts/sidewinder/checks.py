@@ -1,5 +1,6 @@
 """All that can be wrong with a composed study before anything trains."""
 
+import inspect
 import itertools
 import re
 import sys
@@ -8,12 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from hydra.errors import HydraException
-from hydra.utils import get_method, instantiate
+from hydra.utils import get_class, get_method, instantiate
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import NopPruner
 from optuna.samplers import CmaEsSampler
 
 from sidewinder import SidewinderError
+from sidewinder.config.algorithms import SWITCHES
 from sidewinder.config.run_config import RunConfig
 from sidewinder.config.search_space import SearchSpace
 from sidewinder.config.study_config import StudyConfig
@@ -21,14 +23,6 @@ from sidewinder.errors import first_line
 from sidewinder.study.samplers import make_sampler
 from sidewinder.training import agents, checked
 
-# Keys of the agent that have an effect only while another one is set.
-_SWITCHES = {
-    "noise_std": "action_noise",
-    "sde_sample_freq": "use_sde",
-    "use_sde_at_warmup": "use_sde",
-    "replay_buffer_kwargs.n_sampled_goal": "replay_buffer_class",
-    "replay_buffer_kwargs.goal_selection_strategy": "replay_buffer_class",
-}
 # Keys whose values can be right or wrong together only.
 _TOGETHER = {
     "environment.n_envs",
@@ -180,7 +174,7 @@ def _check_effects(config: StudyConfig) -> None:
     for key in sorted(searched):
         where = f"search_space: {key}: found a search without effect, accepted:"
         name = key.removeprefix("agent.")
-        switch = _SWITCHES.get(name)
+        switch = SWITCHES.get(name)
         # A switch that is an interpolation is on in some trials.
         if switch and f"agent.{switch}" not in searched and config.agent.get(switch) in (None, False):
             raise SidewinderError(f"{where} with agent.{switch} set or searched")
@@ -194,6 +188,8 @@ def _check_effects(config: StudyConfig) -> None:
 def _check_sampling(config: StudyConfig) -> None:
     sampler = _make("sampler", config.sampler, lambda: make_sampler(config, 0), "an Optuna sampler and its options")
     pruner = _make("pruner", config.pruner, lambda: instantiate(config.pruner), "an Optuna pruner and its options")
+    _check_options("sampler", config.sampler)
+    _check_options("pruner", config.pruner)
     prunes, several = not isinstance(pruner, NopPruner), len(config.study.objectives) > 1
     if several and isinstance(sampler, CmaEsSampler):
         raise SidewinderError(
@@ -206,6 +202,25 @@ def _check_sampling(config: StudyConfig) -> None:
         raise SidewinderError(f"pruner: found {type(pruner).__name__}, accepted for several environments: {accepted}")
     if path := config.study.custom_search_space:
         _make("study.custom_search_space", path, lambda: get_method(path), "package.module.function")
+
+
+def _check_options(section: str, options: dict[str, Any]) -> None:
+    """Refuse a text where Optuna wants something else: it would fail in each trial."""
+    parameters = inspect.signature(get_class(options["_target_"])).parameters
+    for name, value in options.items():
+        if name not in parameters or not isinstance(value, str):
+            continue
+        annotation = parameters[name].annotation
+        kind = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+        if "Callable" in kind:
+            accepted = "null, as functions have no names in a config"
+        elif re.search(r"\bBase[A-Z]", kind):
+            accepted = "null, or a mapping with _target_ and options"
+        elif re.fullmatch(r"(int|float|bool|None|[ |])+", kind):
+            accepted = kind.replace("|", "or").replace("None", "null")
+        else:
+            continue
+        raise SidewinderError(f"{section}.{name}: found {value!r}, accepted: {accepted}")
 
 
 def _make(key: str, found: object, make: Callable[[], object], accepted: str) -> object:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from sidewinder.errors import SidewinderError
+
 _LEVELS = {
     "avx2": {
         "ATEN_CPU_CAPABILITY": "avx2",
@@ -33,11 +35,15 @@ _JAX = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
 }
+# What this process is pinned to, once it is.
+_pinned_to: tuple[str, int] | None = None
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def pin(instruction_set: str, threads: int) -> None:
     """Fix the CPU kernels and threads of numpy, scipy, torch and JAX for this process and its children.
+
+    Doing it again is no harm, as in the jobs of a multirun, which are one process.
 
     Args:
         instruction_set: `avx2` (default of the shipped configs), `compatible` (the same bits on every x86-64, about
@@ -46,9 +52,18 @@ def pin(instruction_set: str, threads: int) -> None:
 
     Raises:
         KeyError: No such instruction set.
+        SidewinderError: This process is pinned to something else.
         RuntimeError: numpy or torch is loaded already, and so past listening.
     """
+    global _pinned_to
+    if _pinned_to == (instruction_set, threads):
+        return
     loaded = {"numpy", "torch"} & sys.modules.keys()
+    if loaded and _pinned_to:
+        raise SidewinderError(
+            f"training.instruction_set, training.threads: found {instruction_set}, {threads} after {_pinned_to[0]}, "
+            f"{_pinned_to[1]} in one process, accepted: the same in all jobs of a multirun; or a run for each"
+        )
     if loaded:
         raise RuntimeError(f"pin() must run before {' and '.join(sorted(loaded))} is imported")
     for name in _PINNED:
@@ -56,6 +71,7 @@ def pin(instruction_set: str, threads: int) -> None:
     os.environ.update(_LEVELS[instruction_set])
     os.environ.update(dict.fromkeys(_THREADS, str(threads)))
     pin_jax(instruction_set)
+    _pinned_to = instruction_set, threads
 
 
 def pin_jax(instruction_set: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sidewinder import SidewinderError
+from sidewinder.config.algorithms import backend_of
 from sidewinder.config.composition import compose_study
 from sidewinder.config.matrix import Entry, expanded
 from sidewinder.config.study_config import StudyConfig
@@ -40,7 +41,7 @@ class PlannedStudy:
     def settings(self) -> str:
         """What the study is, for the caption of a figure."""
         config = self.config
-        backend = {"sb3": "Stable-Baselines3", "sbx": "SBX"}[config.agent["backend"]]
+        backend = "SBX" if backend_of(config.agent) == "sbx" else "Stable-Baselines3"
         environments = ", ".join(config.environments) or config.environment["env_id"]
         sampler, pruner = (part["_target_"].rpartition(".")[2] for part in (config.sampler, config.pruner))
         return (

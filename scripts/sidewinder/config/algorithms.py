@@ -47,6 +47,14 @@ POLICY_DEFAULTS: dict[str, tuple[Any, str]] = {
     "tqc": ([256, 256], "relu"),
     "trpo": ([64, 64], "tanh"),
 }
+# Keys of the agent that have an effect only while another one is set.
+SWITCHES = {
+    "noise_std": "action_noise",
+    "sde_sample_freq": "use_sde",
+    "use_sde_at_warmup": "use_sde",
+    "replay_buffer_kwargs.n_sampled_goal": "replay_buffer_class",
+    "replay_buffer_kwargs.goal_selection_strategy": "replay_buffer_class",
+}
 # Keys that SBX 0.28 lacks, ignores or reads otherwise: the one value with which it does what SB3 does by default. (It
 # keeps DDPG's, TD3's, DQN's and CrossQ's learning rate as it is; has no gSDE; never clips DQN's gradients; adapts PPO's
 # learning rate to target_kl; and its batch_norm_momentum is one minus SB3-Contrib's.)

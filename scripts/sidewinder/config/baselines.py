@@ -36,11 +36,12 @@ def baselines_of(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
     if plain["environments"]:
         return baselines  # the Zoo has no setting for several at once
     if zoo := load(f"zoo/{agent['algorithm']}/{env_id}"):
-        merged = _fitted(raw(OmegaConf.merge(defaults, zoo[1]["agent"])), agent)
+        own = zoo[1] or {}
+        merged = _fitted(raw(OmegaConf.merge(defaults, own.get("agent") or {})), agent)
         if lacking := beyond_limits(merged):
             print(f"baselines: zoo: {lacking}; left out", file=sys.stderr)
         else:
-            baselines["zoo"] = {"agent": merged, "environment": zoo[1].get("environment", {})}
+            baselines["zoo"] = {"agent": merged, "environment": own.get("environment") or {}}
     return baselines
 
 

@@ -15,20 +15,19 @@ from pydantic import BaseModel, ValidationError
 
 from sidewinder import SidewinderError
 from sidewinder.config import search_space
+from sidewinder.config.algorithms import ALGORITHMS
 from sidewinder.config.baselines import baselines_of
-from sidewinder.config.interpolation import as_written, deferred, has, resolve, without
+from sidewinder.config.interpolation import as_written, deferred, has, raw, resolve, without
 from sidewinder.config.overrides import parse_override
 from sidewinder.config.provenance import PRIMARY, Provenance, search_path
 from sidewinder.config.run_config import Environment, RunConfig
+from sidewinder.config.search_overrides import HELPERS, apply_to_search_space, known_values
 from sidewinder.config.search_space import SearchSpace, SearchSpaceError
 from sidewinder.config.starting_points import starting_points
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.config.study_settings import ScoredEnvironment
 from sidewinder.config.sweeper import storage_of, take_over
 from sidewinder.errors import expectation, first_line, one_line
-
-# Keys that may be searched without being there: only interpolations read them.
-HELPERS = "agent.helpers."
 
 
 def compose_study(name: str, overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> StudyConfig:
@@ -78,29 +77,51 @@ class _Composition:
         storage = storage_of(config, sweeper, self.provenance)
         try:
             take_over(config, sweeper, self.provenance)
+            before = list(map(str, config.search_space))
+            taken_out = apply_to_search_space(config, self.provenance)
             later = deferred(config.search_space)
             space = search_space.parse(
-                {key: config.search_space[key] for key in config.search_space if key not in later}
+                {key: config.search_space[key] for key in config.search_space if key not in later},
+                known_values(config, before),
             )
             space.fixed.update(later)
         except SearchSpaceError as error:
             raise self.provenance.error(("search_space", error.key), str(error), key=error.key) from None
         config.study.setdefault("name", self.name)
+        taken_out = self._told(config, space, taken_out)
         self._put_in(config, space)
         config.search_space = {key: as_written(config.search_space[key], space, key) for key in space.distributions}
         probe = without(config, space.distributions)
         plain = resolve(config, probe, keep_all=bool(config.study.custom_search_space))
+        self._check_classes(plain)
         plain["study"]["storage"] = storage
         entries = plain["study"].pop("enqueue", [])
         study = self._validated({**plain, "baselines": baselines_of(plain)})
-        self._enqueue(study, entries)
+        self._enqueue(study, entries, taken_out)
         self._check_conditions(study, space)
         self._cap_at_grid(study, space)
         return study
 
+    def _told(self, config: DictConfig, space: SearchSpace, taken_out: dict[str, str]) -> dict[str, str]:
+        """Say what overrides take out of the search, with the parameters whose conditions this decides.
+
+        Returns:
+            All of these keys, each with the reason.
+        """
+        if not taken_out:
+            return {}
+        unmet = {
+            key: "its condition does not hold"
+            for key, entry in raw(config.search_space).items()
+            if isinstance(entry, dict) and "when" in entry and key not in space.distributions
+        }
+        for key, reason in (taken_out | unmet).items():
+            print(f"study {self.name}: {key} is not searched: {reason}", file=sys.stderr)
+        return taken_out | {key.lstrip("+"): reason for key, reason in unmet.items()}
+
     def _compose(self) -> DictConfig:
         try:
-            return compose(PRIMARY, self.provenance.overrides, return_hydra_config=True)
+            return compose(PRIMARY, self.provenance.for_hydra, return_hydra_config=True)
         except MissingConfigException as error:
             wanted = error.missing_cfg_file or ""
             group, _, option = wanted.rpartition("/")
@@ -118,6 +139,8 @@ class _Composition:
                 reason = f"{reason} ({first_line(cause)})" if reason else f"{cause.full_key}: {first_line(cause)}"
             if "resolving interpolation" in reason:
                 reason += "; accepted in a study's defaults list: a name, such as ddpg"
+            if "is not in struct" in reason:
+                reason += "; accepted: a key of the config, or + before it, which adds one"
             if "@study." in reason:
                 reason += "; accepted: a study's file whose first line is # @package _global_"
             raise SidewinderError(f"{self.provenance.who_is_in(reason)}: {reason}") from None
@@ -144,6 +167,20 @@ class _Composition:
             key = (*prefix, *map(str, first["loc"]))
             raise self.provenance.error(key, expectation(first)) from None
         return config
+
+    def _check_classes(self, plain: dict[str, Any]) -> None:
+        """Check that an agent, a sampler and a pruner are named: all else that their files lack has a default."""
+        names = ", ".join(sorted({name for names in ALGORITHMS.values() for name in names}))
+        for section, key, accepted in (
+            ("agent", "algorithm", names),
+            ("sampler", "_target_", "the class of a sampler, such as optuna.samplers.TPESampler"),
+            ("pruner", "_target_", "the class of a pruner, such as optuna.pruners.MedianPruner"),
+        ):
+            found = plain[section].get(key) if isinstance(plain[section], dict) else None
+            if not isinstance(found, str):
+                where = self.provenance.source((section,) if found is None else (section, key))
+                shown = "nothing" if found is None else repr(found)
+                raise SidewinderError(f"{where}: {section}.{key}: found {shown}, accepted: {accepted}")
 
     def _check_scored(self, name: str, scored: ScoredEnvironment) -> None:
         try:
@@ -180,13 +217,13 @@ class _Composition:
             parent, _, last = key.rpartition(".")
             del OmegaConf.select(config, parent)[last]
 
-    def _enqueue(self, config: StudyConfig, entries: Any) -> None:
+    def _enqueue(self, config: StudyConfig, entries: Any, taken_out: dict[str, str]) -> None:
         if not isinstance(entries, list):
             raise self.provenance.error(
                 ("study", "enqueue"), f"found {entries!r}, accepted: a list of names and mappings"
             )
         try:
-            config.study.enqueue, notes = starting_points(config, entries)
+            config.study.enqueue, notes = starting_points(config, entries, taken_out)
         except SidewinderError as error:
             raise SidewinderError(f"{self.provenance.source(('study', 'enqueue'))}: {error}") from None
         for note in notes:

@@ -4,8 +4,10 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 
+from hydra.core.override_parser.types import ValueType
+
 from sidewinder import SidewinderError
-from sidewinder.config.overrides import parse_override
+from sidewinder.config.overrides import is_of_search_space, parse_override
 
 # The overrides of an entry; or several lists of them, whose studies are compared with each other too.
 Entry = Sequence[str] | Sequence[Sequence[str]]
@@ -87,7 +89,11 @@ def _parts(override: str) -> tuple[str, str, str]:
 
 
 def _is_swept(override: str) -> bool:
-    return parse_override(override, "studies: override").is_sweep_override()
+    parsed = parse_override(override, "studies: override")
+    if is_of_search_space(parsed):
+        # choice(1, 2) is one search there; 1,2 is two studies.
+        return parsed.value_type is ValueType.SIMPLE_CHOICE_SWEEP
+    return parsed.is_sweep_override()
 
 
 def _values(entry: str, override: str) -> list[str]:

@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from sidewinder import SidewinderError
-from sidewinder.config.overrides import parse_override
+from sidewinder.config.overrides import SEARCH, for_hydra, is_of_search_space, parse_override, sets
 from sidewinder.paths import CONFIG_DIR
 
 # The config that every study starts from.
@@ -35,6 +35,8 @@ class Provenance:
     """The way back from a key to the file or override that set it, in one composition.
 
     Attributes:
+        overrides: As they are written.
+        for_hydra: Those that Hydra applies, as it needs them.
         moved: Where a `hydra.sweeper` block set what is now in another place: new path of keys to old path.
     """
 
@@ -42,6 +44,7 @@ class Provenance:
         """Of the study of this name, composed with these overrides; to be used inside `search_path`."""
         self.name = name
         self.overrides = list(overrides)
+        self.for_hydra = [for_hydra(one) for one in overrides if not is_of_search_space(parse_override(one))]
         self.moved: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def error(self, path: tuple[str, ...], what: str, key: str | None = None) -> SidewinderError:
@@ -51,14 +54,20 @@ class Provenance:
                 break
         return SidewinderError(f"{self.source(path)}: {key or '.'.join(path)}: {what}")
 
+    def error_in(self, override: str, key: str, what: str) -> SidewinderError:
+        return SidewinderError(f"override {override}: {key}: {what}")
+
     def source(self, path: tuple[str, ...]) -> str:
         """The override or the file that set the key at `path`; the study's own file if none did."""
-        dotted = ".".join(path)
+        key = ".".join(part.lstrip("+~") for part in path)
+        names = [
+            f"{section}{key.removeprefix(found)}" for found in SEARCH if key.startswith(found) for section in SEARCH
+        ]
         for override in reversed(self.overrides):
-            if parse_override(override).key_or_group == dotted:
+            if any(sets(parse_override(override), name) for name in names or [key]):
                 return f"override {override}"
         loader = GlobalHydra.instance().config_loader()
-        defaults = loader.compute_defaults_list(PRIMARY, self.overrides, RunMode.RUN)
+        defaults = loader.compute_defaults_list(PRIMARY, self.for_hydra, RunMode.RUN)
         for default in reversed(defaults.defaults):
             if default.config_path is None or (result := load(default.config_path)) is None:
                 continue
@@ -76,7 +85,11 @@ class Provenance:
     def who_is_in(self, reason: str) -> str:
         """The override or file that one of Hydra's messages is about."""
         for override in self.overrides:
-            if f"'{override}'" in reason or f"'{override.partition('=')[0].lstrip('+~')}'" in reason:
+            if f"'{override}'" in reason or f"override {for_hydra(override)}" in reason:
+                return f"override {override}"
+        # The longest key first: a message on `environment.agent` speaks of 'agent' too.
+        for override in sorted(self.overrides, key=lambda override: -len(_key_of(override))):
+            if f"'{_key_of(override)}'" in reason:
                 return f"override {override}"
         named = re.search(r"\b[Ii]n '([^']+)'", reason)
         return (path_of(named[1]) if named else None) or self.study_file()
@@ -84,6 +97,10 @@ class Provenance:
     def study_file(self) -> str:
         chosen = [override.removeprefix("study=") for override in self.overrides if override.startswith("study=")][-1]
         return path_of(f"study/{chosen}") or f"study {self.name}"
+
+
+def _key_of(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
 
 
 def path_of(config_path: str) -> str | None:

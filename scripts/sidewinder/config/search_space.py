@@ -5,14 +5,12 @@ hydra-optuna-sweeper 1.3 makes of it, its quirks included: `range(1,3)` includes
 `choice(...)` are categories by their text.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from decimal import Decimal
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
 from hydra.core.override_parser.types import (
     ChoiceSweep,
     IntervalSweep,
@@ -24,6 +22,8 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from sidewinder.config.overrides import parser
 
 ACCEPTED = (
     "choice(a,b,...), range(start,stop[,step]), interval(low,high), int(...), float(...), tag(log, interval(...)), "
@@ -59,7 +59,7 @@ class SearchSpace:
     def has(self, key: str, params: Mapping[str, Any]) -> bool:
         """Whether a trial has this parameter, by the Optuna parameters that come before it."""
         return all(
-            other in params and parse_value(other, params[other]) in values
+            other in params and _is_among(parse_value(other, params[other]), values)
             for other, values in self.conditions.get(key, {}).items()
         )
 
@@ -71,8 +71,23 @@ class SearchSpace:
         return values
 
 
-def parse(params: Mapping[str, Any]) -> SearchSpace:
+def is_search(key: str, raw: Any) -> bool:
+    """Whether this entry of a search space is searched, not a value to set or a key to delete.
+
+    Raises:
+        SearchSpaceError: It is malformed.
+    """
+    if isinstance(raw, Mapping | Sequence) and not isinstance(raw, str):
+        return isinstance(raw, Mapping) and set(raw) == {"space", "when"}
+    return _parse_override(key, raw).is_sweep_override()
+
+
+def parse(params: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> SearchSpace:
     """Read a search space, `{key: text or plain YAML value}`, or `{key: {space: text, when: {other key: values}}}`.
+
+    Args:
+        params: The search space.
+        known: Config values, by dotted key, of parameters that an override has taken out of it: they decide conditions.
 
     Raises:
         SearchSpaceError: A value is malformed, or says something that Optuna has no distribution for.
@@ -102,7 +117,7 @@ def parse(params: Mapping[str, Any]) -> SearchSpace:
         space.distributions.pop(key, None)
         space.fixed.pop(key, None)
         space.conditions.pop(key, None)
-    _settle_conditions(space)
+    _settle_conditions(space, {**(known or {}), **space.fixed})
     return space
 
 
@@ -115,22 +130,23 @@ def _values_by_key(key: str, when: Any) -> dict[str, list[Any]]:
     }
 
 
-def _settle_conditions(space: SearchSpace) -> None:
-    """Check all conditions, decide those on keys that the space fixes, and put each parameter behind what it needs."""
-    for key, when in list(space.conditions.items()):
-        for other, values in list(when.items()):
-            if other in space.fixed:
-                if space.fixed[other] not in values:
-                    del space.distributions[key]
-                    del space.conditions[key]
-                    break
-                del when[other]
-            elif other not in space.distributions:
+def _settle_conditions(space: SearchSpace, known: Mapping[str, Any]) -> None:
+    """Check all conditions, decide those on keys with known values, and put each parameter behind what it needs."""
+    for key, when in space.conditions.items():
+        for other, values in when.items():
+            if other not in known and other not in space.distributions:
                 raise SearchSpaceError(key, f"when {other}", f"{other} is not searched")
             for value in values:
                 if other in space.distributions and not _is_value(other, space.distributions[other], value):
                     raise SearchSpaceError(key, f"when {other}: {value}", "not a value of its search space")
-        if key in space.conditions and not when:
+    # A parameter that no trial has decides the conditions on itself in turn.
+    while impossible := [key for key, when in space.conditions.items() if not _can_hold(when, space, known)]:
+        for key in impossible:
+            del space.distributions[key]
+            del space.conditions[key]
+    for key, when in list(space.conditions.items()):
+        space.conditions[key] = {other: values for other, values in when.items() if other not in known}
+        if not space.conditions[key]:
             del space.conditions[key]
     waiting, settled = dict(space.distributions), dict[str, BaseDistribution]()
     while waiting:
@@ -138,9 +154,22 @@ def _settle_conditions(space: SearchSpace) -> None:
         if not ready:
             key = next(iter(waiting))
             found = f"when {', '.join(space.conditions[key])}"
-            raise SearchSpaceError(key, found, "conditions wait for each other, or for a parameter that no trial has")
+            raise SearchSpaceError(key, found, "conditions wait for each other")
         settled[ready[0]] = waiting.pop(ready[0])
     space.distributions = settled
+
+
+def _can_hold(when: Mapping[str, list[Any]], space: SearchSpace, known: Mapping[str, Any]) -> bool:
+    return all(
+        known[other] in values if other in known else other in space.distributions for other, values in when.items()
+    )
+
+
+def _is_among(value: Any, values: list[Any]) -> bool:
+    """Whether it is one of the values. Samplers give 0.30000000000000004 for the 0.3 of range(0.1, 0.7, 0.1)."""
+    return value in values or (
+        isinstance(value, float) and any(isinstance(one, float) and math.isclose(one, value) for one in values)
+    )
 
 
 def _is_value(key: str, distribution: BaseDistribution, value: Any) -> bool:
@@ -179,8 +208,10 @@ def grid_values(distribution: BaseDistribution) -> list[Any]:
     if isinstance(distribution, IntDistribution) and not distribution.log:
         return list(range(distribution.low, distribution.high + 1, distribution.step))
     if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        # In decimals, as they are written: 0.1 + 2 * 0.1 is no 0.3 in floats.
+        low, step = Decimal(str(distribution.low)), Decimal(str(distribution.step))
         steps = round((distribution.high - distribution.low) / distribution.step)
-        return [distribution.low + i * distribution.step for i in range(steps + 1)]
+        return [float(low + i * step) for i in range(steps + 1)]
     raise ValueError(f"found {distribution}")
 
 
@@ -220,15 +251,6 @@ def _as_text(raw: Any) -> str:
     return str(raw).lower() if isinstance(raw, bool) else str(raw)
 
 
-@cache
-def _parser() -> OverridesParser:
-    # Hydra 1.3 takes `null` in `k=1,null` but not in `k=choice(1,null)`, where sweeper users write it.
-    functions = create_functions()
-    choices = inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL, annotation=Any)
-    functions.definitions["choice"] = inspect.Signature([choices])
-    return OverridesParser(functions)
-
-
 def _check_plain(key: str, raw: Any) -> None:
     """Refuse a mapping that was meant as parameters, `agent: {gamma: interval(0, 1)}`."""
     for name, value in raw.items() if isinstance(raw, Mapping) else ():
@@ -240,7 +262,7 @@ def _check_plain(key: str, raw: Any) -> None:
 def _parse_override(key: str, raw: Any) -> Override:
     text = _as_text(raw)
     try:
-        return _parser().parse_override(key if key.startswith("~") and raw is None else f"{key}={text}")
+        return parser().parse_override(key if key.startswith("~") and raw is None else f"{key}={text}")
     except HydraException as error:
         reason = str(error).splitlines()[0].rstrip(".:")
         raise SearchSpaceError(key, text, reason) from None

@@ -13,16 +13,19 @@ from sidewinder.config.study_config import StudyConfig
 _ABSENT = object()
 
 
-def starting_points(config: StudyConfig, entries: Sequence[Any]) -> tuple[list[dict[str, Any]], list[str]]:
+def starting_points(
+    config: StudyConfig, entries: Sequence[Any], taken_out: Mapping[str, str]
+) -> tuple[list[dict[str, Any]], list[str]]:
     """What each entry of `study.enqueue` sets.
 
     Args:
         config: The study, composed but for its `study.enqueue`.
         entries: Mappings from searched keys to values of the config, or names of the study's baselines.
+        taken_out: Keys that overrides have taken out of the search, each with the reason: entries lose them.
 
     Returns:
-        The Optuna parameters of each entry, and a line for each value of a baseline that the search space lacks: that
-        parameter is left to the sampler.
+        The Optuna parameters of each entry, without those that have lost all keys; and a line for each value of a
+        baseline that the search space lacks, which is left to the sampler, and for each value that an entry loses.
 
     Raises:
         SidewinderError: `study.enqueue[i]...: found ..., accepted: ...`.
@@ -31,7 +34,11 @@ def starting_points(config: StudyConfig, entries: Sequence[Any]) -> tuple[list[d
     for position, entry in enumerate(entries):
         where = f"study.enqueue[{position}]"
         if isinstance(entry, Mapping):
-            points.append(_without_absent(config, _from_mapping(config, where, entry)))
+            lost = [key for key in map(str, entry) if key.lstrip("+") in taken_out]
+            notes += [f"{where}.{key}: found {entry[key]!r}, not used: {taken_out[key.lstrip('+')]}" for key in lost]
+            kept = {key: value for key, value in entry.items() if str(key) not in lost}
+            if kept or not lost:
+                points.append(_without_absent(config, _from_mapping(config, where, kept)))
         elif entry in config.baselines:
             point, left = _from_baseline(config, entry)
             points.append(_without_absent(config, point))
@@ -108,9 +115,9 @@ def _same(one: Any, other: Any) -> bool:
 def _meaning(config: StudyConfig, name: str, value: Any) -> Any:
     """The value, or what a network's size or activation of that name, or null, stands for."""
     default = POLICY_DEFAULTS.get(config.agent.get("algorithm", ""))
-    if default and value is None and name == "agent.policy_kwargs.activation_fn":
+    if default and value is None and name.lstrip("+") == "agent.policy_kwargs.activation_fn":
         return default[1]
-    if name == "agent.policy_kwargs.net_arch":
+    if name.lstrip("+") == "agent.policy_kwargs.net_arch":
         widths = default[0] if default and value is None else value
         if isinstance(widths, dict):
             return {network: _meaning(config, name, own) for network, own in widths.items()}

@@ -153,6 +153,7 @@ def _policy_arguments(algorithm: type[BaseAlgorithm], agent: dict[str, Any]) -> 
     """policy_kwargs with names replaced by what they name; null leaves SB3's own default."""
     _accept("policy", agent.get("policy"), algorithm.policy_aliases, _with_backend(agent))
     policy = algorithm.policy_aliases[agent["policy"]]
+    parameters = inspect.signature(policy.__init__).parameters
     known = _policy_keys(policy)
     # A null may be of a key that only the algorithm's other policies have: it means nothing to any of them.
     nullable = {key for other in algorithm.policy_aliases.values() for key in _policy_keys(other)}
@@ -166,13 +167,19 @@ def _policy_arguments(algorithm: type[BaseAlgorithm], agent: dict[str, Any]) -> 
             continue
         if name not in known:
             raise wrong(key, value, f"a key of {agent['policy']}: {', '.join(known)}", _with_backend(agent))
-        arguments[name] = value
         if name == "activation_fn":
             _accept(key, value, ACTIVATIONS)
             arguments[name] = _activations(agent)[value]
         elif name == "net_arch":
             arguments[name] = _net_arch(key, value)
+        else:
+            arguments[name] = _converted(key, value, _hint(parameters[name]))
     return arguments
+
+
+def _hint(parameter: inspect.Parameter) -> Any:
+    """The type of a parameter; its default's where it has no annotation, as SBX's features_extractor_class."""
+    return type(parameter.default) if parameter.annotation is inspect.Parameter.empty else parameter.annotation
 
 
 def _activations(agent: dict[str, Any]) -> Mapping[str, Callable[..., Any]]:
@@ -232,7 +239,10 @@ def _converted(key: str, value: Any, hint: Any) -> Any:
     # Classes, callables and objects have a name in the config (noise) or none at all.
     nameable = [kind for kind in accepted if kind in (int, float, str, bool, dict, tuple, types.NoneType)]
     if not fits and key not in _NAMED:
-        raise wrong(key, value, " or ".join("null" if kind is types.NoneType else kind.__name__ for kind in nameable))
+        names = ["null" if kind is types.NoneType else kind.__name__ for kind in nameable]
+        if not {*nameable} - {types.NoneType}:
+            names = ["null, as classes and functions have no names in a config"]
+        raise wrong(key, value, " or ".join(names))
     return value
 
 

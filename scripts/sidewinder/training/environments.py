@@ -121,8 +121,8 @@ def _make(settings: Environment, n_envs: int, seed: int, *, seeded: bool) -> Vec
 def make_env(settings: Environment, seed: int, *, seeded: bool = False) -> gym.Env[Any, Any]:
     """One environment, in this process, as SB3's `make_vec_env` makes it.
 
-    What it draws while it is made, from its action space, or from the generators that all of Python shares, comes from
-    the seed.
+    What it draws while it is made, from its spaces, or from the generators that all of Python shares, comes from the
+    seed.
 
     Args:
         settings: Which one.
@@ -142,6 +142,7 @@ def make_env(settings: Environment, seed: int, *, seeded: bool = False) -> gym.E
     except TypeError as error:
         raise _error("env_kwargs", settings.env_kwargs, error, f"what {settings.env_id} takes") from None
     env.action_space.seed(seed)
+    env.observation_space.seed(seed)
     env = _wrap(Monitor(env), settings.wrappers)
     return SeededEpisodes(env) if seeded else env
 
