@@ -97,8 +97,8 @@ def test_a_baseline_that_cannot_be_built_is_refused_unless_it_is_left_out() -> N
         check_study(study(*overrides))
     assert str(caught.value) == (
         "study made_up: confirmation.baselines: found 'defaults', which cannot be built (agent: learning_starts: found "
-        "100, accepted with her: at least 150: an episode in each environment), accepted: a baseline that can be built, or "
-        "confirmation.baselines without it"
+        "100, accepted with her: at least 150: an episode in each environment), accepted: a baseline that can be built"
+        ", or confirmation.baselines without it"
     )
     check_study(study(*overrides, "confirmation.baselines=[zoo]"))
 
