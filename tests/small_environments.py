@@ -1,5 +1,10 @@
 """Environments that Gymnasium does not have: with masks, with images, with goals. By `small_environments:Masked-v0`."""
 
+import errno
+import os
+import random
+import signal
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -45,3 +50,116 @@ for name, continuous in (("Goals-v0", True), ("DiscreteGoals-v0", False)):
         disable_env_checker=True,
         kwargs={"n_bits": 4, "continuous": continuous},
     )
+
+
+class Wild(gym.Env[np.ndarray, np.int64]):
+    """A point on a line, which agents move to 0 in episodes of ten steps, if nothing happens.
+
+    What happens, at the 30th step of an environment's life, says `how`; `flag` is a file for what happens once only.
+    """
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+
+    def __init__(self, how: str = "fine", flag: str = "", render_mode: str | None = None) -> None:
+        if how == "no_start":
+            raise ConnectionError("the simulator does not answer")
+        self.render_mode, self.how, self.flag, self.lived = render_mode, how, Path(flag), 0
+        self.observation_space = gym.spaces.Box(-10, 10, (1,), np.float32)
+        self.action_space = gym.spaces.Discrete(3)
+
+    def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=kwargs.get("seed"))
+        if self.how == "no_reset" and self.lived >= 30:
+            raise RuntimeError("no way back")
+        self.x = float(self.np_random.uniform(-1, 1))
+        return np.array([self.x], np.float32), {}
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.lived += 1
+        if self.lived == 30:
+            self.happen()
+        self.x += 0.1 * (int(action) - 1)
+        return np.array([self.x], np.float32), -abs(self.x), False, False, {}
+
+    def happen(self) -> None:
+        match self.how:
+            case "raises":
+                raise RuntimeError("the simulation has become unstable\nin its second line")
+            case "raises_once" if not self.flag.exists():
+                self.flag.touch()
+                raise ConnectionError("the simulator does not answer")
+            case "full_disk":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            case "no_memory":
+                raise MemoryError
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "killed_once" if not self.flag.exists():
+                self.flag.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Alone(Wild):
+    """Of which a process can have one."""
+
+    alive = 0
+
+    def __init__(self, **kwargs: Any) -> None:
+        if Alone.alive:
+            raise OSError("address already in use")
+        super().__init__(**kwargs)
+        Alone.alive += 1
+
+    def close(self) -> None:
+        Alone.alive = 0
+
+
+class Drawn(Wild):
+    """Drawn from the generators that all of Python shares: when it is made, and at each reset."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.offset = np.random.uniform(-1, 1) + random.random()
+
+    def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(**kwargs)
+        self.x = self.offset + 0.1 * random.random() + 0.1 * np.random.uniform()
+        return np.array([self.x], np.float32), {}
+
+
+class Unseeded(Wild):
+    """Whose generator nobody can seed."""
+
+    def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(**kwargs)
+        self.x = float(np.random.default_rng().uniform(-1, 1))
+        return np.array([self.x], np.float32), {}
+
+
+for kind in (Wild, Alone, Drawn, Unseeded):
+    gym.register(f"{kind.__name__}-v0", f"small_environments:{kind.__name__}", max_episode_steps=10)
+gym.register("Endless-v0", "small_environments:Wild")
+gym.register("OpenGoals-v0", "stable_baselines3.common.envs:BitFlippingEnv", kwargs={"n_bits": 4, "continuous": True})
+
+
+class Lives(Wild):
+    """Episodes of six steps, with a life lost after every second one; observes its seed at first."""
+
+    def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(**kwargs)
+        self.steps, self.x = 0, float(kwargs.get("seed") or 0)
+        return np.array([self.x], np.float32), {}
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.steps += int(action)
+        return np.array([-1.0], np.float32), 0.0, self.steps == 6, False, {}
+
+    @property
+    def ale(self) -> "Lives":
+        return self
+
+    def lives(self) -> int:
+        return 3 - self.steps // 2
+
+
+gym.register("Lives-v0", "small_environments:Lives")

@@ -3,9 +3,8 @@
 import inspect
 import itertools
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from hydra.errors import HydraException
@@ -66,7 +65,8 @@ def check_study(config: StudyConfig) -> None:
     except SidewinderError as error:
         raise SidewinderError(f"study {config.study.name}: {error}") from None
     for note in notes:
-        print(f"study {config.study.name}: {note}", file=sys.stderr)
+        # To the terminal: Snakemake keeps stderr for the log.
+        print(f"study {config.study.name}: {note}")
 
 
 def _check_extremes(config: StudyConfig, space: SearchSpace) -> list[str]:
@@ -84,13 +84,15 @@ def _check_extremes(config: StudyConfig, space: SearchSpace) -> list[str]:
             end, budget = max((end, budget), (checked.last_step(run), run.training.total_timesteps))
             together.setdefault(repr((run.environment, run.evaluation)), []).append((params, run))
         for alike in together.values():
-            with _naming(alike[0][0]):
-                if alike[0][1].environment != plain.environment:
-                    checked.check_environments(alike[0][1])
-                with checked.environments_of(alike[0][1]) as env:
-                    for params, run in alike:
-                        with _naming(params):
-                            checked.check_in(env, run)
+            with ExitStack() as stack:
+                params, run = alike[0]
+                with _naming(params):
+                    if run.environment != plain.environment:
+                        checked.check_environments(run)
+                    env = stack.enter_context(checked.environments_of(run))
+                for params, run in alike:
+                    with _naming(params):
+                        checked.check_in(env, run)
     if end <= budget:
         return []
     return [

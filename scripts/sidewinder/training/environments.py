@@ -66,8 +66,8 @@ def make_evaluation_env(run: RunConfig, n_episodes: int, seed: int, within: VecE
         # With as many wrappers as training's, for SB3 compares them one by one.
         base: VecEnv = TakesTurns(within, seed)
     else:
-        bound = n_envs if isinstance(n_envs, int) else n_episodes
-        base = _make(settings, min(bound, n_episodes), seed, seeded=n_envs is not None)
+        n_made = min(n_envs, n_episodes) if isinstance(n_envs, int) else n_episodes
+        base = _make(settings, n_made, seed, seeded=n_made < n_episodes)
     env = _wrapped(run, settings, base)
     if isinstance(env, VecNormalize):
         env.training = False

@@ -33,7 +33,6 @@ class Episodes:
         self._deterministic = run.evaluation.deterministic
         turns = unwrap_vec_wrapper(training, TakesTurns)
         self._shared = isinstance(turns, TakesTurns)
-        self._seeded = run.evaluation.n_envs is not None
         self._env = make_evaluation_env(
             run, n_episodes, seed, within=turns.venv if isinstance(turns, TakesTurns) else None
         )
@@ -42,7 +41,7 @@ class Episodes:
         """The undiscounted return of each episode, with the agent as it is now; nothing of its training changes."""
         sync_envs_normalization(self._training, self._env)
         with _global_generators(self._seed):
-            if self._seeded:
+            if self._shared or self._env.num_envs < self._n_episodes:
                 seed_episodes(self._env, self._seed, self._n_episodes)
             else:
                 self._env.seed(self._seed)
