@@ -1,11 +1,13 @@
 """What can be wrong with a training run before it trains: its environments and its agent are made, with the numbers
 that will train."""
 
+import multiprocessing
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
+from multiprocessing.connection import Connection
 from typing import Any
 
 import gymnasium as gym
@@ -156,18 +158,37 @@ def _kinds_of_environment(run: RunConfig) -> dict[str, Environment]:
 
 
 def _check_repeats(key: str, settings: Environment) -> None:
-    """Compare the same actions in an environment that is made twice: one after the other, for some exist only once."""
-    with _alone(key, settings) as env:
-        first = list(islice(_said(env), _STEPS))
-    with _alone(key, settings) as env:
-        for step, (ours, theirs) in enumerate(zip(first, _said(env), strict=False)):
-            if not data_equivalence(ours, theirs, exact=True):
-                accepted = "one that draws from its np_random alone, which reset seeds"
-                raise SidewinderError(
-                    f"{key}.env_id: found {settings.env_id!r}, which was made twice with the same seed and differs at "
-                    f"step {step} of the same actions, accepted: {accepted}; or environment.reproducible=false, which "
-                    "marks results as bit_exact: false"
-                )
+    """Compare the same actions in an environment that is made twice.
+
+    In a process of its own: an environment may end it, which is for a training to find out.
+    """
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_send_difference, args=(theirs, key, settings))
+    process.start()
+    theirs.close()
+    step = None
+    with suppress(EOFError):
+        if ours.poll(4 * _PATIENCE):
+            step = ours.recv()
+    process.kill()
+    process.join()
+    if step is not None:
+        raise SidewinderError(
+            f"{key}.env_id: found {settings.env_id!r}, which was made twice with the same seed and differs at step "
+            f"{step} of the same actions, accepted: one that draws from its np_random alone, which reset seeds; or "
+            "environment.reproducible=false, which marks results as bit_exact: false"
+        )
+
+
+def _send_difference(to: Connection, key: str, settings: Environment) -> None:
+    """The first step that differs, or None. One environment after the other, for some exist only once."""
+    with suppress(Exception):
+        with _alone(key, settings) as env:
+            first = list(islice(_said(env), _STEPS))
+        with _alone(key, settings) as env:
+            steps = enumerate(zip(first, _said(env), strict=False))
+            to.send(next((step for step, said in steps if not data_equivalence(*said, exact=True)), None))
 
 
 @contextmanager

@@ -1,0 +1,202 @@
+"""Trainings whose process is killed, and trainings that fail by chance: what is tried again, and what is not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from tiny_study import run, snakemake, sweep, wait_until
+
+import sidewinder
+from sidewinder.attempts import CALL, MOST, attempt
+from sidewinder.errors import SidewinderError
+
+STUDY = [
+    "study=plain",
+    "agent=ppo",
+    "~search_space",
+    "environment=cartpole",
+    "environment.env_id=small_environments:Wild-v0",
+    "agent.n_steps=32",
+    "agent.n_epochs=1",
+    "agent.policy_kwargs.net_arch=[8]",
+    "training.total_timesteps=64",
+    "evaluation.eval_freq=32",
+    "evaluation.n_eval_episodes=1",
+    "sampler=grid",
+    "study.workers=2",
+    "study.max_failure_rate=1.0",
+    "search_space.agent.gamma='choice(0.9, 0.99)'",
+]
+
+
+def new_study(directory: Path, *overrides: str) -> None:
+    directory.mkdir(exist_ok=True)
+    (directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"tiny": [*STUDY, *overrides]}}))
+
+
+def make(directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run the sweep."""
+    return run(snakemake(directory, "results/tiny/trials.csv"))
+
+
+@pytest.fixture(autouse=True)
+def _module_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+
+
+@pytest.mark.slow
+def test_a_trial_that_is_killed_each_time_ends_the_run_until_it_is_given_up(tmp_path: Path) -> None:
+    how = "search_space.environment.env_kwargs.how='choice(fine, killed)'"
+    new_study(tmp_path, how)
+    done = make(tmp_path)
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    killed = {int(line.partition(": trial ")[2].partition(":")[0]) for line in lines}
+    assert lines, done.stderr
+    for line in lines:
+        assert f"found {MOST} processes that ended without a word" in line
+        assert "more memory" in line
+        assert "study.give_up: [" in line
+    fine = sweep(tmp_path)
+    assert not killed & {int(name.split("/")[1]) for name in fine}
+
+    # Whatever else is killed is told in the next call, with what is given up already.
+    for _ in range(2):
+        new_study(tmp_path, how, f"study.give_up={sorted(killed)}")
+        done = make(tmp_path)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        killed |= {int(line.partition(": trial ")[2].partition(":")[0]) for line in lines}
+        if not lines:
+            break
+    assert done.returncode == 0, done.stderr
+    results = sweep(tmp_path)
+    assert results.items() >= fine.items()
+    states = {number: json.loads(results[f"trials/{number}/result.json"]) for number in range(4)}
+    assert {number for number, result in states.items() if result["state"] == "failed"} == killed
+    assert {states[number]["reason"] for number in killed} == {"given up by study.give_up"}
+    assert not list(tmp_path.rglob("*.attempts"))
+
+    new_study(tmp_path, how)
+    done = make(tmp_path)
+    assert done.returncode != 0
+    assert "was given up, accepted with study.give_up=[]: one that is trained" in done.stderr
+    assert sweep(tmp_path) == results
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "overrides"),
+    [("killed_once", []), ("killed_once", ["environment.vec_env=subproc"]), ("raises_once", ["study.retries=1"])],
+)
+def test_what_happens_once_changes_no_byte(how: str, overrides: list[str], tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    new_study(tmp_path, f"environment.env_kwargs={{how: {how}, flag: '{flag}'}}", *overrides)
+    flag.touch()
+    done = make(tmp_path)
+    assert done.returncode == 0, done.stderr
+    undisturbed = sweep(tmp_path)
+    (tmp_path / "results").rename(tmp_path / "undisturbed")
+    # Composing steps the environment too.
+    assert run(snakemake(tmp_path, "results/tiny/config.yaml")).returncode == 0
+    flag.unlink()
+    done = make(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert flag.exists()
+    assert sweep(tmp_path) == undisturbed
+    logs = "".join(path.read_text() for path in tmp_path.glob("results/tiny/logs/trial/*.log"))
+    assert "is tried again" in logs
+
+
+# A job alone
+
+JOB = f"""
+import os, signal, sys, time
+sys.path.insert(0, {str(Path(sidewinder.__file__).parents[1])!r})
+from pathlib import Path
+from sidewinder import errors_in_one_line
+from sidewinder.attempts import VanishedError, attempt, work_in_a_child
+work_in_a_child()
+with errors_in_one_line(), attempt(Path(sys.argv[1]), "trial 7", "; or another way"):
+    print("at it", flush=True)
+    exec(sys.argv[2])
+"""
+
+
+def job(result: Path, what: str, call: str = "one") -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", JOB, str(result), what]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env={**os.environ, CALL: call}, text=True, **pipes)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "os.kill(os.getpid(), signal.SIGKILL)",
+        "os.kill(os.getpid(), signal.SIGSEGV)",
+        "raise VanishedError('a process of the environments')",
+    ],
+)
+def test_a_process_that_ends_without_a_word_is_tried_again_three_times(what: str, tmp_path: Path) -> None:
+    result = tmp_path / "result.json"
+    out, err = job(result, what).communicate(timeout=60)
+    assert out.splitlines() == ["at it"] * MOST
+    assert err.count("ended without a word (") == MOST
+    last = err.splitlines()[-1]
+    assert last.startswith(f"error: {result}: trial 7: found 3 processes that ended without a word")
+    assert last.endswith("; or another way")
+    # Another job of the same call need not try; a new call does.
+    assert job(result, what).communicate(timeout=60)[0] == ""
+    assert job(result, "pass", call="another").communicate(timeout=60) == ("at it\n", "")
+    assert not result.with_suffix(".attempts").exists()
+
+
+@pytest.mark.parametrize(("what", "code"), [("sys.exit(3)", 3), ("raise OSError(28, 'full', 'disk')", 1), ("1 / 0", 1)])
+def test_a_process_that_ends_with_a_word_does_not_count(what: str, code: int, tmp_path: Path) -> None:
+    result = tmp_path / "result.json"
+    for _ in range(MOST + 1):
+        process = job(result, what)
+        assert process.communicate(timeout=60)[0] == "at it\n"
+        assert process.returncode == code
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_job_that_is_told_to_end_does_not_count(stop: signal.Signals, tmp_path: Path) -> None:
+    result = tmp_path / "result.json"
+    for _ in range(MOST + 1):
+        process = job(result, "time.sleep(60)")
+        assert process.stdout
+        assert process.stdout.readline() == "at it\n"
+        (child,) = psutil.Process(process.pid).children()
+        process.send_signal(stop)
+        assert process.wait(60) == 128 + stop
+        assert not child.is_running()
+        assert process.stderr
+        assert process.stderr.read() == ""
+
+
+def test_the_work_ends_with_its_job(tmp_path: Path) -> None:
+    process = job(tmp_path / "result.json", "time.sleep(60)")
+    assert process.stdout
+    assert process.stdout.readline() == "at it\n"
+    (child,) = psutil.Process(process.pid).children()
+    process.kill()
+    process.wait()
+    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 30)
+
+
+def test_a_note_that_cannot_be_read_counts_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CALL, "one")
+    result = tmp_path / "result.json"
+    for content in ("{", "[]", '{"call": "one"}'):
+        result.with_suffix(".attempts").write_text(content)
+        with attempt(result, "trial 7", ""):
+            pass
+    result.with_suffix(".attempts").write_text('{"call": "one", "vanished": 2, "running": "x"}')
+    with pytest.raises(SidewinderError, match="found 3 processes"), attempt(result, "trial 7", ""):
+        pass
