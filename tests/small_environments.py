@@ -136,7 +136,16 @@ class Unseeded(Wild):
         return np.array([self.x], np.float32), {}
 
 
-for kind in (Wild, Alone, Drawn, Unseeded):
+class Hashed(Wild):
+    """Starts where the order of a set says, which Python makes up anew in each process."""
+
+    def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(**kwargs)
+        self.x = float(next(iter({str(number) for number in range(1000)}))) / 100
+        return np.array([self.x], np.float32), {}
+
+
+for kind in (Wild, Alone, Drawn, Unseeded, Hashed):
     gym.register(f"{kind.__name__}-v0", f"small_environments:{kind.__name__}", max_episode_steps=10)
 gym.register("Endless-v0", "small_environments:Wild")
 gym.register("OpenGoals-v0", "stable_baselines3.common.envs:BitFlippingEnv", kwargs={"n_bits": 4, "continuous": True})

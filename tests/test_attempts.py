@@ -113,6 +113,16 @@ def test_what_happens_once_changes_no_byte(how: str, overrides: list[str], tmp_p
     assert "is tried again" in logs
 
 
+@pytest.mark.slow
+def test_the_order_of_sets_is_the_same_in_each_process(tmp_path: Path) -> None:
+    made = []
+    for name in ("first", "second"):
+        new_study(tmp_path / name, "environment.env_id=small_environments:Hashed-v0", "study.n_trials=1")
+        assert make(tmp_path / name).returncode == 0
+        made.append(sweep(tmp_path / name))
+    assert made[0] == made[1]
+
+
 # A job alone
 
 JOB = f"""
