@@ -8,6 +8,7 @@ python scripts/train.py --config-path $PWD/results/<study> --config-name best
 """
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -96,6 +97,9 @@ def _taken(arguments: list[str], *names: str) -> str | None:
 
 
 if __name__ == "__main__":
+    if "PYTHONHASHSEED" not in os.environ:
+        # As the workflow has it: sets of texts have an order that Python otherwise makes up anew in each process.
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONHASHSEED": "0"})
     with errors_in_one_line():
         sys.argv[1:] = arguments_for_hydra(sys.argv[1:])
     main()

@@ -4,6 +4,7 @@ import errno
 import os
 import random
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,18 @@ class Wild(gym.Env[np.ndarray, np.int64]):
         self.x += 0.1 * (int(action) - 1)
         return np.array([self.x], np.float32), -abs(self.x), False, False, {}
 
+    def close(self) -> None:
+        if self.how == "no_close":
+            raise RuntimeError("cannot be closed")
+
     def happen(self) -> None:
         match self.how:
             case "raises":
                 raise RuntimeError("the simulation has become unstable\nin its second line")
+            case "exits":
+                os._exit(3)
+            case "system_exit":
+                sys.exit(0)
             case "raises_once" if not self.flag.exists():
                 self.flag.touch()
                 raise ConnectionError("the simulator does not answer")
@@ -97,6 +106,58 @@ class Wild(gym.Env[np.ndarray, np.int64]):
             case "killed_once" if not self.flag.exists():
                 self.flag.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Reseeded(Wild):
+    """With a generator of its own, which each reset makes anew: without a seed it is another each time."""
+
+    def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(**kwargs)
+        self.x = float(np.random.default_rng(kwargs.get("seed")).uniform(-1, 1))
+        return np.array([self.x], np.float32), {}
+
+
+class Human(Wild):
+    """That renders for people only."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        assert kwargs.get("render_mode") in (None, "human"), "render_mode"
+        super().__init__(**kwargs)
+
+
+class Talkative(Wild):
+    """Whose info no other process can read."""
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        *others, info = super().step(action)
+        return (*others, info | {"later": lambda: None})  # type: ignore[return-value]
+
+
+class NoMasks(Wild):
+    """Whose masks fail."""
+
+    def action_masks(self) -> np.ndarray:
+        if self.lived >= 10:
+            raise RuntimeError("no mask today")
+        return np.ones(3, bool)
+
+
+class Early(gym.Wrapper[Any, Any, Any, Any]):
+    """Ends episodes, each after so many steps."""
+
+    def __init__(self, env: gym.Env[Any, Any], after: int = 1, shape: Any = (1, 1)) -> None:
+        super().__init__(env)
+        assert isinstance(shape, tuple)
+        self.after = after
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        self.left = self.after
+        return self.env.reset(**kwargs)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self.left -= 1
+        return observation, reward, terminated or self.left == 0, truncated, info
 
 
 class Alone(Wild):
@@ -145,8 +206,9 @@ class Hashed(Wild):
         return np.array([self.x], np.float32), {}
 
 
-for kind in (Wild, Alone, Drawn, Unseeded, Hashed):
+for kind in (Wild, Alone, Drawn, Unseeded, Hashed, Reseeded, Human, Talkative, NoMasks):
     gym.register(f"{kind.__name__}-v0", f"small_environments:{kind.__name__}", max_episode_steps=10)
+gym.register("Long-v0", "small_environments:Reseeded", max_episode_steps=500)
 gym.register("Endless-v0", "small_environments:Wild")
 gym.register("OpenGoals-v0", "stable_baselines3.common.envs:BitFlippingEnv", kwargs={"n_bits": 4, "continuous": True})
 

@@ -149,6 +149,7 @@ def job(result: Path, what: str, call: str = "one") -> subprocess.Popen[str]:
     [
         "os.kill(os.getpid(), signal.SIGKILL)",
         "os.kill(os.getpid(), signal.SIGSEGV)",
+        "os._exit(1)",  # a library's end, not ours
         "raise VanishedError('a process of the environments')",
     ],
 )
@@ -190,6 +191,24 @@ def test_a_job_that_is_told_to_end_does_not_count(stop: signal.Signals, tmp_path
         assert process.stderr.read() == ""
 
 
+def test_calls_count_for_themselves(tmp_path: Path) -> None:
+    """Two calls that try the same training by turns."""
+    result, killed = tmp_path / "result.json", "os.kill(os.getppid(), 9); os.kill(os.getpid(), 9)"
+    for _ in range(MOST):
+        for call in ("one", "another"):
+            assert job(result, killed, call).communicate(timeout=60)[0] == "at it\n"
+    for call in ("one", "another"):
+        out, err = job(result, killed, call).communicate(timeout=60)
+        assert out == ""
+        assert "found 3 processes" in err
+
+
+def test_a_job_may_make_any_number_of_attempts(tmp_path: Path) -> None:
+    with_attempt = "with attempt(Path(sys.argv[1]).with_name(f'{number}.json'), 'x', ''):"
+    many = f"for number in range(1000):\n    {with_attempt}\n        pass"
+    assert job(tmp_path / "result.json", many).communicate(timeout=100) == ("at it\n", "")
+
+
 def test_the_work_ends_with_its_job(tmp_path: Path) -> None:
     process = job(tmp_path / "result.json", "time.sleep(60)")
     assert process.stdout
@@ -203,10 +222,10 @@ def test_the_work_ends_with_its_job(tmp_path: Path) -> None:
 def test_a_note_that_cannot_be_read_counts_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CALL, "one")
     result = tmp_path / "result.json"
-    for content in ("{", "[]", '{"call": "one"}'):
+    for content in ("{", "[]", '{"vanished": 3}'):
         result.with_suffix(".attempts").write_text(content)
         with attempt(result, "trial 7", ""):
             pass
-    result.with_suffix(".attempts").write_text('{"call": "one", "vanished": 2, "running": "x"}')
+    result.with_suffix(".attempts").write_text('{"vanished": {"one": 2}, "running": "one", "mark": "x"}')
     with pytest.raises(SidewinderError, match="found 3 processes"), attempt(result, "trial 7", ""):
         pass

@@ -105,6 +105,7 @@ def test_rollouts_that_go_on_past_the_budget_are_told(capsys: pytest.CaptureFixt
         ("raises", "RuntimeError: the simulation has become unstable"),
         ("no_reset", "RuntimeError: no way back"),
         ("no_start", "ConnectionError: the simulator does not answer"),
+        ("system_exit", "SystemExit: 0"),
     ],
 )
 def test_what_an_environment_raises_fails_the_run(
@@ -113,7 +114,7 @@ def test_what_an_environment_raises_fails_the_run(
     outcome = train(run_config(vec_env=vec_env, env_kwargs={"how": how}))
     assert (outcome.state, outcome.reason, outcome.evaluations) == ("failed", reason, [])
     # The traceback leads to the environment.
-    line = {"raises": "in happen", "no_reset": "in reset", "no_start": "in __init__"}[how]
+    line = {"raises": "in happen", "no_reset": "in reset", "no_start": "in __init__", "system_exit": "in happen"}[how]
     assert re.search(rf'small_environments\.py", line \d+, {line}', caplog.text)
 
 
@@ -121,6 +122,28 @@ def test_what_an_environment_raises_fails_the_run(
 def test_what_the_machine_lacks_fails_no_run(how: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         train(run_config(env_kwargs={"how": how}))
+
+
+@pytest.mark.parametrize("how", ["full_disk", "no_memory"])
+def test_what_the_machine_lacks_in_another_process_fails_no_run(how: str) -> None:
+    with pytest.raises(SidewinderError, match=r"environment\.vec_env: found a process of subproc that cannot go on"):
+        train(run_config(vec_env="subproc", env_kwargs={"how": how}))
+
+
+@pytest.mark.parametrize("vec_env", ["dummy", "subproc"])
+def test_what_closing_raises_changes_nothing(vec_env: str) -> None:
+    run = run_config(vec_env=vec_env, env_kwargs={"how": "no_close"})
+    check_run(run)
+    outcome = train(run)
+    assert outcome.state == "complete"
+    assert outcome.evaluations == train(run_config(vec_env=vec_env)).evaluations
+
+
+@pytest.mark.parametrize("vec_env", ["dummy", "subproc"])
+def test_masks_that_fail_fail_the_run(vec_env: str) -> None:
+    section = agent("maskable_ppo", n_steps=16, batch_size=16)
+    outcome = train(run_config(section, vec_env=vec_env, env_id="small_environments:NoMasks-v0"))
+    assert (outcome.state, outcome.reason) == ("failed", "RuntimeError: no mask today")
 
 
 def test_a_process_that_is_killed_fails_no_run() -> None:
@@ -266,7 +289,51 @@ def test_global_generators_are_seeded(vec_env: str) -> None:
     first, second = once(1), once(2)
     assert first.state == "complete"
     assert first.evaluations == second.evaluations
+    assert first.evaluations[0].mean_return != first.evaluations[0].std_return
     check_run(run_config(env_id=DRAWN))
+
+
+@pytest.mark.parametrize(
+    "evaluation", [{}, {"environment": {"vec_env": "subproc"}}, {"n_envs": 2}, {"n_envs": "training"}]
+)
+@pytest.mark.parametrize("vec_env", ["dummy", "subproc"])
+def test_evaluations_draw_the_same_each_time(evaluation: dict[str, Any], vec_env: str) -> None:
+    section = agent("dqn", learning_starts=1000)  # which never learns
+    outcome = train(run_config(section, env_id=DRAWN, vec_env=vec_env, evaluation=evaluation))
+    first, second = outcome.evaluations
+    assert first.mean_return == second.mean_return
+
+
+@pytest.mark.parametrize("name", ["Reseeded", "Long"])
+def test_resets_without_a_seed_are_tried_too(name: str) -> None:
+    with pytest.raises(SidewinderError, match=r"^environment\.env_id: found .*, which was made twice"):
+        check_run(run_config(env_id=f"small_environments:{name}-v0"))
+
+
+def test_searched_environments_are_stepped_too() -> None:
+    study = ["study=plain", "agent=ppo", "environment=cartpole", "confirmation.baselines=[]"]
+    study.append(f"environment.env_id={WILD}")
+    study.append("search_space={environment.wrappers: 'choice([], [small_environments.Early])'}")
+    with pytest.raises(SidewinderError, match=r"with environment\.wrappers=.*found one that ends episodes"):
+        check_study(compose_study("x", study))
+
+
+@pytest.mark.parametrize("after", [1, 5])
+def test_wrappers_that_end_episodes_are_refused(after: int) -> None:
+    run = run_config(wrappers=[{"small_environments.Early": {"after": after}}])
+    with pytest.raises(SidewinderError, match=r"^environment\.wrappers: found one that ends episodes"):
+        check_run(run)
+    with pytest.raises(SidewinderError, match=r"^environment\.wrappers: found one that ends episodes"):
+        train(run)
+
+
+def test_what_wrappers_and_environments_may_be() -> None:
+    wrapper = {"gymnasium.wrappers.RescaleAction": {"min_action": -1.0, "max_action": 1.0}}
+    check_run(run_config(agent("ddpg"), env_id="Pendulum-v1", wrappers=[wrapper]))
+    check_run(run_config(env_id="small_environments:Human-v0"))
+    check_run(run_config(env_id="small_environments:Talkative-v0"))
+    with pytest.raises(SidewinderError, match=r"^environment\.vec_env: found 'subproc' with an info that no other"):
+        check_run(run_config(env_id="small_environments:Talkative-v0", vec_env="subproc"))
 
 
 def test_what_does_not_repeat_is_refused() -> None:
@@ -286,7 +353,8 @@ def test_wrappers_with_statistics_are_refused(name: str) -> None:
 
 
 def test_lists_are_tuples_where_wrappers_want_them() -> None:
-    wrappers = [{"gymnasium.wrappers.ReshapeObservation": {"shape": [1, 1]}}]
+    by_annotation, by_default = "gymnasium.wrappers.ReshapeObservation", "small_environments.Early"
+    wrappers = [{by_annotation: {"shape": [1, 1]}}, {by_default: {"shape": [1]}}]
     env = make_env(run_config(wrappers=wrappers).environment, seed=0)
     assert env.observation_space.shape == (1, 1)
     env.close()
@@ -314,6 +382,7 @@ def test_an_evaluation_ends_where_an_episode_does_not() -> None:
         ({"max_episode_steps": 50}, {}, 50),
         ({}, {"env_kwargs": {"max_episode_steps": 7}}, 7),
         ({"max_episode_steps": 5}, {"env_kwargs": {"max_episode_steps": 7}}, 5),
+        ({}, {"env_id": "small_environments:Wild"}, None),
         ({}, {"env_id": ENDLESS, "env_kwargs": {"max_episode_steps": 7}}, 7),
     ],
 )

@@ -1,21 +1,20 @@
 """Trainings whose process may end without a word: noticed, tried again, and given up with a word after three times.
 
 A job works in a process of its own, its child, which the kernel may kill without the job. Each attempt of a training is
-noted beside its result while it lasts. A note whose process is gone counts as long as the call of Snakemake that it is
-from goes on; for what ended with that call, nobody knows whether it would have gone well.
+noted beside its result while it lasts. A note whose process is gone counts in the call of Snakemake that it is from:
+of what ended with that call, nobody knows whether it would have gone well.
 """
 
 import json
+import mmap
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
 from uuid import uuid4
 
 from sidewinder.errors import SidewinderError
@@ -26,11 +25,11 @@ CALL = "SIDEWINDER_CALL"
 # With which a process ends where one of its own has vanished.
 VANISHED = 75
 MOST = 3
-# Of a process that nobody meant to end.
-_CRASHES = {signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE}
-_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# By which somebody means a process to end. The job passes on the first three.
+_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
 
-_job: socket.socket | None = None
+# What a job's child is at, as the job sees it: the mark and the path of an attempt, or nothing.
+_at: mmap.mmap | None = None
 
 
 class VanishedError(SidewinderError):
@@ -43,34 +42,32 @@ def work_in_a_child() -> None:
     The job itself waits. It starts another child where one has crashed, passes on the signal that is to end it, and
     ends as its child does; the child ends with it.
     """
+    global _at
     os.environ.setdefault(CALL, uuid4().hex)
+    _at = mmap.mmap(-1, 1 << 16)
     while True:
-        ours, theirs = socket.socketpair()
+        ours, theirs = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
         child = os.fork()
         if child == 0:
-            ours.close()
-            _be_the_child(theirs)
+            os.close(theirs)
+            _be_the_child(ours)
             return
-        theirs.close()
-        status = _wait(child)
-        with ours:
-            code = _end(status, ours.recv(1 << 16).decode().splitlines())
+        os.close(ours)
+        code = _end(_wait(child))
+        os.close(theirs)
         if code is not None:
             sys.exit(code)
 
 
-def _be_the_child(job: socket.socket) -> None:
-    global _job
-    _job = job
+def _be_the_child(job: int) -> None:
     # The job says when to end; a traceback at Ctrl-C would look like a fault.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def end_with_the_job() -> None:
-        with suppress(OSError):
-            job.recv(1)
+        os.read(job, 1)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=end_with_the_job, daemon=True).start()
@@ -86,7 +83,7 @@ def _wait(child: int) -> int:
             os.kill(child, signal.SIGTERM)
 
     # What a job is to ignore, as under nohup, it ignores.
-    heard = [number for number in _STOPS if signal.getsignal(number) is not signal.SIG_IGN]
+    heard = [number for number in _STOPS[:3] if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, stop) for number in heard}
     _, status = os.waitpid(child, 0)
     for number, handler in before.items():
@@ -94,21 +91,25 @@ def _wait(child: int) -> int:
     return -stopped if stopped else os.waitstatus_to_exitcode(status)
 
 
-def _end(status: int, attempts: list[str]) -> int | None:
-    """The exit code of the job whose child has ended so, and had begun these; None if it is to have another child."""
+def _end(status: int) -> int | None:
+    """The exit code of the job whose child has ended so; None if it is to have another child."""
+    assert _at is not None
+    mark, _, path = _at[:].rstrip(b"\0").decode().partition(" ")
+    _say_at("")
     code = 128 - status if status < 0 else status
-    if status != VANISHED and -status not in _CRASHES:
-        for mark, _, path in (line.partition(" ") for line in attempts):
-            _over(Path(path), mark)
+    if not path:
+        return code  # the child has ended by itself, or nothing was being trained
+    if status < 0 and -status in _STOPS:
+        _over(Path(path), mark)
         return code
-    if not attempts:
-        return code  # nothing was being trained
-    print(f"a process of this job ended without a word ({_named(status)}); it is tried again", file=sys.stderr)
+    ended = signal.Signals(-status).name if status < 0 else f"exit code {status}"
+    print(f"a process of this job ended without a word ({ended}); it is tried again", file=sys.stderr)
     return None
 
 
-def _named(status: int) -> str:
-    return signal.Signals(-status).name if status < 0 else "of an environment"
+def _say_at(text: str) -> None:
+    if _at is not None:
+        _at[:] = text.encode().ljust(len(_at), b"\0")
 
 
 @contextmanager
@@ -124,39 +125,50 @@ def attempt(result: Path, name: str, ways: str) -> Iterator[None]:
         SidewinderError: It has vanished as often as is tried.
     """
     path, mark, call = result.with_suffix(".attempts"), uuid4().hex, os.environ.setdefault(CALL, uuid4().hex)
-    before = _read(path)
-    vanished = before["vanished"] + bool(before["running"]) if before.get("call") == call else 0
-    if vanished >= MOST:
-        write_atomically(path, json.dumps({"call": call, "vanished": vanished, "running": ""}))
+    vanished = _read(path)
+    if vanished.get(call, 0) >= MOST:
+        _write(path, vanished)
         raise SidewinderError(
-            f"{result}: {name}: found {vanished} processes that ended without a word, which is how the kernel ends one "
-            f"that needs more memory than there is; accepted: more memory, or fewer jobs at a time{ways}"
+            f"{result}: {name}: found {vanished[call]} processes that ended without a word, which is how the kernel "
+            f"ends one that needs more memory than there is; accepted: more memory, or fewer jobs at a time{ways}"
         )
-    write_atomically(path, json.dumps({"call": call, "vanished": vanished, "running": mark}))
-    if _job is not None:
-        _job.sendall(f"{mark} {path}\n".encode())
+    _write(path, vanished, call, mark)
+    _say_at(f"{mark} {path}")
     try:
         yield
     except VanishedError as error:
         print(error, file=sys.stderr)
         sys.exit(VANISHED)
-    except Exception:
+    except BaseException:
         _over(path, mark)
+        _say_at("")
         raise
     path.unlink(missing_ok=True)
+    _say_at("")
 
 
 def _over(path: Path, mark: str) -> None:
     """Take back the note of an attempt that ended for a reason, unless another has begun."""
-    note = _read(path)
-    if note.get("running") == mark:
-        with suppress(SidewinderError):
-            write_atomically(path, json.dumps({**note, "running": ""}))
-
-
-def _read(path: Path) -> dict[str, Any]:
     try:
         note = json.loads(path.read_text())
-        return {"call": str(note["call"]), "vanished": int(note["vanished"]), "running": str(note["running"])}
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError):
+        return
+    if note["mark"] == mark:
+        with suppress(SidewinderError):
+            _write(path, note["vanished"])
+
+
+def _write(path: Path, vanished: dict[str, int], running: str = "", mark: str = "") -> None:
+    write_atomically(path, json.dumps({"vanished": vanished, "running": running, "mark": mark}))
+
+
+def _read(path: Path) -> dict[str, int]:
+    """How many attempts have vanished, by the call that they were of. Whoever reads it holds the lock, so that what is
+    noted as running has vanished too."""
+    try:
+        note = json.loads(path.read_text())
+        vanished = {str(call): int(count) for call, count in note["vanished"].items()}
+        running = str(note["running"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
+    return {**vanished, running: vanished.get(running, 0) + 1} if running else vanished

@@ -30,6 +30,7 @@ _TOGETHER = {
     "agent.batch_size",
     "agent.normalize_advantage",
     "agent.learning_starts",
+    "agent.buffer_size",
     "agent.train_freq",
     "agent.replay_buffer_class",
     "training.total_timesteps",

@@ -27,6 +27,8 @@ def errors_in_one_line() -> Iterator[None]:
         yield
     except SidewinderError as error:
         sys.exit(f"error: {error}")
+    except MemoryError as error:
+        sys.exit(f"error: no memory is left ({first_line(error)})")
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
@@ -35,7 +37,7 @@ def errors_in_one_line() -> Iterator[None]:
         sys.exit(f"error: {error.filename}: {error.strerror}")
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an exception's text, without a final full stop."""
     return (str(error).splitlines() or [""])[0].rstrip(".")
 

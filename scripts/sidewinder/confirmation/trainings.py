@@ -42,9 +42,11 @@ def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, 
         raise SidewinderError(f"index: found {training!r}, accepted: {', '.join(trainings)}")
     runs = study_dir / "confirmation" / "runs"
     environment, index = trainings[training]
-    run, is_new = None, False
+    run, is_new, name = None, False, f"{candidate_path.stem}, {phase}"
     if candidate.exists:
-        run, is_new = _trained(config, runs, *confirmation_run(config, candidate, environment, phase, index))
+        run, is_new = _trained(
+            config, runs, f"{name} {training}", *confirmation_run(config, candidate, environment, phase, index)
+        )
     result = ConfirmationResult(
         phase=phase,
         candidate=candidate_path.stem,
@@ -56,15 +58,15 @@ def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, 
     )
     write_atomically(output, to_json(result.model_dump()))
     left = config.study.trials_per_job - 1 if is_new else 0
-    for name, (environment, index) in trainings.items():
-        if left > 0 and name != training:
+    for ahead_of, (environment, index) in trainings.items():
+        if left > 0 and ahead_of != training:
             with suppress(Timeout):
                 ahead = confirmation_run(config, candidate, environment, phase, index)
-                left -= _trained(config, runs, *ahead, patience=0)[1]
+                left -= _trained(config, runs, f"{name} {ahead_of}", *ahead, patience=0)[1]
 
 
 def _trained(
-    config: StudyConfig, runs: Path, run: RunConfig, held_out: HeldOut, patience: float = -1
+    config: StudyConfig, runs: Path, name: str, run: RunConfig, held_out: HeldOut, patience: float = -1
 ) -> tuple[ConfirmationRun, bool]:
     """This training's outcome, and whether it was trained just now. In `runs` the same training has the same file: when
     a raised budget makes trials change ranks, nothing is trained twice.
@@ -78,7 +80,7 @@ def _trained(
             logger.info("%s was trained already", path.stem)
             with reading(path, "run `snakemake` again", "to train that again"):
                 return ConfirmationRun.model_validate_json(path.read_bytes()), False
-        with attempt(path, f"training {path.stem} of the confirmation", ""):
+        with attempt(path, name, ""):
             outcome = _train(config, run, held_out)
         write_atomically(path, to_json(outcome.model_dump()))
         return outcome, True

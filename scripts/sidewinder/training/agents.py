@@ -14,10 +14,16 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.her import HerReplayBuffer
 
+from sidewinder import SidewinderError
 from sidewinder.config.algorithms import backend_of
 from sidewinder.files import write_atomically
 from sidewinder.training.arguments import ACTION_NOISES, algorithm_of, constructor_arguments, wrong
 from sidewinder.training.fast_torch import make_fast
+
+UNSEEN_END = (
+    "found one that ends episodes, which SB3's Monitor and so the returns do not know of, accepted: an environment "
+    "that ends them itself"
+)
 
 
 def check_agent(agent: dict[str, Any]) -> None:
@@ -84,10 +90,17 @@ def evaluate(
     """Undiscounted returns of so many episodes; a MaskablePPO takes only actions that the environment allows.
 
     `after_step` is called after each step of each environment, with the actions in all of them.
+
+    Raises:
+        SidewinderError: A wrapper ends episodes: returns would be those of others.
     """
 
     def callback(found: dict[str, Any], _globals: dict[str, Any]) -> None:
         after_step(found["actions"])
+        # A life lost in an Atari game is no end: Monitor has its rewards so far.
+        ended = found["dones"][found["i"]] and "episode" not in found["infos"][found["i"]]
+        if ended and not env.get_attr("rewards", found["i"])[0]:
+            raise SidewinderError(f"environment.wrappers: {UNSEEN_END}")
 
     if type(model).__name__ == "MaskablePPO":
         from sb3_contrib.common.maskable.evaluation import evaluate_policy as evaluate_masked

@@ -2,12 +2,13 @@
 that will train."""
 
 import multiprocessing
+import pickle
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
-from multiprocessing.connection import Connection
+from dataclasses import dataclass
+from itertools import count, islice
 from typing import Any
 
 import gymnasium as gym
@@ -22,6 +23,7 @@ from sidewinder.errors import first_line
 from sidewinder.training import agents
 from sidewinder.training.environments import (
     LONGEST,
+    close,
     episode_limit,
     evaluation_settings,
     make_env,
@@ -31,9 +33,19 @@ from sidewinder.training.environments import (
 from sidewinder.training.workers import reason_of
 
 # What SB3, torch and Gymnasium raise where keys of the agent do not go together or do not fit the environment.
-_UNFIT = (ValueError, AssertionError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError)
+_UNFIT = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 # How long episodes are compared: steps, and seconds.
 _STEPS, _PATIENCE = 100, 5.0
+_STEPS_BEFORE_A_RESET = 40
 
 
 def check_run(run: RunConfig) -> None:
@@ -45,15 +57,12 @@ def check_run(run: RunConfig) -> None:
     agents.check_agent(run.agent)
     _check_device(run)
     check_environments(run)
-    for key, settings in _kinds_of_environment(run).items():
-        if settings.reproducible:
-            _check_repeats(key, settings)
     with environments_of(run) as env:
         check_in(env, run)
 
 
 def check_environments(run: RunConfig) -> None:
-    """Make one environment of each kind, and see whether evaluation can be as it is to be.
+    """Make and step one environment of each kind, and see whether evaluation can be as it is to be.
 
     Raises:
         SidewinderError: One line that names the key.
@@ -61,6 +70,8 @@ def check_environments(run: RunConfig) -> None:
     for key, settings in _kinds_of_environment(run).items():
         with _alone(key, settings) as env:
             _check_statistics(key, env)
+        if fault := _in_a_process(_fault, key, settings):
+            raise SidewinderError(fault)
     _check_turns(run)
 
 
@@ -76,7 +87,7 @@ def environments_of(run: RunConfig) -> Iterator[VecEnv]:
         _check_evaluation(run, env)
         yield env
     finally:
-        env.close()
+        close(env)
 
 
 def check_in(env: VecEnv, run: RunConfig) -> None:
@@ -157,38 +168,54 @@ def _kinds_of_environment(run: RunConfig) -> dict[str, Environment]:
     return {"environment": run.environment} | ({} if same else {"evaluation.environment": evaluation})
 
 
-def _check_repeats(key: str, settings: Environment) -> None:
-    """Compare the same actions in an environment that is made twice.
-
-    In a process of its own: an environment may end it, which is for a training to find out.
-    """
+def _in_a_process(check: Callable[[str, Environment], str | None], key: str, settings: Environment) -> str | None:
+    """What a check of an environment finds. In a process of its own, for the environment may end it: no finding, as a
+    training may go well."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_send_difference, args=(theirs, key, settings))
+    process = context.Process(target=lambda: theirs.send(check(key, settings)))
     process.start()
     theirs.close()
-    step = None
+    found = None
     with suppress(EOFError):
         if ours.poll(4 * _PATIENCE):
-            step = ours.recv()
+            found = ours.recv()
     process.kill()
     process.join()
-    if step is not None:
-        raise SidewinderError(
-            f"{key}.env_id: found {settings.env_id!r}, which was made twice with the same seed and differs at step "
-            f"{step} of the same actions, accepted: one that draws from its np_random alone, which reset seeds; or "
-            "environment.reproducible=false, which marks results as bit_exact: false"
-        )
+    return found
 
 
-def _send_difference(to: Connection, key: str, settings: Environment) -> None:
-    """The first step that differs, or None. One environment after the other, for some exist only once."""
+def _fault(key: str, settings: Environment) -> str | None:
+    """What is wrong with an environment's steps, in a line. It is made twice: one after the other, for some exist only
+    once."""
+    said = []
     with suppress(Exception):
-        with _alone(key, settings) as env:
-            first = list(islice(_said(env), _STEPS))
-        with _alone(key, settings) as env:
-            steps = enumerate(zip(first, _said(env), strict=False))
-            to.send(next((step for step, said in steps if not data_equivalence(*said, exact=True)), None))
+        for _ in range(2 if settings.reproducible else 1):
+            with _alone(key, settings) as env:
+                said.append(list(islice(_said(env), _STEPS)))
+    for step, answers in enumerate(zip(*said, strict=False)):
+        if len(answers) == 2 and not data_equivalence(answers[0].content, answers[1].content, exact=True):
+            return (
+                f"{key}.env_id: found {settings.env_id!r}, which was made twice with the same seed and differs at "
+                f"step {step} of the same actions, accepted: one that draws from its np_random alone, which reset "
+                "seeds; or environment.reproducible=false, which marks results as bit_exact: false"
+            )
+        if answers[0].unseen:
+            return f"{key}.wrappers: {agents.UNSEEN_END}"
+        if settings.vec_env == "subproc" and (reason := _unpicklable(answers[0].info)):
+            return (
+                f"{key}.vec_env: found 'subproc' with an info that no other process can read ({reason}), accepted: "
+                "dummy, or a wrapper that leaves it out"
+            )
+    return None
+
+
+def _unpicklable(info: dict[str, Any]) -> str | None:
+    try:
+        pickle.dumps(info)
+    except Exception as error:
+        return reason_of(error)
+    return None
 
 
 @contextmanager
@@ -203,21 +230,41 @@ def _alone(key: str, settings: Environment) -> Iterator[gym.Env[Any, Any]]:
     try:
         yield env
     finally:
-        env.close()
+        close(env)
 
 
-def _said(env: gym.Env[Any, Any]) -> Iterator[Any]:
-    """What an environment says to random actions, until it raises something: that may happen, and fails a training."""
+@dataclass
+class _Answer:
+    """What an environment says to a reset or a step.
+
+    Attributes:
+        content: What must be the same again.
+        info: What came with it.
+        unseen: Whether an episode ended that Monitor does not know of.
+    """
+
+    content: Any
+    info: dict[str, Any]
+    unseen: bool = False
+
+
+def _said(env: gym.Env[Any, Any]) -> Iterator[_Answer]:
+    """What it says to random actions, until it raises something: that may happen, and fails a training. After some
+    steps it is reset without a seed, as at the end of each episode."""
     started = time.monotonic()
     with suppress(Exception):
-        observation, _ = env.reset(seed=0)
-        yield observation
-        while time.monotonic() - started < _PATIENCE:
-            observation, reward, terminated, truncated, _ = env.step(_action(env))
-            yield observation, reward, terminated, truncated
-            if terminated or truncated:
-                observation, _ = env.reset()
-                yield observation
+        yield _Answer(*env.reset(seed=0))
+        for step in count(1):
+            observation, reward, terminated, truncated, info = env.step(_action(env))
+            ended = bool(terminated or truncated)
+            answer = _Answer((observation, reward, terminated, truncated), info)
+            reset = env.reset() if ended or step % _STEPS_BEFORE_A_RESET == 0 else None
+            answer.unseen = ended and "episode" not in info and not env.get_wrapper_attr("rewards")
+            yield answer
+            if reset:
+                yield _Answer(*reset)
+            if time.monotonic() - started > _PATIENCE:
+                return
 
 
 def _action(env: gym.Env[Any, Any]) -> Any:
@@ -254,7 +301,7 @@ def _check_evaluation(run: RunConfig, env: VecEnv) -> None:
         found = run.evaluation.n_envs
         accepted = "fewer; or training, where no other can be made beside those of training"
         raise SidewinderError(f"evaluation.n_envs: found {found} ({reason_of(error)}), accepted: {accepted}") from None
-    evaluation.close()
+    close(evaluation)
     for name in ("observation_space", "action_space"):
         trained, evaluated = getattr(env, name), getattr(evaluation, name)
         if trained != evaluated:

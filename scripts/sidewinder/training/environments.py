@@ -1,6 +1,7 @@
 """From the `environment` section of a config to SB3's vectorised environments, for training and for evaluation."""
 
 import inspect
+import logging
 import multiprocessing
 import random
 import re
@@ -11,6 +12,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecCheckNan, VecEnv, VecFrameStack, VecNormalize
 
@@ -20,6 +22,8 @@ from sidewinder.errors import first_line
 from sidewinder.paths import installing
 from sidewinder.training.turns import SeededEpisodes, TakesTurns
 from sidewinder.training.workers import WorkerVecEnv
+
+logger = logging.getLogger(__name__)
 
 # Environments that need more than requirements.lock: what an error says that has to do with requirements-<name>.lock.
 _EXTRAS = {"atari": r"\bale_py\b|\bALE\b|OpenCV", "box2d": r"Box2D|gymnasium\[box2d\]", "mujoco": r"MuJoCo"}
@@ -102,11 +106,26 @@ def episode_limit(settings: Environment) -> int | None:
     try:
         if module:
             import_module(module)  # which registers it
-        spec = gym.spec(name)
-    except (gym.error.Error, ImportError):
+    except ImportError:
         return None  # making it says what is wrong
+    if (spec := gym.registry.get(name) or _newest(name)) is None:
+        return None
     # The Atari games have a limit of their own.
     return spec.max_episode_steps or {**spec.kwargs, **settings.env_kwargs}.get("max_num_frames_per_episode")
+
+
+def _newest(name: str) -> EnvSpec | None:
+    """What Gymnasium makes for an id without a version."""
+    versions = [spec for spec in gym.registry.values() if name == "/".join(filter(None, (spec.namespace, spec.name)))]
+    return max(versions, key=lambda spec: -1 if spec.version is None else spec.version, default=None)
+
+
+def close(env: VecEnv | gym.Env[Any, Any]) -> None:
+    """Close it; what it raises then changes no result."""
+    try:
+        env.close()
+    except Exception:
+        logger.warning("an environment could not be closed", exc_info=True)
 
 
 def _make(settings: Environment, n_envs: int, seed: int, *, seeded: bool) -> VecEnv:
@@ -141,17 +160,18 @@ def make_env(settings: Environment, seed: int, *, seeded: bool = False) -> gym.E
         raise _error("env_id", settings.env_id, error, accepted) from None
     except TypeError as error:
         raise _error("env_kwargs", settings.env_kwargs, error, f"what {settings.env_id} takes") from None
-    env.action_space.seed(seed)
-    env.observation_space.seed(seed)
-    env = _wrap(Monitor(env), settings.wrappers)
+    wrapped = _wrap(Monitor(env), settings.wrappers)
+    for space in (env.action_space, env.observation_space, wrapped.action_space, wrapped.observation_space):
+        space.seed(seed)
+    env = wrapped
     return SeededEpisodes(env) if seeded else env
 
 
 def _gym_make(settings: Environment) -> gym.Env[Any, Any]:
     try:
         return gym.make(settings.env_id, **{"render_mode": "rgb_array", **settings.env_kwargs})
-    except TypeError:
-        return gym.make(settings.env_id, **settings.env_kwargs)  # one that has no render_mode
+    except (TypeError, AssertionError, ValueError):
+        return gym.make(settings.env_id, **settings.env_kwargs)  # one that has no render_mode, or not this one
 
 
 def _wrapped(run: RunConfig, settings: Environment, env: VecEnv) -> VecEnv:
@@ -195,11 +215,16 @@ def _wrap(env: gym.Env[Any, Any], wrappers: Wrappers) -> gym.Env[Any, Any]:
 
 def _with_tuples(make: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments with tuples in place of lists where a tuple is wanted: YAML has none."""
-    wanted = {name: str(parameter.annotation).lower() for name, parameter in inspect.signature(make).parameters.items()}
+    parameters = inspect.signature(make).parameters
     return {
-        name: _as_tuple(value) if "tuple" in wanted.get(name, "") and "list" not in wanted[name] else value
+        name: _as_tuple(value) if name in parameters and _wants_tuple(parameters[name]) else value
         for name, value in arguments.items()
     }
+
+
+def _wants_tuple(parameter: inspect.Parameter) -> bool:
+    annotation = str(parameter.annotation).lower()
+    return isinstance(parameter.default, tuple) or ("tuple" in annotation and "list" not in annotation)
 
 
 def _as_tuple(value: Any) -> Any:

@@ -10,8 +10,9 @@ from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization, un
 
 from sidewinder.config.run_config import RunConfig
 from sidewinder.training import agents
-from sidewinder.training.environments import make_evaluation_env
+from sidewinder.training.environments import close, make_evaluation_env
 from sidewinder.training.turns import TakesTurns, seed_episodes
+from sidewinder.training.workers import WorkerVecEnv
 
 
 class Episodes:
@@ -40,7 +41,7 @@ class Episodes:
     def returns(self, model: BaseAlgorithm) -> list[float]:
         """The undiscounted return of each episode, with the agent as it is now; nothing of its training changes."""
         sync_envs_normalization(self._training, self._env)
-        with _global_generators(self._seed):
+        with _global_generators(self._seed, self._env):
             if self._shared or self._env.num_envs < self._n_episodes:
                 seed_episodes(self._env, self._seed, self._n_episodes)
             else:
@@ -50,17 +51,24 @@ class Episodes:
     def close(self) -> None:
         """Close the environments, unless they are training's."""
         if not self._shared:
-            self._env.close()
+            close(self._env)
 
 
 @contextmanager
-def _global_generators(seed: int) -> Iterator[None]:
-    """Seed the generators that an environment may use without having been told to, and put back what they were."""
+def _global_generators(seed: int, env: VecEnv) -> Iterator[None]:
+    """Seed the generators that an environment may use without having been told to, wherever it runs, and put back what
+    they were."""
+    in_workers = isinstance(env.unwrapped, WorkerVecEnv)
+    if in_workers:
+        for index in range(env.num_envs):
+            env.env_method("seed_generators", seed + index, indices=index)
     states = random.getstate(), np.random.get_state()
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed % 2**32)
     try:
         yield
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
+        if in_workers:
+            env.env_method("restore_generators")

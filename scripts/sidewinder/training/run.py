@@ -1,6 +1,5 @@
 """One training run: train an agent, evaluate it on the way, stop where it is told to. It knows no study."""
 
-import errno
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,20 +14,18 @@ from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.determinism import derive_seed
 from sidewinder.results import EvaluationResult, State
 from sidewinder.training import agents
-from sidewinder.training.environments import make_training_env
+from sidewinder.training.environments import close, make_training_env
 from sidewinder.training.episodes import Episodes
 from sidewinder.training.evaluator import EndOfTraining, Evaluator, NotOfTheTrainingError
 from sidewinder.training.lean_torch import defer_compiler
 from sidewinder.training.objectives import counted as evaluation_that_counts
-from sidewinder.training.workers import reason_of
+from sidewinder.training.workers import is_of_the_machine, reason_of
 
 logger = logging.getLogger(__name__)
 defer_compiler()
 
 # What SB3 and torch raise for hyperparameters with which no agent can be made. Else a mistake is nobody's result.
 _UNFIT = (ValueError, AssertionError, ArithmeticError)
-# A full disk, no more files or memory: of the machine, not of the training.
-_OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 @dataclass
@@ -96,7 +93,7 @@ def train(
             _train(run, outcome, stack, tensorboard_log, report, held_out, counted, direction)
     except NotOfTheTrainingError as error:
         raise error.error from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if _is_no_result(error):
             raise
         outcome.state, outcome.reason = "failed", reason_of(error)
@@ -117,7 +114,7 @@ def _train(
     seed = run.training.seed
     evaluation_seed = derive_seed(seed, "evaluation") if run.evaluation.seed is None else run.evaluation.seed
     env = make_training_env(run)
-    stack.callback(env.close)
+    stack.callback(close, env)
     episodes = Episodes(run, run.evaluation.n_eval_episodes, evaluation_seed, env)
     stack.callback(episodes.close)
     held_out_episodes = Episodes(run, held_out.n_episodes, held_out.seed, env) if held_out else None
@@ -152,10 +149,6 @@ def _check_device(name: str) -> None:
         raise SidewinderError(f"training.device: found {name!r} where torch has {found}, accepted: cpu, or what it has")
 
 
-def _is_no_result(error: Exception) -> bool:
+def _is_no_result(error: BaseException) -> bool:
     """Whether the machine or the config is to blame; the same training may do well elsewhere."""
-    if isinstance(error, OSError):
-        return error.errno in _OF_THE_MACHINE
-    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
-        return True  # torch's, on CPU
-    return isinstance(error, SidewinderError | MemoryError | torch.OutOfMemoryError)
+    return isinstance(error, SidewinderError) or is_of_the_machine(error)

@@ -1,5 +1,7 @@
 """Environments in processes of their own: what they raise there is raised here, and a process that ends is noticed."""
 
+import errno
+import random
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,6 +11,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 from stable_baselines3.common.vec_env import SubprocVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
@@ -32,7 +35,20 @@ class RaisedInWorkerError(Exception):
         self.reason = reason
 
 
-def reason_of(error: Exception) -> str:
+# A full disk, no more files or memory.
+_OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+def is_of_the_machine(error: BaseException) -> bool:
+    """Whether the machine is to blame; the same training may do well elsewhere."""
+    if isinstance(error, OSError):
+        return error.errno in _OF_THE_MACHINE
+    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+        return True  # torch's, on CPU
+    return isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
+def reason_of(error: BaseException) -> str:
     """An exception in one line, with its kind; the same whichever process it was raised in."""
     return error.reason if isinstance(error, RaisedInWorkerError) else f"{type(error).__name__}: {first_line(error)}"
 
@@ -44,8 +60,10 @@ class _Raised:
     mistake: str | None
 
     @classmethod
-    def by(cls, error: Exception) -> "_Raised":
+    def by(cls, error: BaseException) -> "_Raised":
         mistake = str(error) if isinstance(error, SidewinderError) else None
+        if is_of_the_machine(error):
+            mistake = f"environment.vec_env: found a process of subproc that cannot go on ({reason_of(error)})"
         return cls(reason_of(error), traceback.format_exc(), mistake)
 
     def again(self) -> Exception:
@@ -65,14 +83,32 @@ class _Guarded(gym.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         try:
             return self.env.step(action)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return self.observation_space.sample(), 0.0, False, False, {_RAISED: _Raised.by(error)}
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         try:
             return self.env.reset(seed=seed, options=options)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return self.observation_space.sample(), {_RAISED: _Raised.by(error)}
+
+    def call(self, name: str, *arguments: Any, **options: Any) -> Any:
+        """Call a method of the environment or one of its wrappers."""
+        try:
+            return self.get_wrapper_attr(name)(*arguments, **options)
+        except (Exception, SystemExit) as error:
+            return _Raised.by(error)
+
+    def seed_generators(self, seed: int) -> None:
+        """Seed what all of Python shares in this process, until `restore_generators`."""
+        self._states = random.getstate(), np.random.get_state()
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+
+    def restore_generators(self) -> None:
+        """Put back the generators as they were."""
+        random.setstate(self._states[0])
+        np.random.set_state(self._states[1])
 
 
 class _NeverMade(gym.Env[Any, Any]):
@@ -84,7 +120,7 @@ class _NeverMade(gym.Env[Any, Any]):
 def _guarded(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
     try:
         return _Guarded(make())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         stand_in = _Guarded(_NeverMade())
         stand_in.making = _Raised.by(error)
         return stand_in
@@ -137,7 +173,11 @@ class WorkerVecEnv(SubprocVecEnv):
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
     ) -> list[Any]:
         with _noticing():
-            return super().env_method(method_name, *method_args, indices=indices, **method_kwargs)
+            made = super().env_method("call", method_name, *method_args, indices=indices, **method_kwargs)
+        for value in made:
+            if isinstance(value, _Raised):
+                raise value.again()
+        return made
 
     def close(self) -> None:
         # Those that have ended need not be told.
