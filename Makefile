@@ -35,8 +35,8 @@ format: .venv/.installed
 	$(BIN)/ruff format
 	$(BIN)/snakefmt workflow
 
-# Writes the lock files from pyproject.toml, in some minutes. A pinned version stays while it fits; delete its line to get
-# a newer one.
+# Writes the lock files from pyproject.toml, in some minutes. A pinned version stays while it fits; delete its line to
+# get a newer one.
 lock: .venv/.installed
 	$(BIN)/python tools/lock.py
 
