@@ -3,7 +3,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 WITH_VENV = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: run test test-fast test-cluster chaos lint format
+.PHONY: run test test-fast test-cluster chaos lint format lock
 
 run: .venv/.installed
 	$(WITH_VENV) snakemake --cores $(CORES)
@@ -34,6 +34,11 @@ format: .venv/.installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt workflow
+
+# Writes the lock files from pyproject.toml, in some minutes. A pinned version stays while it fits; delete its line to
+# get a newer one.
+lock: .venv/.installed
+	$(BIN)/python tools/lock.py
 
 LOCKS := requirements.lock requirements-cluster.lock requirements-sbx.lock requirements-video.lock
 

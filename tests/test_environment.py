@@ -1,51 +1,37 @@
-"""requirements.lock and environment.yml pin the same versions, and the running interpreter has them."""
+"""pyproject.toml, the lock files and environment.yml agree, and the running interpreter has what is locked."""
 
-from importlib.metadata import PackageNotFoundError, version
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+import pytest
 import yaml
+from lock import is_locked
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 # Packages that conda channels publish under another name than PyPI.
 CONDA_TO_PIP = {"matplotlib-base": "matplotlib", "pytorch": "torch", "snakemake-minimal": "snakemake"}
 
-RUNTIME = {
-    "cmaes",
-    "filelock",
-    "gymnasium",
-    "hydra-core",
-    "itables",
-    "markdown",
-    "matplotlib",
-    "optuna",
-    "pandas",
-    "pydantic",
-    "pyyaml",
-    "rich",
-    "sb3-contrib",
-    "scikit-learn",
-    "scipy",
-    "seaborn",
-    "snakemake",
-    "snakemake-logger-plugin-rich",
-    "stable-baselines3",
-    "tensorboard",
-    "torch",
+
+def parsed(lines: Sequence[str]) -> dict[str, Requirement]:
+    found = [Requirement(line) for line in lines]
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+DIRECT = parsed([*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]])
+EXTRAS = {name: parsed(lines) for name, lines in PYPROJECT["project"]["optional-dependencies"].items()}
+# What each lock file is made from.
+LOCKED = {
+    "requirements.lock": DIRECT,
+    **{f"requirements-{name}.lock": packages for name, packages in EXTRAS.items()},
+    "tests/requirements.lock": parsed(PYPROJECT["dependency-groups"]["tests"]),
 }
-DEVELOPMENT = {
-    "import-linter",
-    "mypy",
-    "pandas-stubs",
-    "pytest",
-    "pytest-xdist",
-    "ruff",
-    "snakefmt",
-    "types-markdown",
-    "types-pyyaml",
-}
-DIRECT = RUNTIME | DEVELOPMENT
 
 
 def exact_pin(line: str) -> tuple[str, str]:
@@ -73,9 +59,34 @@ def installed(name: str) -> str | None:
         return None
 
 
-def test_every_direct_package_is_in_both_files() -> None:
-    assert set(read_conda()) == DIRECT
-    assert set(read_lock()) >= DIRECT
+@pytest.mark.parametrize("name", LOCKED)
+def test_a_lock_pins_what_pyproject_names(name: str) -> None:
+    lock = read_lock(name)
+    assert lock.keys() >= LOCKED[name].keys()
+    beyond = {str(wanted): lock[key] for key, wanted in LOCKED[name].items() if lock[key] not in wanted.specifier}
+    assert beyond == {}
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the locks are made with Python 3.11")
+def test_the_lock_has_what_its_packages_need_and_nothing_else() -> None:
+    reached: set[tuple[str, str]] = set()  # packages and their extras, "" for the package itself
+    ahead = {(name, extra) for name, wanted in DIRECT.items() for extra in ("", *wanted.extras)}
+    while ahead:
+        reached |= ahead
+        ahead = {needed for name, extra in ahead for needed in needed_by(name, extra)} - reached
+    assert {name for name, _ in reached if is_locked(name)} == read_lock().keys()
+
+
+def needed_by(name: str, extra: str) -> Iterator[tuple[str, str]]:
+    """What an installed package says that it needs, with or for one of its extras."""
+    for line in requires(name) or []:
+        wanted = Requirement(line)
+        if is_locked(wanted.name) and (wanted.marker is None or wanted.marker.evaluate({"extra": extra})):
+            yield from ((canonicalize_name(wanted.name), part) for part in ("", *wanted.extras))
+
+
+def test_conda_names_what_pyproject_names() -> None:
+    assert read_conda().keys() == DIRECT.keys()
 
 
 def test_conda_and_lock_pin_the_same_versions() -> None:
@@ -93,9 +104,10 @@ def test_installed_packages_are_the_locked_ones() -> None:
     assert present == {name: lock[name] for name in present}
 
 
-def test_extras_are_pinned_and_add_to_the_lock() -> None:
-    extras = [path.name for path in ROOT.glob("requirements-*.lock")]
-    names = ("atari", "box2d", "cluster", "mujoco", "sbx", "video")
-    assert sorted(extras) == [f"requirements-{name}.lock" for name in names]
-    for name in extras:
+def test_each_extra_has_a_lock_that_adds_to_the_common_one() -> None:
+    found = sorted(
+        str(path.relative_to(ROOT)) for path in ROOT.rglob("requirements*.lock") if ".venv" not in path.parts
+    )
+    assert found == sorted(LOCKED)
+    for name in LOCKED.keys() - {"requirements.lock"}:
         assert read_lock(name).keys().isdisjoint(read_lock())
