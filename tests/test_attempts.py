@@ -138,9 +138,15 @@ with errors_in_one_line(), attempt(Path(sys.argv[1]), "trial 7", "; or another w
 """
 
 
+def _hear() -> None:
+    """Not to ignore what the tests' own process ignores, as one does that was started in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def job(result: Path, what: str, call: str = "one") -> subprocess.Popen[str]:
     command = [sys.executable, "-c", JOB, str(result), what]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": _hear}
     return subprocess.Popen(command, env={**os.environ, CALL: call}, text=True, **pipes)  # type: ignore[call-overload, no-any-return]
 
 
