@@ -19,6 +19,9 @@ from sidewinder.config.algorithms import backend_of
 from sidewinder.files import write_atomically
 from sidewinder.training.arguments import ACTION_NOISES, algorithm_of, constructor_arguments, wrong
 from sidewinder.training.fast_torch import make_fast
+from sidewinder.training.lean_torch import defer_compiler
+
+defer_compiler()
 
 UNSEEN_END = (
     "found one that ends episodes, which SB3's Monitor and so the returns do not know of, accepted: an environment "

@@ -17,12 +17,10 @@ from sidewinder.training import agents
 from sidewinder.training.environments import close, make_training_env
 from sidewinder.training.episodes import Episodes
 from sidewinder.training.evaluator import EndOfTraining, Evaluator, NotOfTheTrainingError
-from sidewinder.training.lean_torch import defer_compiler
 from sidewinder.training.objectives import counted as evaluation_that_counts
 from sidewinder.training.workers import is_of_the_machine, reason_of
 
 logger = logging.getLogger(__name__)
-defer_compiler()
 
 # What SB3 and torch raise for hyperparameters with which no agent can be made. Else a mistake is nobody's result.
 _UNFIT = (ValueError, AssertionError, ArithmeticError)
