@@ -456,6 +456,13 @@ def test_extremes_of_what_is_searched_are_checked_together() -> None:
         check("agent.gamma: 'interval(0.9, 0.99)', environment.frame_stack: 'choice(1, 2)'")
 
 
+def test_a_buffer_that_fits_no_machine_is_refused() -> None:
+    study = ["study=plain", "agent=ddpg", "environment=pendulum", "confirmation.baselines=[]"]
+    study.append("search_space={agent.buffer_size: 'choice(1000, 100000000000000)'}")
+    with pytest.raises(SidewinderError, match=r"^study x: search_space: with .*agent\.buffer_size=10+: agent: Unable to"):
+        check_study(compose_study("x", study))
+
+
 def test_hindsight_without_a_limit_is_told() -> None:
     section = agent("sac", policy="MultiInputPolicy", replay_buffer_class="her", learning_starts=10)
     notes = notes_on(run_config(section, env_id="small_environments:OpenGoals-v0"))
