@@ -25,8 +25,9 @@ CALL = "SIDEWINDER_CALL"
 # With which a process ends where one of its own has vanished.
 VANISHED = 75
 MOST = 3
-# By which somebody means a process to end. The job passes on the first three.
-_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGXCPU)
+# Signals by which somebody ends a process on purpose. A job that gets one of the first kind ends its child too.
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_STOPS = (*_PASSED_ON, signal.SIGXCPU)
 
 # What a job's child is at, as the job sees it: the mark and the path of an attempt, or nothing.
 _at: mmap.mmap | None = None
@@ -83,7 +84,7 @@ def _wait(child: int) -> int:
             os.kill(child, signal.SIGTERM)
 
     # What a job is to ignore, as under nohup, it ignores.
-    heard = [number for number in _STOPS[:3] if signal.getsignal(number) is not signal.SIG_IGN]
+    heard = [number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, stop) for number in heard}
     _, status = os.waitpid(child, 0)
     for number, handler in before.items():

@@ -102,7 +102,7 @@ def _check_extremes(config: StudyConfig, space: SearchSpace) -> list[str]:
     ]
 
 
-def _extremes(space: SearchSpace) -> Iterator[dict[str, Any]]:
+def _extremes(space: SearchSpace) -> list[dict[str, Any]]:
     """Parameters with the ends of what must go together, in all combinations, and with each choice of what else the
     environment is made of; nothing else of a trial is in them."""
     ends = {key: _ends(space.distributions[key]) for key in space.distributions if key.lstrip("+") in _TOGETHER}
@@ -117,7 +117,7 @@ def _extremes(space: SearchSpace) -> Iterator[dict[str, Any]]:
     for key, distribution in space.distributions.items():
         if key.lstrip("+").startswith("environment.") and key not in ends:
             found += [{**space.enabling(key), key: value} for value in _samples(distribution)]
-    return iter({repr(params): params for params in found}.values())
+    return list({repr(params): params for params in found}.values())
 
 
 def _ends(distribution: BaseDistribution) -> Iterable[Any]:
