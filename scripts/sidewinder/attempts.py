@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -27,7 +27,7 @@ VANISHED = 75
 MOST = 3
 # Signals by which somebody ends a process on purpose. A job that gets one of the first kind ends its child too.
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_STOPS = (*_PASSED_ON, signal.SIGXCPU)
+_STOPS = (*_PASSED_ON, signal.SIGXCPU, signal.SIGALRM)
 
 # What a job's child is at, as the job sees it: the mark and the path of an attempt, or nothing.
 _at: mmap.mmap | None = None
@@ -114,8 +114,10 @@ def _say_at(text: str) -> None:
 
 
 @contextmanager
-def attempt(result: Path, name: str, ways: str) -> Iterator[None]:
+def attempt(result: Path, name: str, ways: str) -> Iterator[Callable[[], None]]:
     """Note that a training is under way, which must hold the lock of its result.
+
+    What it gives is to be called after each checkpoint: those that vanished before it do not count any more.
 
     Args:
         result: The file that it will make.
@@ -135,8 +137,14 @@ def attempt(result: Path, name: str, ways: str) -> Iterator[None]:
         )
     _write(path, vanished, call, mark)
     _say_at(f"{mark} {path}")
+
+    def progressed() -> None:
+        if vanished:
+            vanished.clear()
+            _write(path, vanished, call, mark)
+
     try:
-        yield
+        yield progressed
     except VanishedError as error:
         print(error, file=sys.stderr)
         sys.exit(VANISHED)

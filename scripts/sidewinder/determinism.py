@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import platform
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -97,6 +99,16 @@ def pin_as_configured(config_path: Path) -> None:
         pin(training["instruction_set"], training["threads"])
     except (OSError, yaml.YAMLError, KeyError, TypeError):
         pin("avx2", 1)
+
+
+def processor() -> str:
+    """The model of this machine's processor, as its maker names it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def derive_seed(study_seed: int, purpose: str, *indices: int) -> int:

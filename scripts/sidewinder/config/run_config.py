@@ -95,13 +95,18 @@ class EvaluationEnvironment(Section):
 
 
 class Training(Section):
-    """How long and on what to train. `total_timesteps` counts environment steps, as in SB3."""
+    """How long and on what to train. `total_timesteps` counts environment steps, as in SB3.
+
+    Attributes:
+        checkpoint_every: Seconds from one checkpoint to the next, at least; None for none.
+    """
 
     total_timesteps: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: str = "cpu"
     threads: Annotated[int, Field(ge=1)] = 1
     instruction_set: Literal["avx2", "compatible", "native"] = "avx2"
+    checkpoint_every: Annotated[Annotated[float, Field(ge=0)] | None, Identity.NEVER] = 2.0
 
 
 def _n_envs(value: Any) -> Any:

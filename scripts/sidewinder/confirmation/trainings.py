@@ -1,6 +1,8 @@
 """The trainings of the confirmation: each is trained once, whoever needs it, and kept by its digest."""
 
 import logging
+import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -80,18 +82,28 @@ def _trained(
             logger.info("%s was trained already", path.stem)
             with reading(path, "run `snakemake` again", "to train that again"):
                 return ConfirmationRun.model_validate_json(path.read_bytes()), False
-        with attempt(path, name, ""):
-            outcome = _train(config, run, held_out)
+        checkpoint = path.with_suffix(".checkpoint")
+        with attempt(path, name, "") as progressed:
+            outcome = _train(config, run, held_out, checkpoint, progressed)
         write_atomically(path, to_json(outcome.model_dump()))
+        shutil.rmtree(checkpoint, ignore_errors=True)
         return outcome, True
 
 
-def _train(config: StudyConfig, run: RunConfig, held_out: HeldOut) -> ConfirmationRun:
+def _train(
+    config: StudyConfig, run: RunConfig, held_out: HeldOut, checkpoint: Path, progressed: Callable[[], None]
+) -> ConfirmationRun:
     """Train, and keep the held-out returns of a run that did not fail."""
     # Imported late: a job whose training is known need not load torch.
     from sidewinder.training.run import train
 
-    outcome = train(run, held_out=held_out, direction=config.study.return_direction)
+    outcome = train(
+        run,
+        held_out=held_out,
+        direction=config.study.return_direction,
+        checkpoint=checkpoint,
+        progressed=progressed,
+    )
     assert run.evaluation.seed is not None
     return ConfirmationRun(
         state=outcome.state,

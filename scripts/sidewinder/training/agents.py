@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.her import HerReplayBuffer
 
@@ -38,7 +38,15 @@ def check_agent(agent: dict[str, Any]) -> None:
     constructor_arguments(agent)
 
 
-def build(agent: dict[str, Any], env: VecEnv, *, seed: int, device: str, tensorboard_log: str | None) -> BaseAlgorithm:
+def build(
+    agent: dict[str, Any],
+    env: VecEnv,
+    *,
+    seed: int,
+    device: str,
+    tensorboard_log: str | None,
+    subclassed: Callable[[type[BaseAlgorithm]], type[BaseAlgorithm]] = lambda algorithm: algorithm,
+) -> BaseAlgorithm:
     """Make the model that an `agent` section describes.
 
     Args:
@@ -50,7 +58,8 @@ def build(agent: dict[str, Any], env: VecEnv, *, seed: int, device: str, tensorb
         env: What it trains on.
         seed: For its networks, exploration, replay buffer, and `env`.
         device: As torch spells it.
-        tensorboard_log: Directory, or None for no log.
+        tensorboard_log: Directory, or None for no log. What is there is continued.
+        subclassed: Makes the class that is used of the algorithm's.
 
     Raises:
         SidewinderError: As `check`; or the environment has no goals or masks where the agent needs them.
@@ -71,12 +80,14 @@ def build(agent: dict[str, Any], env: VecEnv, *, seed: int, device: str, tensorb
         )
     if agent["algorithm"] == "maskable_ppo" and not env.has_attr("action_masks"):
         raise wrong("algorithm", "maskable_ppo", "an environment with a method action_masks, or another algorithm")
-    model: BaseAlgorithm = algorithm_of(agent)(
+    model: BaseAlgorithm = subclassed(algorithm_of(agent))(
         env=env, seed=seed, device=device, tensorboard_log=tensorboard_log, **arguments
     )
     if tensorboard_log is None:
         # Else SB3 makes a directory in the system's for each training, and leaves it there.
         model.set_logger(Logger(folder=None, output_formats=[]))
+    else:
+        model.set_logger(configure(str(Path(tensorboard_log) / "run_1"), ["tensorboard"]))
     if backend_of(agent) == "sb3":
         make_fast(model)
     return model

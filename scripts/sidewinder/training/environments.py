@@ -71,7 +71,7 @@ def make_evaluation_env(run: RunConfig, n_episodes: int, seed: int, within: VecE
         base: VecEnv = TakesTurns(within, seed)
     else:
         n_made = min(n_envs, n_episodes) if isinstance(n_envs, int) else n_episodes
-        base = _make(settings, n_made, seed, seeded=n_made < n_episodes)
+        base = _make(settings, n_made, seed, seeded=True)
     env = _wrapped(run, settings, base)
     if isinstance(env, VecNormalize):
         env.training = False
@@ -146,7 +146,7 @@ def make_env(settings: Environment, seed: int, *, seeded: bool = False) -> gym.E
     Args:
         settings: Which one.
         seed: Its own; that of its first episode is up to who resets it.
-        seeded: Whether each of its episodes is to have its own seed.
+        seeded: Whether its episodes are to have seeds (`turns.SeededEpisodes`).
 
     Raises:
         SidewinderError: It cannot be made; one line that names the key.

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -88,6 +89,33 @@ class Evaluator(BaseCallback):
     def steps_per_second(self) -> float:
         """Environment steps so far over the time that they took, evaluations not counted."""
         return self.num_timesteps / (time.monotonic() - self._started - self._evaluating)
+
+    def state(self) -> dict[str, Any]:
+        """What `go_on` needs, as JSON can hold it."""
+        return {
+            "evaluations": [evaluation.model_dump() for evaluation in self.evaluations],
+            "held_out_returns": self.held_out_returns,
+            "next_step": self._next_step,
+            "seconds": time.monotonic() - self._started,
+            "evaluating": self._evaluating,
+        }
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Go on from a moment of rest of the same training: report its evaluations again, to whoever asks now.
+
+        Raises:
+            EndOfTraining: The training was to end by then.
+        """
+        self.held_out_returns = state["held_out_returns"]
+        self._next_step, self._evaluating = state["next_step"], state["evaluating"]
+        self._started = time.monotonic() - state["seconds"]
+        self.num_timesteps = self.model.num_timesteps
+        for evaluation in state["evaluations"]:
+            self.evaluations.append(EvaluationResult(**evaluation))
+            with not_of_the_training():
+                pruned = self._report(evaluation["step"], evaluation["mean_return"])
+            if pruned:
+                raise EndOfTraining(pruned=True)
 
     def _on_step(self) -> bool:
         if self._turns is None and self.num_timesteps >= self._next_step:

@@ -1,9 +1,11 @@
 """One training run: train an agent, evaluate it on the way, stop where it is told to. It knows no study."""
 
 import logging
+import shutil
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,10 +16,14 @@ from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.determinism import derive_seed
 from sidewinder.results import EvaluationResult, State
 from sidewinder.training import agents
+from sidewinder.training.agent_state import watched
+from sidewinder.training.checkpoints import Checkpoint, UnusableError
 from sidewinder.training.environments import close, make_training_env
 from sidewinder.training.episodes import Episodes
 from sidewinder.training.evaluator import EndOfTraining, Evaluator, NotOfTheTrainingError
+from sidewinder.training.keeper import Keeper, cut
 from sidewinder.training.objectives import counted as evaluation_that_counts
+from sidewinder.training.recorded import Recorded
 from sidewinder.training.workers import is_of_the_machine, reason_of
 
 logger = logging.getLogger(__name__)
@@ -62,6 +68,8 @@ def train(
     held_out: HeldOut | None = None,
     counted: Callable[[BaseAlgorithm], None] = lambda _model: None,
     direction: str = "maximize",
+    checkpoint: Path | None = None,
+    progressed: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Train and evaluate; the same arguments give the same outcome, bit by bit, on CPU.
 
@@ -70,12 +78,15 @@ def train(
     Args:
         run: What to train. Its `training.seed` is the agent's and its environments'; its `evaluation.seed` gives the
             evaluation episodes' initial states, the same at each evaluation.
-        tensorboard_log: Directory for TensorBoard's files.
+        tensorboard_log: Directory for TensorBoard's files, emptied first if training begins.
         report: Called after each evaluation with (environment steps, mean return); True prunes the run.
         held_out: Episodes beside the evaluations'.
         counted: Called with the agent at each evaluation that counts for now (and after its held-out episodes): the
             last call is with the agent that the objective is of.
         direction: What makes an evaluation the best: `maximize` or `minimize`.
+        checkpoint: Directory for its checkpoint, as `training.checkpoint_every` says. Training goes on from one that
+            is there and fits, with the same outcome. Who keeps the outcome removes it; who needs `counted` has none.
+        progressed: Called after each checkpoint.
 
     Raises:
         SidewinderError: A mistake in the config, which no training can be made of.
@@ -85,18 +96,29 @@ def train(
     _check_device(run.training.device)
     torch.set_num_threads(run.training.threads)
     torch.set_deterministic_debug_mode("error" if run.training.device == "cpu" else "default")
-    outcome = Outcome()
-    try:
-        with ExitStack() as stack:
-            _train(run, outcome, stack, tensorboard_log, report, held_out, counted, direction)
-    except NotOfTheTrainingError as error:
-        raise error.error from None
-    except (Exception, SystemExit) as error:
-        if _is_no_result(error):
-            raise
-        outcome.state, outcome.reason = "failed", reason_of(error)
-        logger.warning("failed: %s", outcome.reason, exc_info=True)
-    return outcome
+    kept = Checkpoint(checkpoint, run.training.checkpoint_every) if checkpoint else None
+    while True:
+        outcome = Outcome()
+        try:
+            with ExitStack() as stack:
+                _train(run, outcome, stack, tensorboard_log, report, held_out, counted, direction, kept, progressed)
+        except UnusableError as error:
+            assert kept
+            logger.warning("a checkpoint cannot be used, so training starts from its beginning: %s", error)
+            if error.for_good:
+                kept.give_up(str(error))
+            else:
+                kept.remove()
+            kept = Checkpoint(kept.directory, kept.every)
+            continue
+        except NotOfTheTrainingError as error:
+            raise error.error from None
+        except (Exception, SystemExit) as error:
+            if _is_no_result(error):
+                raise
+            outcome.state, outcome.reason = "failed", reason_of(error)
+            logger.warning("failed: %s", outcome.reason, exc_info=True)
+        return outcome
 
 
 def _train(
@@ -108,9 +130,17 @@ def _train(
     held_out: HeldOut | None,
     counted: Callable[[BaseAlgorithm], None],
     direction: str,
+    checkpoint: Checkpoint | None,
+    progressed: Callable[[], None],
 ) -> None:
     seed = run.training.seed
     evaluation_seed = derive_seed(seed, "evaluation") if run.evaluation.seed is None else run.evaluation.seed
+    training = run.digest(held_out, direction)
+    saved = checkpoint.read(training) if checkpoint else None
+    if tensorboard_log and saved:
+        cut(tensorboard_log, saved.facts["tensorboard"])
+    elif tensorboard_log:
+        shutil.rmtree(tensorboard_log, ignore_errors=True)
     env = make_training_env(run)
     stack.callback(close, env)
     episodes = Episodes(run, run.evaluation.n_eval_episodes, evaluation_seed, env)
@@ -118,19 +148,30 @@ def _train(
     held_out_episodes = Episodes(run, held_out.n_episodes, held_out.seed, env) if held_out else None
     if held_out_episodes:
         stack.callback(held_out_episodes.close)
+    evaluator = Evaluator(run, env, episodes, held_out_episodes, report, counted, direction)
+    keeper = None
+    if checkpoint and (saved or checkpoint.wanted):
+        env = Recorded(env)
+        keeper = Keeper(checkpoint, training, saved, env, evaluator, tensorboard_log, progressed)
     try:
-        log = str(tensorboard_log) if tensorboard_log else None
-        model = agents.build(run.agent, env, seed=seed, device=run.training.device, tensorboard_log=log)
+        model = agents.build(
+            run.agent,
+            env,
+            seed=seed,
+            device=run.training.device,
+            tensorboard_log=str(tensorboard_log) if tensorboard_log else None,
+            subclassed=partial(watched, watcher=keeper) if keeper else lambda algorithm: algorithm,
+        )
     except _UNFIT:
         raise
     except Exception as error:
         raise NotOfTheTrainingError(error) from error
     outcome.model = model
-    evaluator = Evaluator(run, env, episodes, held_out_episodes, report, counted, direction)
     # What there was before it failed is part of a failed run.
     outcome.evaluations = evaluator.evaluations
     try:
-        model.learn(run.training.total_timesteps, callback=evaluator, tb_log_name="run")
+        with keeper.ending_at_rest() if keeper else nullcontext():
+            model.learn(run.training.total_timesteps, callback=[keeper, evaluator] if keeper else evaluator)
     except EndOfTraining as end:
         outcome.state = "pruned" if end.pruned else "complete"
     outcome.held_out_returns = evaluator.held_out_returns

@@ -14,7 +14,8 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any]):
     """Gives each of several episodes in a row its own seed; SB3 seeds the first one only.
 
     It is the outermost wrapper. An Atari game that has lost a life is reset too, but its episode goes on: SB3's Monitor
-    knows the end of one.
+    knows the end of one. A reset with a seed begins a new game, for the first life that an agent loses must not have
+    the rewards of the agent before it.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
@@ -31,6 +32,8 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         if self._seeds and self._ended:
             seed = self._seeds.pop(0)
         self._ended = False
+        if seed is not None and self.env.has_wrapper_attr("was_real_done"):
+            self.env.set_wrapper_attr("was_real_done", True)
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -57,13 +60,14 @@ class TakesTurns(VecEnvWrapper):
 
     Attributes:
         turn: Called after each step; it returns whether it has used the environments.
+        n_turns: How often it has.
     """
 
     def __init__(self, venv: VecEnv, seed: int) -> None:
         super().__init__(venv)
         self.turn: Callable[[], bool] = lambda: False
         self._seed = seed
-        self._turns = 0
+        self.n_turns = 0
 
     def reset(self) -> VecEnvObs:
         return self.venv.reset()
@@ -77,9 +81,9 @@ class TakesTurns(VecEnvWrapper):
                 info["TimeLimit.truncated"] = True
                 info["terminal_observation"] = _of(observations, index)
         dones[:] = True
-        self._turns += 1
+        self.n_turns += 1
         seed_episodes(self.venv, 0, 0)
-        self.venv.seed(derive_seed(self._seed, "turn", self._turns))
+        self.venv.seed(derive_seed(self._seed, "turn", self.n_turns))
         return self.venv.reset(), rewards, dones, infos
 
 

@@ -1,6 +1,7 @@
 """What the jobs of trials do: each makes one result, once, whoever else is at work. It knows no Snakemake."""
 
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -112,6 +113,16 @@ def _save(result: Result, timings: list[dict[str, Any]], path: Path) -> None:
     write_atomically(path.with_name("timing.json"), to_json(timings))
     result.save(path)
     progress.forget_progress(path)
+    _forget_checkpoint(path)
+
+
+def _checkpoint(path: Path) -> Path:
+    """Where the training keeps its checkpoint whose result will be at `path`."""
+    return path.with_name("checkpoint")
+
+
+def _forget_checkpoint(path: Path) -> None:
+    shutil.rmtree(_checkpoint(path), ignore_errors=True)
 
 
 def _gathered(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:
@@ -137,7 +148,9 @@ def _trained(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:
     timings = []
     pruned = False
     for index, replicate in enumerate(replicates):
-        train = partial(train_replicate, study.config, trial, replicate, log / replicate)
+        train = partial(
+            train_replicate, study.config, trial, replicate, log / replicate, checkpoint=_checkpoint(path) / replicate
+        )
         result, timing = _tried(study, number, path, train)
         results.append(result)
         timings.append(timing)
@@ -154,27 +167,30 @@ def _trained_once(study: Study, number: int, replicate: str, path: Path) -> tupl
     Each time with a trial that has no reports yet."""
     trials = [_ask(study, number)]
 
-    def train() -> tuple[Result, dict[str, Any]]:
+    def train(progressed: Callable[[], None]) -> tuple[Result, dict[str, Any]]:
         trial = trials.pop() if trials else _ask(study, number)
         report = _noting(study, reporter(trial), path)
-        return train_replicate(study.config, trial, replicate, path.with_name("tensorboard"), report)
+        log = path.with_name("tensorboard")
+        return train_replicate(study.config, trial, replicate, log, report, _checkpoint(path), progressed)
 
     return _tried(study, number, path, train)
 
 
 def _tried(
-    study: Study, number: int, path: Path, train: Callable[[], tuple[Result, dict[str, Any]]]
+    study: Study, number: int, path: Path, train: Callable[..., tuple[Result, dict[str, Any]]]
 ) -> tuple[Result, dict[str, Any]]:
-    """Train; where that fails again, as often as `study.retries` says; where a process vanishes, in the next one."""
+    """Train; where that fails again from the beginning, as often as `study.retries` says; where a process vanishes, the
+    next one goes on."""
     given_up = number in study.config.study.give_up
     ways = f"; or study.give_up: {sorted({*study.config.study.give_up, number})}, which counts the trial as failed"
     left = study.config.study.retries
     while True:
-        with attempt(path, f"trial {number}", ways):
-            result, timing = train()
+        with attempt(path, f"trial {number}", ways) as progressed:
+            result, timing = train(progressed=progressed)
         if result.state != "failed" or given_up or left == 0:
             return result, timing
         logger.warning("trial %d failed and is tried again; times left: %d", number, left)
+        _forget_checkpoint(path)
         left -= 1
 
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import platform
-import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -31,6 +30,8 @@ def train_replicate(
     replicate: str,
     tensorboard_log: Path,
     report: Callable[[int, float], bool] = lambda _step, _mean_return: False,
+    checkpoint: Path | None = None,
+    progressed: Callable[[], None] = lambda: None,
 ) -> tuple[Result, dict[str, Any]]:
     """Train with a trial's parameters, in the environment and with the seeds of one of its replicates.
 
@@ -38,8 +39,7 @@ def train_replicate(
         config: The study's.
         trial: As `Study.ask` gave it.
         replicate: Which one, by its name in `StudyConfig.replicates`.
-        tensorboard_log: Directory for TensorBoard's files, emptied first.
-        report: As for `training.train`.
+        tensorboard_log, report, checkpoint, progressed: As for `training.run.train`.
 
     Returns:
         The result of this training alone, its objective a return, and when and where it ran: `started`, `seconds`,
@@ -51,12 +51,18 @@ def train_replicate(
     environment, index = config.replicates()[replicate]
     run = replicate_run(config, config.for_trial(trial.params, environment), trial.number, index)
     logger.info("trial %d of study %s, replicate %s: %s", trial.number, config.study.name, replicate, trial.params)
-    shutil.rmtree(tensorboard_log, ignore_errors=True)
     started, clock = datetime.now(UTC), time.monotonic()
     if trial.number in config.study.give_up:
         outcome = Outcome(state="failed", reason=GIVEN_UP)
     else:
-        outcome = train(run, tensorboard_log=tensorboard_log, report=report, direction=config.study.return_direction)
+        outcome = train(
+            run,
+            tensorboard_log=tensorboard_log,
+            report=report,
+            direction=config.study.return_direction,
+            checkpoint=checkpoint,
+            progressed=progressed,
+        )
     timing = {
         "started": started.isoformat(),
         "seconds": time.monotonic() - clock,

@@ -1,0 +1,184 @@
+"""What an agent knows at a moment of rest, taken and put back. This module holds the private names of SB3 for that."""
+
+import io
+import pickle
+import random
+from collections import ChainMap
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
+
+import cloudpickle  # type: ignore[import-untyped]
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.her import HerReplayBuffer
+
+# Replay buffers that nothing but storing steps changes.
+_REPEATABLE = (ReplayBuffer, DictReplayBuffer, NStepReplayBuffer, HerReplayBuffer)
+
+# What a logger of SB3 keeps until it is written.
+_LOGGED = ("name_to_value", "name_to_count", "name_to_excluded")
+
+
+class Watcher(Protocol):
+    """Who is told how a training goes on.
+
+    Attributes:
+        rollouts_before: How many rollouts other processes made.
+    """
+
+    rollouts_before: int
+
+    def at_rest(self, model: BaseAlgorithm) -> None:
+        """Called where no step or update is half done: before each rollout, or each update of ARS."""
+
+    def stored(self, actions: np.ndarray) -> None:
+        """Called before a step is stored in a replay buffer."""
+
+
+def watched(algorithm: type[BaseAlgorithm], watcher: Watcher) -> type[BaseAlgorithm]:
+    """A subclass that tells the watcher. It is no part of what `save` writes, as an attribute would be."""
+    members: dict[str, Any] = {"__module__": algorithm.__module__, "__qualname__": algorithm.__qualname__}
+    # SB3-Contrib's ARS has no rollouts.
+    name = "collect_rollouts" if hasattr(algorithm, "collect_rollouts") else "_do_one_update"
+    act = getattr(algorithm, name)
+
+    def act_from_rest(self: BaseAlgorithm, *arguments: Any, **options: Any) -> Any:
+        watcher.at_rest(self)
+        return act(self, *arguments, **options)
+
+    members[name] = act_from_rest
+    if issubclass(algorithm, OffPolicyAlgorithm):
+        store = algorithm._store_transition
+
+        def tell_and_store(self: OffPolicyAlgorithm, buffer: ReplayBuffer, actions: np.ndarray, *rest: Any) -> None:
+            watcher.stored(actions)
+            store(self, buffer, actions, *rest)
+
+        members["_store_transition"] = tell_and_store
+    elif name == "collect_rollouts":
+        dump_logs: Callable[..., None] = algorithm.dump_logs
+
+        def dump_all(self: BaseAlgorithm, iteration: int = 0) -> None:
+            dump_logs(self, iteration + watcher.rollouts_before)
+
+        members["dump_logs"] = dump_all
+    return type(algorithm.__name__, (algorithm,), members)
+
+
+def storing(model: BaseAlgorithm) -> Callable[..., None]:
+    """What stores a step as the algorithm would; as `recorded.repeat` wants it."""
+
+    def store(actions: np.ndarray, *answer: Any) -> None:
+        assert isinstance(model, OffPolicyAlgorithm)
+        assert model.replay_buffer is not None
+        # Not the subclass's: it is no news.
+        super(type(model), model)._store_transition(model.replay_buffer, actions, *answer)  # type: ignore[misc]
+
+    return store
+
+
+def is_repeatable(model: BaseAlgorithm) -> bool:
+    """Whether storing the same steps fills the same replay buffer, if it has one."""
+    buffer = getattr(model, "replay_buffer", None)
+    return buffer is None or type(buffer) in _REPEATABLE
+
+
+def frozen(model: BaseAlgorithm) -> bytes:
+    """All attributes of an agent, what it is about to log, and the random generators of this process. Environments and
+    buffers are not in it: rollouts begin with an empty buffer, and replay buffers are filled by repeating."""
+    generators: dict[str, Any] = {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),
+        "torch": torch.get_rng_state(),
+        "actions": model.action_space.np_random.bit_generator.state,
+    }
+    if model.device.type == "cuda":
+        generators["cuda"] = torch.cuda.get_rng_state_all()
+    file = io.BytesIO()
+    logged = {name: dict(getattr(model.logger, name)) for name in _LOGGED}
+    _Pickler(file, _outside(model)).dump((vars(model), generators, logged))
+    return file.getvalue()
+
+
+def thaw(model: BaseAlgorithm, state: bytes) -> None:
+    """Make an agent, of the same config, that which was frozen. This runs code that the bytes name."""
+    attributes, generators, logged = _Unpickler(io.BytesIO(state), _outside(model)).load()
+    vars(model).update(attributes)
+    for name, values in logged.items():
+        getattr(model.logger, name).update(values)
+    random.setstate(generators["python"])
+    np.random.set_state(generators["numpy"])
+    torch.set_rng_state(generators["torch"])
+    if "cuda" in generators:
+        torch.cuda.set_rng_state_all(generators["cuda"])
+    # The first environment in this process has the same space, and so the same generator.
+    model.action_space.np_random.bit_generator.state = generators["actions"]
+
+
+def _outside(model: BaseAlgorithm) -> dict[str, object]:
+    """What an agent refers to and another process has itself."""
+    outside: dict[str, object] = {"model": model, "logger": model.logger}
+    for name in ("action_space", "observation_space", "replay_buffer", "rollout_buffer"):
+        if getattr(model, name, None) is not None:
+            outside[name] = getattr(model, name)
+    layer: VecEnv | None = model.get_env()
+    while layer is not None:
+        outside[f"env {len(outside)}"] = layer
+        layer = layer.venv if isinstance(layer, VecEnvWrapper) else None
+    return outside
+
+
+def _reduced_tensor(tensor: torch.Tensor) -> Any:
+    """Numpy's pickling is ten times as fast as torch's."""
+    unusual = tensor.stride() != torch.empty(tensor.shape, device="meta").stride()
+    if unusual or tensor.device.type != "cpu" or tensor.dtype is torch.bfloat16:
+        return tensor.__reduce_ex__(4)  # type: ignore[no-untyped-call]
+    is_parameter = isinstance(tensor, torch.nn.Parameter)
+    return _tensor, (tensor.detach().numpy(), is_parameter, tensor.requires_grad)
+
+
+def _tensor(array: np.ndarray, is_parameter: bool, requires_grad: bool) -> torch.Tensor:
+    # In memory of torch's own, whose alignment its kernels' bits may depend on.
+    tensor = torch.tensor(array)
+    return torch.nn.Parameter(tensor, requires_grad) if is_parameter else tensor.requires_grad_(requires_grad)
+
+
+def _reduced_array(array: np.ndarray) -> Any:
+    """As numpy pickles it, but with its strides, for those choose how a network computes what it makes of images: it
+    rounds otherwise where an axis of length 1 has another stride."""
+    in_memory = array.transpose(sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis])))
+    usual = array.strides == np.empty(array.shape, array.dtype).strides
+    if usual or array.dtype.hasobject or not in_memory.flags.c_contiguous:
+        return array.__reduce_ex__(5)
+    return _array, (array.shape, array.dtype, bytearray(in_memory.tobytes()), array.strides)
+
+
+def _array(shape: tuple[int, ...], dtype: np.dtype[Any], content: bytearray, strides: tuple[int, ...]) -> np.ndarray:
+    return np.ndarray(shape, dtype, content, strides=strides)
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    dispatch_table: ClassVar = ChainMap(
+        {torch.Tensor: _reduced_tensor, torch.nn.Parameter: _reduced_tensor, np.ndarray: _reduced_array},
+        cloudpickle.Pickler.dispatch_table,
+    )
+
+    def __init__(self, file: io.BytesIO, outside: dict[str, object]) -> None:
+        super().__init__(file)
+        self._names = {id(value): name for name, value in outside.items()}
+
+    def persistent_id(self, obj: object) -> str | None:
+        return self._names.get(id(obj))
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, outside: dict[str, object]) -> None:
+        super().__init__(file)
+        self._outside = outside
+
+    def persistent_load(self, pid: str) -> object:
+        return self._outside[pid]

@@ -1,0 +1,176 @@
+"""The checkpoint of a training as files: written whole or not at all, and read only where it fits.
+
+There are two. `record` grows: it is what was done in the environments (`recorded.Recorded`). `state` is written anew
+each time: a line of JSON, which has the digests of everything else, and after it the agent (`agent_state.frozen`).
+"""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sidewinder.determinism import processor
+from sidewinder.errors import first_line
+from sidewinder.files import write_atomically
+from sidewinder.results import installed_packages
+
+_FORMAT = 1
+
+
+class UnusableError(Exception):
+    """A checkpoint from which a training cannot go on, so that it starts from its beginning.
+
+    Attributes:
+        for_good: Whether the next one would not do either.
+    """
+
+    def __init__(self, reason: str, *, for_good: bool = False) -> None:
+        super().__init__(reason)
+        self.for_good = for_good
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a checkpoint holds.
+
+    Attributes:
+        facts: As they were given to `Checkpoint.write`.
+        agent: As it was frozen.
+        record: What was done in the environments, from the beginning.
+    """
+
+    facts: dict[str, Any]
+    agent: bytes
+    record: bytes
+
+
+@dataclass
+class Checkpoint:
+    """The checkpoint of one training. Who uses it holds the lock of the training's result.
+
+    Attributes:
+        directory: For it alone.
+        every: Seconds from one to the next, at least; None writes none, and goes on from one that is there.
+    """
+
+    directory: Path
+    every: float | None
+    _digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
+    _length: int = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is of use to write one."""
+        return self.every is not None and not self._no_use.exists()
+
+    def give_up(self, reason: str) -> None:
+        """Write none any more, in this process or another, until the training's result is there."""
+        self.remove()
+        write_atomically(self._no_use, f"{reason}\n")
+
+    def remove(self) -> None:
+        """Remove it, if there is one."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def read(self, training: str) -> Saved | None:
+        """What it holds; None if there is none. What is written next continues its record.
+
+        Args:
+            training: A digest of all that the training depends on, beside packages and processor.
+
+        Raises:
+            UnusableError: It is damaged, or of another training, other packages or another processor.
+        """
+        if not self._state.exists():
+            return None
+        try:
+            line, _, agent = self._state.read_bytes().partition(b"\n")
+            header = json.loads(line)
+            differs = _differences(header["fits"], training)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UnusableError(f"it is damaged ({first_line(error)})") from None
+        if differs:
+            raise UnusableError(differs)
+        try:
+            with self._record.open("rb") as file:
+                record = file.read(header["length"])
+        except OSError as error:
+            raise UnusableError(f"its record cannot be read ({error.strerror})") from None
+        self._digest.update(record)
+        self._length = len(record)
+        if hashlib.sha256(agent).hexdigest() != header["agent"] or self._digest.hexdigest() != header["record"]:
+            raise UnusableError("it is damaged")
+        return Saved(header["facts"], agent, record)
+
+    def write(self, training: str, facts: dict[str, Any], agent: bytes, entries: bytes) -> None:
+        """Write it.
+
+        Args:
+            training: As for `read`.
+            facts: What JSON can hold.
+            agent: As it is frozen.
+            entries: Of the record, since it was last written.
+
+        Raises:
+            SidewinderError, OSError: It cannot be written; the one before is still there.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with self._record.open("ab") as file:
+            file.truncate(self._length)  # somebody may have been killed before the state was written
+            file.write(entries)
+            file.flush()
+            os.fsync(file.fileno())
+        digest = self._digest.copy()
+        digest.update(entries)
+        header = {
+            "fits": _fits(training),
+            "facts": facts,
+            "length": self._length + len(entries),
+            "record": digest.hexdigest(),
+            "agent": hashlib.sha256(agent).hexdigest(),
+        }
+        write_atomically(self._state, json.dumps(header).encode() + b"\n" + agent)
+        self._digest, self._length = digest, header["length"]
+
+    @property
+    def _state(self) -> Path:
+        return self.directory / "state"
+
+    @property
+    def _record(self) -> Path:
+        return self.directory / "record"
+
+    @property
+    def _no_use(self) -> Path:
+        return self.directory / "no_use"
+
+
+def _fits(training: str) -> dict[str, Any]:
+    packages = {**installed_packages(), "cloudpickle": version("cloudpickle")}
+    return {
+        "format": _FORMAT,
+        "training": training,
+        "processor": processor(),
+        "python": platform.python_version(),
+        "packages": packages,
+    }
+
+
+def _differences(fits: dict[str, Any], training: str) -> str:
+    here = _fits(training)
+    differing = [f"{name} {known}" for name, known in fits["packages"].items() if known != _version(name)]
+    if differing:
+        return f"it is of other packages: {', '.join(differing)}"
+    return next((f"it is of another {name}" for name in here if name != "packages" and fits[name] != here[name]), "")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

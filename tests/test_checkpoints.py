@@ -1,0 +1,340 @@
+"""Trainings that are killed and go on: to the same bits, or from the beginning, and never to another result."""
+
+import copy
+import inspect
+import json
+import os
+import random
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from killed_training import HELD_OUT, outcome
+from sb3_contrib import ARS
+from small_agents import ENVIRONMENTS, GOALS, agent
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from sidewinder.config.run_config import RunConfig
+from sidewinder.training.checkpoints import Checkpoint, UnusableError
+from sidewinder.training.environments import make_evaluation_env
+
+LIVES = "small_environments:Lives-v0"
+SMALL: dict[str, dict[str, Any]] = {
+    "a2c": {"n_steps": 8},
+    "ars": {"n_delta": 2},
+    "maskable_ppo": {"n_steps": 32, "batch_size": 32, "n_epochs": 2},
+    "ppo": {"n_steps": 32, "batch_size": 32, "n_epochs": 2},
+    "recurrent_ppo": {"n_steps": 32, "batch_size": 32, "n_epochs": 1},
+    "trpo": {"n_steps": 32, "batch_size": 32},
+}
+# Replay buffers that are full before the end.
+OFF_POLICY = {"learning_starts": 30, "buffer_size": 150, "batch_size": 16, "train_freq": 4, "gradient_steps": 1}
+
+
+def run_config(
+    name: str, evaluation: dict[str, Any] | None = None, changes: dict[str, Any] | None = None, **environment: Any
+) -> RunConfig:
+    environment = {"env_id": ENVIRONMENTS.get(name, "Pendulum-v1"), "n_envs": 2, **environment}
+    return RunConfig.model_validate(
+        {
+            "agent": agent(name, **{**SMALL.get(name, OFF_POLICY), **(changes or {})}),
+            "environment": environment,
+            "training": {"total_timesteps": 400, "seed": 3},
+            "evaluation": {"eval_freq": 90, "n_eval_episodes": 2, **(evaluation or {})},
+        }
+    )
+
+
+HER = {"policy": "MultiInputPolicy", "replay_buffer_class": "her"}
+NOISE = {"action_noise": "ornstein-uhlenbeck"}
+LINEAR = {"lr_schedule": "linear", "clip_range_schedule": "linear"}
+EPISODIC = ["stable_baselines3.common.atari_wrappers.EpisodicLifeEnv"]
+SHORT = {"max_episode_steps": 40}
+TURNS = {"n_envs": "training"}
+CASES: dict[str, RunConfig] = {
+    **{name: run_config(name) for name in (*SMALL, "ddpg", "td3", "tqc", "crossq", "qrdqn")},
+    "sac, gSDE, normalised": run_config("sac", changes={"use_sde": True}, normalize=True),
+    "ppo, gSDE, normalised, stacked": run_config("ppo", changes={"use_sde": True}, normalize=True, frame_stack=3),
+    "ppo, schedules": run_config("ppo", changes=LINEAR, n_envs=1),
+    "ppo, images": run_config("ppo", changes={"policy": "CnnPolicy"}, env_id="small_environments:Images-v0"),
+    "ddpg, correlated noise": run_config("ddpg", changes=NOISE),
+    "ddpg, by episode": run_config("ddpg", changes={"train_freq": [1, "episode"]}, n_envs=1, env_kwargs=SHORT),
+    "dqn, several steps": run_config("dqn", changes={"n_steps": 3}),
+    "dqn, subproc": run_config("dqn", vec_env="subproc"),
+    "her": run_config("sac", changes=HER, env_id=GOALS),
+    "ppo, turns": run_config("ppo", TURNS, env_id="CartPole-v1"),
+    "ddpg, turns, normalised": run_config("ddpg", TURNS, normalize=True),
+    "ars, normalised": run_config("ars", normalize=True),
+    "lives": run_config("dqn", env_id=LIVES, wrappers=EPISODIC, env_kwargs=SHORT),
+}
+QUICK = {"ppo", "ddpg"}
+
+
+def undisturbed(run: RunConfig, directory: Path) -> dict[str, Any]:
+    """What comes of a training without checkpoints."""
+    found = outcome(run, directory, checkpoint=None)
+    assert isinstance(found, dict)
+    assert found["state"] == "complete", found["reason"]
+    del found["written"]
+    return found
+
+
+def with_checkpoints(run: RunConfig, directory: Path, **options: Any) -> tuple[dict[str, Any], int]:
+    """The same of one with checkpoints, and how many it wrote."""
+    found = outcome(run, directory, **options)
+    assert isinstance(found, dict), f"ended by signal {found}"
+    return found, found.pop("written")
+
+
+# To the same bits
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES]
+)
+def test_a_killed_training_goes_on_to_the_same_bits(case: str, tmp_path: Path) -> None:
+    run = CASES[case]
+    expected = undisturbed(run, tmp_path / "undisturbed")
+    found, n_rests = with_checkpoints(run, tmp_path / "whole")
+    assert found == expected
+    assert n_rests >= 3
+    generator = random.Random(case)
+    for _ in range(2):
+        assert outcome(run, tmp_path / "killed", kill_after=generator.randint(2, n_rests // 2)) == signal.SIGKILL
+    found, n_left = with_checkpoints(run, tmp_path / "killed")
+    assert found == expected
+    assert n_left < n_rests
+
+
+def test_a_checkpoint_is_no_part_of_what_a_training_is() -> None:
+    run = run_config("ppo")
+    other = copy.deepcopy(run)
+    other.training.checkpoint_every = None
+    assert run.digest() == other.digest()
+
+
+def test_tensorboards_log_goes_on(tmp_path: Path) -> None:
+    run = run_config("ppo")
+    undisturbed(run, tmp_path / "undisturbed")
+    assert outcome(run, tmp_path / "killed", kill_after=5) == signal.SIGKILL
+    with_checkpoints(run, tmp_path / "killed")
+    expected, found = (logged(tmp_path / name / "tensorboard") for name in ("undisturbed", "killed"))
+    assert len(expected["eval/mean_return"]) == 5
+    assert {"train/loss", "rollout/ep_rew_mean"} < expected.keys()
+    assert found == expected
+
+
+def logged(log: Path) -> dict[str, list[tuple[int, float]]]:
+    """Steps and values, but for those that are of time."""
+    (directory,) = log.iterdir()
+    events = EventAccumulator(str(directory)).Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("time/fps")]
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
+
+
+def test_who_prunes_is_told_of_all_evaluations_again(tmp_path: Path) -> None:
+    """The pruner of this process was not there."""
+    run = run_config("ppo")
+
+    def at_third(path: Path) -> Any:
+        def report(step: int, mean_return: float) -> bool:
+            with path.open("a") as file:
+                file.write(json.dumps([step, mean_return]) + "\n")
+            return len(path.read_text().splitlines()) == 3
+
+        return report
+
+    expected = outcome(run, tmp_path / "whole", checkpoint=None, report=at_third(tmp_path / "all"))
+    assert outcome(run, tmp_path / "killed", report=at_third(tmp_path / "first"), kill_after=4) == signal.SIGKILL
+    assert len((tmp_path / "first").read_text().splitlines()) == 2
+    found = outcome(run, tmp_path / "killed", report=at_third(tmp_path / "second"))
+    assert isinstance(expected, dict)
+    assert isinstance(found, dict)
+    assert found["state"] == expected["state"] == "pruned"
+    assert found["evaluations"] == expected["evaluations"]
+    assert (tmp_path / "second").read_text() == (tmp_path / "all").read_text()
+
+
+@pytest.mark.slow
+def test_a_process_that_is_told_to_end_writes_a_checkpoint_first(tmp_path: Path) -> None:
+    run = run_config("ppo")
+    expected = undisturbed(run, tmp_path / "undisturbed")
+
+    def end(step: int, _mean_return: float) -> bool:
+        if step > 180:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    assert outcome(run, tmp_path / "killed", every=1000, report=end) == signal.SIGTERM
+    found, n_left = with_checkpoints(run, tmp_path / "killed")
+    assert found == expected
+    assert n_left <= 3
+
+
+def test_an_evaluation_begins_with_a_new_game() -> None:
+    """Although the one before has left the environment in a game that goes on."""
+    env = make_evaluation_env(run_config("dqn", env_id=LIVES, wrappers=EPISODIC), 1, 5)
+    starts = []
+    for _ in range(2):
+        env.seed(100)
+        starts.append(float(np.asarray(env.reset())[0, 0]))
+        for _ in range(3):
+            env.step(np.array([1]))
+        assert env.get_attr("rewards")[0]
+    env.close()
+    assert starts == [100.0, 100.0]
+
+
+# From the beginning
+
+
+def truncated(state: Path) -> None:
+    os.truncate(state, state.stat().st_size - 1)
+
+
+def truncated_head(state: Path) -> None:
+    os.truncate(state, 10)
+
+
+def truncated_record(state: Path) -> None:
+    os.truncate(state.with_name("record"), 100)
+
+
+def changed(key: str, value: object) -> Callable[[Path], None]:
+    def change(state: Path) -> None:
+        line, _, rest = state.read_bytes().partition(b"\n")
+        header = json.loads(line)
+        header["fits"][key] = value
+        state.write_bytes(json.dumps(header).encode() + b"\n" + rest)
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a training that was killed."""
+    directory = tmp_path_factory.mktemp("killed")
+    assert outcome(run_config("ddpg"), directory, kill_after=20) == signal.SIGKILL
+    return directory / "checkpoint"
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (truncated, "it is damaged"),
+        (truncated_head, "it is damaged (Expecting property name"),
+        (truncated_record, "it is damaged"),
+        (changed("format", 0), "it is of another format"),
+        (changed("training", "x"), "it is of another training"),
+        (changed("processor", "Z80"), "it is of another processor"),
+        (changed("python", "3.1"), "it is of another python"),
+        (changed("packages", {"torch": "1.0"}), "it is of other packages: torch 1.0"),
+        (changed("packages", {"no-such-package": "1.0"}), "it is of other packages: no-such-package 1.0"),
+    ],
+)
+def test_what_does_not_fit_is_not_read(
+    damage: Callable[[Path], None], said: str, tmp_path: Path, checkpoint: Path
+) -> None:
+    copied = shutil.copytree(checkpoint, tmp_path / "checkpoint")
+    training = run_config("ddpg").digest(HELD_OUT, "maximize")
+    saved = Checkpoint(copied, 0.0).read(training)
+    assert saved
+    assert saved.facts["rollouts"] == 19
+    damage(copied / "state")
+    with pytest.raises(UnusableError, match=f"^{re.escape(said)}"):
+        Checkpoint(copied, 0.0).read(training)
+
+
+def test_a_training_begins_again_where_its_checkpoint_is_damaged(
+    tmp_path: Path, checkpoint: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = run_config("ddpg")
+    truncated(shutil.copytree(checkpoint, tmp_path / "checkpoint") / "state")
+    found, n_rests = with_checkpoints(run, tmp_path)
+    assert found == undisturbed(run, tmp_path / "undisturbed")
+    assert n_rests == 50
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "checkpoint" in line]
+    assert line == "a checkpoint cannot be used, so training starts from its beginning: it is damaged"
+
+
+def test_a_changed_config_makes_another_training(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run, other = run_config("ddpg"), run_config("ddpg", changes={"gamma": 0.9})
+    assert outcome(run, tmp_path / "killed", kill_after=20) == signal.SIGKILL
+    found, _ = with_checkpoints(other, tmp_path / "killed")
+    assert found == undisturbed(other, tmp_path / "undisturbed")
+    assert "it is of another training" in capfd.readouterr().err
+
+
+def test_environments_that_do_not_repeat_begin_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """They draw from the generator from which the agent draws too, so that repeating their part does not do."""
+    run = run_config("dqn", env_id="small_environments:Drawn-v0", n_envs=1)
+    expected = undisturbed(run, tmp_path / "undisturbed")
+    assert outcome(run, tmp_path / "killed", kill_after=60) == signal.SIGKILL
+    found, n_rests = with_checkpoints(run, tmp_path / "killed")
+    assert found == expected
+    assert n_rests == 0
+    said = [line for line in capfd.readouterr().err.splitlines() if "checkpoint" in line]
+    assert len(said) == 1
+    assert "the environments do not repeat for the same actions" in said[0]
+
+
+def test_a_full_disk_is_no_reason_to_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run = run_config("ddpg")
+    expected = undisturbed(run, tmp_path / "undisturbed")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "checkpoint").touch()  # which is no directory
+    found, n_rests = with_checkpoints(run, tmp_path / "full")
+    assert found == expected
+    assert n_rests == 0
+    (line,) = [line for line in capfd.readouterr().err.splitlines() if "checkpoint" in line]
+    assert "a checkpoint could not be written" in line
+
+
+def test_a_disk_that_was_full_for_a_while(tmp_path: Path) -> None:
+    """What was done meanwhile is in the next checkpoint."""
+    run = run_config("ddpg")
+    expected = undisturbed(run, tmp_path / "undisturbed")
+    directory = tmp_path / "killed" / "checkpoint"
+
+    def fill(count: int) -> None:
+        if count == 20:
+            directory.rename(directory.with_name("aside"))
+            directory.touch()  # as no directory
+
+    def empty(step: int, _mean_return: float) -> bool:
+        if step >= 180 and directory.is_file():
+            directory.unlink()
+            directory.with_name("aside").rename(directory)
+        return False
+
+    assert outcome(run, tmp_path / "killed", doing=fill, report=empty, kill_after=30) == signal.SIGKILL
+    found, n_left = with_checkpoints(run, tmp_path / "killed")
+    assert found == expected
+    assert n_left < 20
+
+
+# What it rests on
+
+
+def test_sb3_has_what_checkpoints_hook_into() -> None:
+    """Private names: `agent_state.watched` overrides them."""
+    assert [*inspect.signature(OffPolicyAlgorithm._store_transition).parameters] == [
+        "self",
+        "replay_buffer",
+        "buffer_action",
+        "new_obs",
+        "reward",
+        "dones",
+        "infos",
+    ]
+    assert [*inspect.signature(ARS._do_one_update).parameters] == ["self", "callback", "async_eval"]
+    assert "self._do_one_update(" in inspect.getsource(ARS.learn)
+    assert "self._store_transition(replay_buffer, buffer_actions, new_obs, rewards, dones, infos)" in inspect.getsource(
+        OffPolicyAlgorithm.collect_rollouts
+    )
