@@ -1,6 +1,7 @@
 """The SBX backend: the same agent section in JAX, the same bytes each time, and a line where SBX lacks something."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -237,6 +238,7 @@ def undisturbed_sbx(tmp_path_factory: pytest.TempPathFactory, worker_id: str) ->
 @pytest.mark.slow
 def test_cores_kills_a_shared_process_and_a_damaged_cache_change_nothing(undisturbed_sbx: Path, tmp_path: Path) -> None:
     directory = new_study(tmp_path, *FAST)
+    shutil.copytree(undisturbed_sbx / "results/.compiled", directory / "results/.compiled")
     with started(snakemake(directory, SWEEP)) as process:
         wait_for_results(directory, 1)
         os.killpg(process.pid, signal.SIGKILL)
