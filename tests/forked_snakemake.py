@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
+
 # Reads a call a line, and answers with its exit code.
 _SERVER = """
 import json, os, sys
@@ -29,7 +31,7 @@ for line in sys.stdin:
         # As `python -m` has it.
         sys.path[0] = call["directory"]
         sys.path[1:1] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-        sys.argv[1:] = call["arguments"]
+        sys.argv[:] = ["snakemake", *call["arguments"]]
         sys.exit(main())
     print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
 """
@@ -39,7 +41,7 @@ for line in sys.stdin:
 def _server() -> subprocess.Popen[str]:
     """Ends with this process, which alone can write to it."""
     command = [sys.executable, "-c", _SERVER]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def run_forked(arguments: list[str], timeout: float) -> subprocess.CompletedProcess[str]:
@@ -52,7 +54,9 @@ def run_forked(arguments: list[str], timeout: float) -> subprocess.CompletedProc
         call = {"arguments": arguments, "directory": str(Path.cwd()), "environment": dict(os.environ)}
         print(json.dumps(call | {"stdout": stdout, "stderr": stderr}), file=server.stdin, flush=True)
         if not select.select([server.stdout], [], [], timeout)[0]:
-            server.kill()
+            for process in [*psutil.Process(server.pid).children(recursive=True), server]:
+                process.kill()
+            _server.cache_clear()
             raise subprocess.TimeoutExpired(arguments, timeout)
         code = int(server.stdout.readline())
         return subprocess.CompletedProcess(arguments, code, Path(stdout).read_text(), Path(stderr).read_text())
