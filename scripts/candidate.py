@@ -9,7 +9,6 @@ from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, chosen_trials
 from sidewinder.records import add_record, recorded
 from sidewinder.results import load_result
-from sidewinder.trials.tables import read_trials
 
 
 def main() -> None:
@@ -32,6 +31,9 @@ def setting(config: StudyConfig, name: str, study_dir: Path, trials: Path) -> Ca
     if name not in config.candidates():
         accepted = ", ".join([*config.candidates(), *config.baselines])
         raise SidewinderError(f"candidate: found {name!r}, accepted: {accepted}")
+    # Imported late: a baseline need not load pandas.
+    from sidewinder.trials.tables import read_trials
+
     numbers = chosen_trials(config, read_trials(trials))
     if not numbers:
         raise SidewinderError(f"{trials}: state: found no complete trial, accepted: at least one")

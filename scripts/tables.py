@@ -8,7 +8,7 @@ from sidewinder.config.rule_settings import rule_settings
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.records import add_record, recorded
 from sidewinder.results import load_result, result_path
-from sidewinder.study.study import stop_if_too_many_failed
+from sidewinder.study.failures import stop_if_too_many_failed
 from sidewinder.trials.tables import distributions_json, evaluations_table, mixed_versions, trials_table
 
 

@@ -36,6 +36,7 @@ STUDY = [
     "evaluation.eval_freq=40",
     "evaluation.n_eval_episodes=1",
     "confirmation.n_eval_episodes=1",
+    "confirmation.baselines=[defaults]",
 ]
 # Of which none changes a finished trial.
 SETTINGS = [

@@ -56,7 +56,8 @@ for name, continuous in (("Goals-v0", True), ("DiscreteGoals-v0", False)):
 class Wild(gym.Env[np.ndarray, np.int64]):
     """A point on a line, which agents move to 0 in episodes of ten steps, if nothing happens.
 
-    What happens, at the 30th step of an environment's life, says `how`; `flag` is a file for what happens once only.
+    What happens, at the 30th step of an environment's life, says `how`; what happens once only leaves the file
+    `<flag>.<how>`.
     """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
@@ -64,7 +65,7 @@ class Wild(gym.Env[np.ndarray, np.int64]):
     def __init__(self, how: str = "fine", flag: str = "", render_mode: str | None = None) -> None:
         if how == "no_start":
             raise ConnectionError("the simulator does not answer")
-        self.render_mode, self.how, self.flag, self.lived = render_mode, how, Path(flag), 0
+        self.render_mode, self.how, self.flag, self.lived = render_mode, how, Path(f"{flag}.{how}"), 0
         self.observation_space = gym.spaces.Box(-10, 10, (1,), np.float32)
         self.action_space = gym.spaces.Discrete(3)
 

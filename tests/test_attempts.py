@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,8 +32,8 @@ STUDY = [
     "sampler=grid",
     "study.workers=2",
     "study.max_failure_rate=1.0",
-    "search_space.agent.gamma='choice(0.9, 0.99)'",
 ]
+GAMMA = "search_space.agent.gamma='choice(0.9, 0.99)'"
 
 
 def new_study(directory: Path, *overrides: str) -> None:
@@ -52,8 +53,8 @@ def _module_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_a_trial_that_is_killed_each_time_ends_the_run_until_it_is_given_up(tmp_path: Path) -> None:
-    how = "search_space.environment.env_kwargs.how='choice(fine, killed)'"
-    new_study(tmp_path, how)
+    how = [GAMMA, "search_space.environment.env_kwargs.how='choice(fine, killed)'"]
+    new_study(tmp_path, *how)
     done = make(tmp_path)
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -68,7 +69,7 @@ def test_a_trial_that_is_killed_each_time_ends_the_run_until_it_is_given_up(tmp_
 
     # Whatever else is killed is told in the next call, with what is given up already.
     for _ in range(2):
-        new_study(tmp_path, how, f"study.give_up={sorted(killed)}")
+        new_study(tmp_path, *how, f"study.give_up={sorted(killed)}")
         done = make(tmp_path)
         lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
         killed |= {int(line.partition(": trial ")[2].partition(":")[0]) for line in lines}
@@ -82,7 +83,7 @@ def test_a_trial_that_is_killed_each_time_ends_the_run_until_it_is_given_up(tmp_
     assert {states[number]["reason"] for number in killed} == {"given up by study.give_up"}
     assert not list(tmp_path.rglob("*.attempts"))
 
-    new_study(tmp_path, how)
+    new_study(tmp_path, *how)
     done = make(tmp_path)
     assert done.returncode != 0
     assert "was given up, accepted with study.give_up=[]: one that is trained" in done.stderr
@@ -90,37 +91,51 @@ def test_a_trial_that_is_killed_each_time_ends_the_run_until_it_is_given_up(tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("how", "overrides"),
-    [("killed_once", []), ("killed_once", ["environment.vec_env=subproc"]), ("raises_once", ["study.retries=1"])],
-)
-def test_what_happens_once_changes_no_byte(how: str, overrides: list[str], tmp_path: Path) -> None:
-    flag = tmp_path / "flag"
-    new_study(tmp_path, f"environment.env_kwargs={{how: {how}, flag: '{flag}'}}", *overrides)
-    flag.touch()
+def test_what_happens_once_changes_no_byte(tmp_path: Path) -> None:
+    """Each trial's process is killed, or a process of its environments, or its environment raises."""
+    flags = [
+        tmp_path / f"{vec_env}.{how}" for vec_env in ("dummy", "subproc") for how in ("killed_once", "raises_once")
+    ]
+    new_study(
+        tmp_path,
+        f"environment.env_kwargs.flag='{tmp_path}/${{environment.vec_env}}'",
+        "search_space.environment.env_kwargs.how='choice(killed_once, raises_once)'",
+        "search_space.environment.vec_env='choice(dummy, subproc)'",
+        "study.retries=1",
+    )
+    for flag in flags:
+        flag.touch()
     done = make(tmp_path)
     assert done.returncode == 0, done.stderr
     undisturbed = sweep(tmp_path)
+    assert len([name for name in undisturbed if name.startswith("trials/")]) == len(flags)
     (tmp_path / "results").rename(tmp_path / "undisturbed")
-    # Composing steps the environment too.
-    assert run(snakemake(tmp_path, "results/tiny/config.yaml")).returncode == 0
-    flag.unlink()
+    # Composing steps the environment too, so that the config is not made again.
+    (tmp_path / "results/tiny").mkdir(parents=True)
+    shutil.copy(tmp_path / "undisturbed/tiny/config.yaml", tmp_path / "results/tiny")
+    for flag in flags:
+        flag.unlink()
     done = make(tmp_path)
     assert done.returncode == 0, done.stderr
-    assert flag.exists()
+    assert all(flag.exists() for flag in flags)
     assert sweep(tmp_path) == undisturbed
-    logs = "".join(path.read_text() for path in tmp_path.glob("results/tiny/logs/trial/*.log"))
-    assert "is tried again" in logs
+    logs = [path.read_text() for path in tmp_path.glob("results/tiny/logs/trial/*.log")]
+    assert ["is tried again" in log for log in logs] == [True] * len(flags)
 
 
 @pytest.mark.slow
 def test_the_order_of_sets_is_the_same_in_each_process(tmp_path: Path) -> None:
-    made = []
-    for name in ("first", "second"):
-        new_study(tmp_path / name, "environment.env_id=small_environments:Hashed-v0", "study.n_trials=1")
-        assert make(tmp_path / name).returncode == 0
-        made.append(sweep(tmp_path / name))
+    """Also in those of another call of Snakemake."""
+    new_study(tmp_path, GAMMA, "environment.env_id=small_environments:Hashed-v0", "study.n_trials=1")
+    study, made = tmp_path / "results/tiny", []
+    for _ in range(2):
+        assert make(tmp_path).returncode == 0
+        made.append(sweep(tmp_path))
+        shutil.rmtree(study / "trials")
+        for path in (study / "study.db", study / "trials.csv", study / "evaluations.csv"):
+            path.unlink()
     assert made[0] == made[1]
+    assert "trials/0/result.json" in made[0]
 
 
 # A job alone

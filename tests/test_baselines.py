@@ -20,6 +20,8 @@ HINDSIGHT = [
     f"environment.env_id={GOALS}",
     "agent.policy=MultiInputPolicy",
     "agent.replay_buffer_class=her",
+    # Such a buffer takes a moment for each of its places.
+    "agent.buffer_size=1000",
     "+environment.env_kwargs.max_episode_steps=150",
 ]
 

@@ -13,6 +13,7 @@ import pytest
 import servers
 from asking import ASK_ALL, answers
 from filelock import Timeout
+from made_once import made_once
 from made_up_studies import PRUNERS, SAMPLERS, run_study
 from tiny_study import SWEEP, new_study, run, snakemake, sweep
 
@@ -76,11 +77,18 @@ def made(directory: Path, config: StudyConfig) -> Path:
     return directory
 
 
-def test_the_same_bytes_as_in_sqlite(storage: str, study_config: MakeConfig, tmp_path: Path) -> None:
+def test_the_same_bytes_as_in_sqlite(
+    storage: str, study_config: MakeConfig, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> None:
     config = study_config(
         "study.n_trials=12", "study.workers=3", sampler=SAMPLERS["cmaes"], pruner=PRUNERS["hyperband"]
     )
-    expected = run_study(tmp_path / "study.db", config, cores=1, shuffle=0)
+
+    def make(directory: Path) -> None:
+        run_study(directory, config, cores=1, shuffle=0)
+
+    in_sqlite = made_once("in_sqlite", make, tmp_path_factory, worker_id)
+    expected = {number: result_path(in_sqlite, number).read_bytes() for number in range(12)}
     elsewhere = in_storage(config, storage)
     assert run_study(tmp_path / "elsewhere", elsewhere, cores=4, shuffle=1) == expected
     assert not (tmp_path / "elsewhere/study.db").exists()

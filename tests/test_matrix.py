@@ -70,6 +70,7 @@ def test_what_cannot_be_expanded(studies: dict[str, list[str]], expected: str) -
 def test_a_matrix_with_confirmation(tmp_path: Path) -> None:
     """Two algorithms on two environments, from one entry to four winners with a figure of their tests."""
     entry = ["study=plain", f"agent={','.join(MATRIX)}", "environment=pendulum,cartpole", *SHORT]
+    entry.append("confirmation.baselines=[defaults]")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"studies": {"compare": [*entry, "agent.n_steps=50"]}}))
     studies = [f"compare-{agent}-{environment}" for agent in MATRIX for environment in ("pendulum", "cartpole")]
     made = [f"results/{study}/{file}" for study in studies for file in ("best.yaml", "figures/test_returns.pdf")]

@@ -25,7 +25,12 @@ def snakemake(directory: Path, *arguments: str) -> subprocess.CompletedProcess[s
 def write_config(directory: Path, *overrides: str) -> None:
     config = yaml.safe_load(blocks("yaml")[0])
     assert list(config["tuning"]["studies"]) == ["my_study"]
-    config["tuning"]["studies"]["my_study"] = [*TINY, "confirmation.top_k=1", *overrides]
+    config["tuning"]["studies"]["my_study"] = [
+        *TINY,
+        "confirmation.top_k=1",
+        "confirmation.baselines=[defaults]",
+        *overrides,
+    ]
     (directory / "config.yaml").write_text(yaml.safe_dump(config))
 
 

@@ -20,7 +20,13 @@ from sidewinder.report.figures import COMPARISON_FIGURES, SWEEP_FIGURES, WINNER_
 pytestmark = pytest.mark.slow
 
 CHROMIUM = shutil.which("chromium")
-STUDY = [*TINY, "study.n_trials=4", "confirmation.top_k=1", "sampler.n_startup_trials=2"]
+STUDY = [
+    *TINY,
+    "study.n_trials=4",
+    "sampler.n_startup_trials=2",
+    "confirmation.top_k=1",
+    "confirmation.baselines=[defaults]",
+]
 
 
 @pytest.fixture(scope="session")

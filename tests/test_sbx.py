@@ -1,9 +1,11 @@
 """The SBX backend: the same agent section in JAX, the same bytes each time, and a line where SBX lacks something."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 import sbx
 import torch
+from jax.experimental.compilation_cache import compilation_cache
 from made_once import made_once
 from small_agents import ENVIRONMENTS, agent, build, error_of, run_config, shipped
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -51,6 +54,23 @@ FAST = [
 def widths(params: Any) -> set[int]:
     """Of all biases of a network's layers; ensembles have them in an axis of their own."""
     return {leaf.shape[-1] for path, leaf in jax.tree_util.tree_leaves_with_path(params) if "bias" in str(path[-1])}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _share_compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is compiled for one model serves the next of its kind, as in the workflow."""
+    names = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    before = {name: getattr(jax.config, name) for name in names}
+    for values in (names, before):
+        for name, value in values.items():
+            jax.config.update(name, value)  # type: ignore[no-untyped-call]
+        compilation_cache.reset_cache()
+        if values is names:
+            yield
 
 
 # One section for both backends
@@ -237,6 +257,7 @@ def undisturbed_sbx(tmp_path_factory: pytest.TempPathFactory, worker_id: str) ->
 @pytest.mark.slow
 def test_cores_kills_a_shared_process_and_a_damaged_cache_change_nothing(undisturbed_sbx: Path, tmp_path: Path) -> None:
     directory = new_study(tmp_path, *FAST)
+    shutil.copytree(undisturbed_sbx / "results/.compiled", directory / "results/.compiled")
     with started(snakemake(directory, SWEEP)) as process:
         wait_for_results(directory, 1)
         os.killpg(process.pid, signal.SIGKILL)

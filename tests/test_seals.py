@@ -1,5 +1,6 @@
 """The database is an index of the files: whose it is and what is in it is checked, and nothing else of it is used."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from made_once import made_once
 from made_up_studies import SAMPLERS, run_study, run_trial
 
 from sidewinder import SidewinderError
@@ -40,12 +42,16 @@ EDITS = {
 
 
 @pytest.fixture
-def study(study_config: MakeConfig, tmp_path: Path) -> Study:
+def study(study_config: MakeConfig, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Study:
     """A study that has made five of six trials."""
     shorter, config = (
         study_config(*SETTINGS, f"study.n_trials={n_trials}", sampler=SAMPLERS["tpe"]) for n_trials in (5, 6)
     )
-    run_study(tmp_path, shorter, cores=1, shuffle=0)
+
+    def make(directory: Path) -> None:
+        run_study(directory, shorter, cores=1, shuffle=0)
+
+    shutil.copytree(made_once("five_of_six", make, tmp_path_factory, worker_id), tmp_path, dirs_exist_ok=True)
     return Study(tmp_path, config)
 
 

@@ -10,7 +10,8 @@ import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from sidewinder.config.search_space import SearchSpaceError, from_deprecated, grid_values, parse, parse_value
+from sidewinder.config.parameter_values import SearchSpaceError, parse_value
+from sidewinder.config.search_space import from_deprecated, grid_values, parse
 
 KEY = "agent.gamma"
 

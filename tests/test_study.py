@@ -17,6 +17,7 @@ import optuna
 import psutil
 import pytest
 from asking import ASK_EACH, answers
+from made_once import made_once
 from made_up_studies import DISCRETE, PRUNERS, SAMPLERS, run_study, run_trial, training
 
 from sidewinder import SidewinderError
@@ -148,11 +149,21 @@ def test_one_virtual_worker_is_plain_sequential_optuna(study_config: MakeConfig,
     ("sampler", "processes"), [("tpe", 14), ("cmaes", 14), ("nsgaii", 14), ("qmc", 14), ("tpe", 2)]
 )
 def test_a_lost_database_changes_nothing(
-    sampler: str, processes: int, study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
+    sampler: str,
+    processes: int,
+    study_config: MakeConfig,
+    lose_database: Callable[[Path], None],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    worker_id: str,
 ) -> None:
     """Trials in processes of their own, or in two that keep what they have read."""
     config = study_config("study.n_trials=14", "study.workers=3", "pruner=median", sampler=SAMPLERS[sampler])
-    undisturbed = run_study(tmp_path / "undisturbed", config, cores=1, shuffle=0)
+
+    def make(directory: Path) -> None:
+        run_study(directory, config, cores=1, shuffle=0)
+
+    undisturbed = made_once(f"no_database_lost_{sampler}", make, tmp_path_factory, worker_id)
     directory = tmp_path / "disturbed"
     directory.mkdir()
     studies = [Study(directory, config) for _ in range(processes)]
@@ -166,7 +177,10 @@ def test_a_lost_database_changes_nothing(
         assert not (directory / "study.db.set-aside").exists()
         if number == 9:
             lose_database(directory)
-    assert {number: result_path(directory, number).read_bytes() for number in range(14)} == undisturbed
+    made, expected = (
+        {number: result_path(study, number).read_bytes() for number in range(14)} for study in (directory, undisturbed)
+    )
+    assert made == expected
 
 
 @pytest.mark.slow

@@ -99,9 +99,9 @@ def test_the_same_seed_gives_the_same_evaluations(output: Path, tmp_path: Path) 
 
 def test_another_seed_gives_other_evaluations(output: Path, tmp_path: Path) -> None:
     # The same initial states in the evaluation, so that only the training differs.
-    other = evaluations(output_of(tmp_path, "training.seed=2", "evaluation.seed=5"))
-    (tmp_path / "first").mkdir()
-    first = evaluations(output_of(tmp_path / "first", "training.seed=1", "evaluation.seed=5"))
+    result = run(tmp_path, "training.seed=1,2", "evaluation.seed=5", options=["--multirun"])
+    assert (result.returncode, result.stderr) == (0, "")
+    first, other = (evaluations(path.parent) for path in sorted(tmp_path.glob("multirun/*/*/*/evaluations.json")))
     assert other["evaluations"] != first["evaluations"]
     assert first["evaluations"] != evaluations(output)["evaluations"]
 

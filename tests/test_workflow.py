@@ -57,15 +57,10 @@ def test_the_winners_trainings_share_a_process(undisturbed: Path) -> None:
     assert sorted("trained already" in log.read_text() for log in logs) == [False, True]
 
 
-def test_two_cores(undisturbed: Path, tmp_path: Path) -> None:
-    run_to_the_end(new_study(tmp_path, ALONE), "--cores", "2", BEST)
-    assert results(tmp_path) == results(undisturbed)
-
-
 def test_eight_cores(undisturbed: Path, tmp_path: Path) -> None:
-    """Each trial in a process of its own, all at once."""
-    run_to_the_end(new_study(tmp_path, ALONE), "--cores", "8", SWEEP)
-    assert sweep(tmp_path) == sweep(undisturbed)
+    """Each trial in a process of its own, all at once, and so the confirmation's trainings."""
+    run_to_the_end(new_study(tmp_path, ALONE), "--cores", "8", BEST)
+    assert results(tmp_path) == results(undisturbed)
 
 
 def test_a_kill_and_a_database_lost_half_way(undisturbed: Path, tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from typing import TypeVar
 
 import psutil
 import yaml
+from forked_snakemake import run_forked
 
 _T = TypeVar("_T")
 REPOSITORY = Path(__file__).parents[1]
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 N_TRIALS = 8
 TINY = [
     "study=pendulum_ddpg",
@@ -41,11 +43,13 @@ BEST = "results/tiny/best.yaml"
 def snakemake(directory: Path, *arguments: str, repository: Path = REPOSITORY) -> list[str]:
     """The command line of a run in `directory`."""
     snakefile = str(repository / "workflow" / "Snakefile")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--directory", str(directory)]
+    command = [*SNAKEMAKE, "--snakefile", snakefile, "--directory", str(directory)]
     return [*command, "--configfile", str(directory / "config.yaml"), "--cores", "2", *arguments]
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    if command[: len(SNAKEMAKE)] == SNAKEMAKE:
+        return run_forked(command[len(SNAKEMAKE) :], timeout=1200)
     return subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
 
 

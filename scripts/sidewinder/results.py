@@ -5,13 +5,15 @@ import sys
 from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
 from pydantic import BaseModel, ConfigDict
 
 from sidewinder import SidewinderError
 from sidewinder.files import reading, to_json, write_atomically
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 State = Literal["complete", "pruned", "failed"]
 
@@ -107,13 +109,18 @@ class Result(BaseModel):
         """Write it, with the same bytes for the same result."""
         write_atomically(path, to_json(self.model_dump()))
 
-    def optuna_distributions(self) -> dict[str, BaseDistribution]:
+    def optuna_distributions(self) -> "dict[str, BaseDistribution]":
         """The distributions as Optuna's objects."""
+        # Imported late: most jobs need not load Optuna.
+        from optuna.distributions import json_to_distribution
+
         return {name: json_to_distribution(json.dumps(raw)) for name, raw in self.distributions.items()}
 
 
-def as_json(distributions: dict[str, BaseDistribution]) -> dict[str, Any]:
+def as_json(distributions: "dict[str, BaseDistribution]") -> dict[str, Any]:
     """Optuna distributions as `Result.distributions` keeps them."""
+    from optuna.distributions import distribution_to_json
+
     return {name: json.loads(distribution_to_json(distribution)) for name, distribution in distributions.items()}
 
 

@@ -19,10 +19,11 @@ from sidewinder.config.algorithms import ALGORITHMS
 from sidewinder.config.baselines import baselines_of
 from sidewinder.config.interpolation import as_written, deferred, has, raw, resolve, without
 from sidewinder.config.overrides import parse_override
+from sidewinder.config.parameter_values import SearchSpaceError, parse_value
 from sidewinder.config.provenance import PRIMARY, Provenance, search_path
 from sidewinder.config.run_config import Environment, RunConfig
 from sidewinder.config.search_overrides import HELPERS, apply_to_search_space, known_values
-from sidewinder.config.search_space import SearchSpace, SearchSpaceError
+from sidewinder.config.search_space import SearchSpace
 from sidewinder.config.starting_points import starting_points
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.config.study_settings import ScoredEnvironment
@@ -200,9 +201,7 @@ class _Composition:
         for key, distribution in space.distributions.items():
             if key.startswith(HELPERS) and not has(config, key):
                 # What reads it must have something to read where a trial does not say.
-                OmegaConf.update(
-                    config, key, search_space.parse_value(key, search_space.first_value(distribution)), force_add=True
-                )
+                OmegaConf.update(config, key, parse_value(key, search_space.first_value(distribution)), force_add=True)
         for key in [*space.distributions, *space.fixed, *space.deleted]:
             if not key.startswith(("+", HELPERS)) and not has(config, key):
                 parent = key.rpartition(".")[0]

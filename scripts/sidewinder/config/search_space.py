@@ -23,20 +23,7 @@ from hydra.core.override_parser.types import (
 from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from sidewinder.config.overrides import parser
-
-ACCEPTED = (
-    "choice(a,b,...), range(start,stop[,step]), interval(low,high), int(...), float(...), tag(log, interval(...)), "
-    "shuffle(...) or a plain value"
-)
-
-
-class SearchSpaceError(ValueError):
-    """A parameter that cannot be read; the message says what was found and what is accepted."""
-
-    def __init__(self, key: str, found: str, reason: str) -> None:
-        super().__init__(f"found {found!r} ({reason}), accepted: {ACCEPTED}")
-        self.key = key
+from sidewinder.config.parameter_values import SearchSpaceError, as_text, parse_value, read_entry
 
 
 @dataclass
@@ -79,7 +66,7 @@ def is_search(key: str, raw: Any) -> bool:
     """
     if isinstance(raw, Mapping | Sequence) and not isinstance(raw, str):
         return isinstance(raw, Mapping) and set(raw) == {"space", "when"}
-    return _parse_override(key, raw).is_sweep_override()
+    return read_entry(key, raw).is_sweep_override()
 
 
 def parse(params: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> SearchSpace:
@@ -96,7 +83,7 @@ def parse(params: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> 
     for name, raw in params.items():
         key = str(name)
         if isinstance(raw, Mapping) and set(raw) == {"space", "when"}:
-            override = _parse_override(key, raw["space"])
+            override = read_entry(key, raw["space"])
             if not override.is_sweep_override():
                 raise SearchSpaceError(key, str(raw), "space is no range and no choice")
             space.distributions[override.get_key_element()] = _distribution(key, raw["space"], override)
@@ -106,7 +93,7 @@ def parse(params: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> 
             _check_plain(key, raw)
             space.fixed[key] = raw
             continue
-        override = _parse_override(key, raw)
+        override = read_entry(key, raw)
         if override.is_delete():
             space.deleted.append(override.key_or_group)
         elif override.is_sweep_override():
@@ -178,17 +165,6 @@ def _is_value(key: str, distribution: BaseDistribution, value: Any) -> bool:
     return isinstance(value, int | float) and distribution._contains(value)
 
 
-def parse_value(key: str, value: Any) -> Any:
-    """The config value that an Optuna parameter stands for: `"[64,64]"` is a list, `"null"` is None."""
-    if not isinstance(value, str):
-        return value
-    try:
-        override = _parse_override(key, value)
-    except SearchSpaceError:
-        return value  # a category in quotes, such as "it's", whose text alone is no grammar
-    return value if override.is_sweep_override() else override.value()
-
-
 def first_value(distribution: BaseDistribution) -> Any:
     """The first choice or the low end of a distribution."""
     if isinstance(distribution, CategoricalDistribution):
@@ -242,39 +218,24 @@ def _from_deprecated(key: str, config: Any) -> str:
 
 
 def _quoted(choice: Any) -> str:
-    return QuotedString(choice, Quote.single).with_quotes() if isinstance(choice, str) else _as_text(choice)
-
-
-def _as_text(raw: Any) -> str:
-    if raw is None:
-        return "null"
-    return str(raw).lower() if isinstance(raw, bool) else str(raw)
+    return QuotedString(choice, Quote.single).with_quotes() if isinstance(choice, str) else as_text(choice)
 
 
 def _check_plain(key: str, raw: Any) -> None:
     """Refuse a mapping that was meant as parameters, `agent: {gamma: interval(0, 1)}`."""
     for name, value in raw.items() if isinstance(raw, Mapping) else ():
         _check_plain(f"{key}.{name}", value)
-        if isinstance(value, str) and _parse_override(f"{key}.{name}", value).is_sweep_override():
+        if isinstance(value, str) and read_entry(f"{key}.{name}", value).is_sweep_override():
             raise SearchSpaceError(key, str(raw), f"a parameter is written with its dotted key, {key}.{name}")
-
-
-def _parse_override(key: str, raw: Any) -> Override:
-    text = _as_text(raw)
-    try:
-        return parser().parse_override(key if key.startswith("~") and raw is None else f"{key}={text}")
-    except HydraException as error:
-        reason = str(error).splitlines()[0].rstrip(".:")
-        raise SearchSpaceError(key, text, reason) from None
 
 
 def _distribution(key: str, raw: Any, override: Override) -> BaseDistribution:
     if override.is_delete():
-        raise SearchSpaceError(key, _as_text(raw), "a deleted key cannot be searched")
+        raise SearchSpaceError(key, as_text(raw), "a deleted key cannot be searched")
     sweep: Any = override.value()
     numbers = sweep.list if isinstance(sweep, ChoiceSweep) else vars(sweep).values()
     if any(isinstance(number, float) and not math.isfinite(number) for number in numbers):
-        raise SearchSpaceError(key, _as_text(raw), "numbers must be finite")
+        raise SearchSpaceError(key, as_text(raw), "numbers must be finite")
     try:
         if isinstance(sweep, IntervalSweep):
             low, high, log = sweep.start, sweep.end, "log" in sweep.tags
@@ -290,5 +251,5 @@ def _distribution(key: str, raw: Any, override: Override) -> BaseDistribution:
             whole = not any(isinstance(number, float) for number in (low, high, step))
             return (IntDistribution if whole else FloatDistribution)(low, high, step=step)  # type: ignore[arg-type]
     except (ValueError, TypeError, HydraException) as error:
-        raise SearchSpaceError(key, _as_text(raw), str(error).splitlines()[0].rstrip(".")) from None
-    raise SearchSpaceError(key, _as_text(raw), "a glob has no values here")
+        raise SearchSpaceError(key, as_text(raw), str(error).splitlines()[0].rstrip(".")) from None
+    raise SearchSpaceError(key, as_text(raw), "a glob has no values here")

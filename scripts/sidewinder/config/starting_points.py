@@ -7,7 +7,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import NET_ARCHS, POLICY_DEFAULTS
-from sidewinder.config.search_space import parse_value
+from sidewinder.config.parameter_values import parse_value
 from sidewinder.config.study_config import StudyConfig
 
 _ABSENT = object()

@@ -6,19 +6,20 @@ It has the sections of a training run (agent, environment, training, evaluation)
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
-from sidewinder.config import search_space
 from sidewinder.config.digests import digest
 from sidewinder.config.identity import Identity, identifying
 from sidewinder.config.run_config import RunConfig, Section, run_config
-from sidewinder.config.search_space import SearchSpace
 from sidewinder.config.study_settings import Confirmation, ScoredEnvironment, StudySettings
 from sidewinder.files import reading
+
+if TYPE_CHECKING:
+    from sidewinder.config.search_space import SearchSpace
 
 
 class StudyConfig(Section):
@@ -56,8 +57,11 @@ class StudyConfig(Section):
             f"# Study {self.study.name}, fully composed: its trials depend on it. Change the configs instead.\n{body}"
         )
 
-    def space(self) -> SearchSpace:
+    def space(self) -> "SearchSpace":
         """The search space, parsed."""
+        # Imported late: most jobs need not load Optuna.
+        from sidewinder.config import search_space
+
         return search_space.parse(self.search_space)
 
     def for_trial(self, params: Mapping[str, Any], environment: str | None = None) -> RunConfig:
@@ -66,9 +70,12 @@ class StudyConfig(Section):
         Raises:
             SidewinderError: A value does not fit the config.
         """
+        # Imported late, as Hydra's parser is: most jobs need not load it.
+        from sidewinder.config.parameter_values import parse_value
+
         config = OmegaConf.create({section: getattr(self, section) for section in RunConfig.model_fields})
         for key, value in params.items():
-            OmegaConf.update(config, key.lstrip("+"), search_space.parse_value(key, value), force_add=True)
+            OmegaConf.update(config, key.lstrip("+"), parse_value(key, value), force_add=True)
         return self._run_in(config, environment)
 
     def for_baseline(self, name: str, environment: str | None = None) -> RunConfig:

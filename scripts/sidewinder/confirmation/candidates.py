@@ -5,10 +5,8 @@ winner's figures, beside those of the baselines. What chose is never what is rep
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict
 
@@ -19,7 +17,9 @@ from sidewinder.confirmation.results import Phase
 from sidewinder.determinism import derive_seed
 from sidewinder.files import reading
 from sidewinder.results import Result
-from sidewinder.trials.tables import pareto_set, ranked
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Candidate(BaseModel):
@@ -96,9 +96,14 @@ def made_from(config: StudyConfig, candidate: Candidate, environment: str | None
     return digest((config.digest(), setting, environment, phase, index, episodes))
 
 
-def chosen_trials(config: StudyConfig, trials: pd.DataFrame) -> list[int]:
+def chosen_trials(config: StudyConfig, trials: "pd.DataFrame") -> list[int]:
     """The trials to confirm: the sweep's best; of several objectives its Pareto set, or as many of it as are confirmed,
     evenly along the return, both ends included."""
+    # Imported late: trainings, and Snakemake itself, need not load pandas.
+    import numpy as np
+
+    from sidewinder.trials.tables import pareto_set, ranked
+
     n_confirmed, settings = len(config.candidates()), config.study
     if len(settings.objectives) == 1:
         return ranked(trials, settings.return_direction)[:n_confirmed]

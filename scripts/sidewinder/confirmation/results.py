@@ -1,15 +1,16 @@
 """The outcome of one training of the confirmation as a file, and the table of all of them, confirmation.csv."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.files import reading
 from sidewinder.results import EvaluationResult, State
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Phase = Literal["validation", "test"]
 
@@ -78,20 +79,26 @@ def read_results(paths: list[Path]) -> list[ConfirmationResult]:
     return [result for result in results if result.run]
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> "pd.DataFrame":
     """Read confirmation.csv as `table` made it.
 
     Raises:
         SidewinderError: It is missing or malformed.
     """
+    # Imported late: trainings, and Snakemake itself, need not load it.
+    import pandas as pd
+
     with reading(path, "`snakemake` makes it once the sweep has ended"):
         return pd.read_csv(path)
 
 
-def table(config: StudyConfig, results: list[ConfirmationResult]) -> pd.DataFrame:
+def table(config: StudyConfig, results: list[ConfirmationResult]) -> "pd.DataFrame":
     """One row a result. Columns: `phase`, `candidate`, `trial`, `index`, `state`, `n_episodes`, `mean_return`,
     `std_return` (both over episodes, empty if it failed), `reason`; of several environments also `environment` and
     `score` (of the mean return); and `steps_per_second` where that is an objective."""
+    import numpy as np
+    import pandas as pd
+
     rows = [
         {
             "phase": result.phase,

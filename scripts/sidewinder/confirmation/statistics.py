@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel
-from scipy import stats
 
 from sidewinder import SidewinderError
 from sidewinder.config.study_config import StudyConfig
@@ -103,6 +102,8 @@ def summarize(rows: pd.DataFrame) -> SeedSummary | None:
     samples = [part[value].dropna().to_numpy(float) for part in by_environment(rows).values()]
     if min(map(len, samples)) < 2:
         return None
+    from scipy import stats
+
     return SeedSummary(
         n_seeds=rows["index"].nunique(),
         n_failed=n_failed(rows),
@@ -209,6 +210,8 @@ def _mean_of_means(*samples: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _wins(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
+    from scipy import stats
+
     pairs = first.shape[axis] * second.shape[axis]
     wins: np.ndarray = stats.mannwhitneyu(first, second, axis=axis, method="asymptotic").statistic / pairs
     return wins
@@ -220,6 +223,9 @@ def _estimate(samples: Sequence[np.ndarray], statistic: Any) -> Estimate:
 
 
 def _bootstrap(samples: Sequence[np.ndarray], statistic: Any) -> Any:
+    # Imported late: it takes a second, which choosing the winner need not pay.
+    from scipy import stats
+
     return stats.bootstrap(
         tuple(samples),
         statistic,

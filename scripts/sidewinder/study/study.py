@@ -23,6 +23,7 @@ from sidewinder.errors import first_line
 from sidewinder.results import Result, load_result, result_path
 from sidewinder.study import clock, progress
 from sidewinder.study.databases import database_of
+from sidewinder.study.failures import stop_if_too_many_failed
 from sidewinder.study.schedule import virtual_view, window_view
 from sidewinder.study.seals import PRUNER_ATTRS, RESULT_SEAL, SEAL, WORK, BrokenSealError, check, result_seal, seal
 from sidewinder.study.view import View
@@ -277,20 +278,6 @@ class Study:
                 if replicate.objective is not None
             }
         return {evaluation.step: evaluation.mean_return for evaluation in result.evaluations}
-
-
-def stop_if_too_many_failed(config: StudyConfig, reasons: list[str]) -> None:
-    """Stop the study once more of its budget has failed than `study.max_failure_rate` allows.
-
-    Raises:
-        SidewinderError: It says how many, and why the last one did.
-    """
-    budget, rate = config.study.n_trials, config.study.max_failure_rate
-    if len(reasons) > rate * budget:
-        raise SidewinderError(
-            f"study {config.study.name}: study.max_failure_rate: found {len(reasons)} failed trials of {budget}, "
-            f"accepted: at most {rate:.0%}; the last one: {reasons[-1]}"
-        )
 
 
 class _AtOddsWithFilesError(Exception):

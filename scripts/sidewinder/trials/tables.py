@@ -3,16 +3,16 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import optuna
 import pandas as pd
-from optuna.distributions import BaseDistribution
-from optuna.trial import create_trial
 
 from sidewinder.config.study_settings import Direction
 from sidewinder.files import reading, to_json
 from sidewinder.results import Result, as_json
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 MADE_BY = "`snakemake` makes it from the trials"
 # What timing.json says of a training.
@@ -128,6 +128,10 @@ def undominated(values: Sequence[Sequence[float]], directions: Sequence[Directio
         values: Settings x objectives.
         directions: One an objective.
     """
+    # Imported late: most jobs need not load it.
+    import optuna
+    from optuna.trial import create_trial
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=directions)
     study.add_trials([create_trial(values=list(row)) for row in values])
