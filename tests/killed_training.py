@@ -71,7 +71,7 @@ def _train(
     doing: Callable[[int], None],
     every: float,
 ) -> None:
-    keeper._SHARE = math.inf
+    keeper.SHARE = math.inf
     directory.mkdir(exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

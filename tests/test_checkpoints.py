@@ -19,6 +19,7 @@ from sb3_contrib import ARS
 from small_agents import ENVIRONMENTS, GOALS, agent
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_study import BEST, new_study, processes, results, run_to_the_end, send, snakemake, started, wait_until
 
 from sidewinder.config.run_config import RunConfig
 from sidewinder.training.checkpoints import Checkpoint, UnusableError
@@ -175,6 +176,33 @@ def test_a_process_that_is_told_to_end_writes_a_checkpoint_first(tmp_path: Path)
     found, n_left = with_checkpoints(run, tmp_path / "killed")
     assert found == expected
     assert n_left <= 3
+
+
+@pytest.mark.slow
+def test_a_study_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    """Everything is killed in a trial, then a job is in a confirmation, and at last Snakemake is told to end."""
+    settings = ["study.n_trials=1", "confirmation.top_k=1", "confirmation.baselines=[]", "evaluation.eval_freq=400"]
+    settings += ["training.total_timesteps=2000", "training.checkpoint_every=0"]
+    run_to_the_end(new_study(tmp_path / "undisturbed", *settings), BEST)
+    killed = new_study(tmp_path / "killed", *settings)
+    study, logs = killed / "results/tiny", ""
+    with started(snakemake(killed, BEST)):
+        wait_until((study / "trials/0/checkpoint/state").exists)
+    with started(snakemake(killed, BEST)) as process:
+        wait_until(lambda: [*study.glob("confirmation/runs/*.checkpoint/state")])
+        logs += "".join(path.read_text() for path in study.glob("logs/trial/*.log"))
+        send(signal.SIGKILL, processes("confirmation.py", of=process.pid))
+        assert process.wait(timeout=60) != 0
+    with started(snakemake(killed, BEST)) as process:
+        before = set(study.glob("confirmation/runs/*.checkpoint/state"))
+        wait_until(lambda: set(study.glob("confirmation/runs/*.checkpoint/state")) - before)
+        process.terminate()
+        assert process.wait(timeout=60) != 0
+    assert not processes("confirmation.py", str(killed))
+    run_to_the_end(killed, BEST)
+    assert results(killed) == results(tmp_path / "undisturbed")
+    assert "goes on at step" in logs
+    assert not [*study.rglob("*checkpoint*")]
 
 
 def test_an_evaluation_begins_with_a_new_game() -> None:

@@ -27,7 +27,7 @@ from sidewinder.training.workers import is_of_the_machine, reason_of
 logger = logging.getLogger(__name__)
 
 # The share of a training's time that its checkpoints may take.
-_SHARE = 0.01
+SHARE = 0.01
 # Seconds that a training has to come to rest when its process is told to end.
 _GRACE = 5
 
@@ -168,7 +168,7 @@ class Keeper(BaseCallback):
             self._complain(f"no checkpoint can be made of this agent ({reason_of(error)})")
         self._last = time.monotonic()
         if self._checkpoint.every is not None:
-            self._pause = max(self._checkpoint.every, (self._last - started) / _SHARE)
+            self._pause = max(self._checkpoint.every, (self._last - started) / SHARE)
 
     def _complain(self, what: str) -> None:
         if what != self._complaint:
