@@ -10,7 +10,8 @@ import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from sidewinder.config.search_space import SearchSpaceError, from_deprecated, grid_values, parse, parse_value
+from sidewinder.config.distributions import grid_values
+from sidewinder.config.search_space import SearchSpaceError, from_deprecated, parse, parse_value
 
 KEY = "agent.gamma"
 

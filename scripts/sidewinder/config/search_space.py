@@ -8,7 +8,6 @@ hydra-optuna-sweeper 1.3 makes of it, its quirks included: `range(1,3)` includes
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from hydra.core.override_parser.types import (
@@ -187,32 +186,6 @@ def parse_value(key: str, value: Any) -> Any:
     except SearchSpaceError:
         return value  # a category in quotes, such as "it's", whose text alone is no grammar
     return value if override.is_sweep_override() else override.value()
-
-
-def first_value(distribution: BaseDistribution) -> Any:
-    """The first choice or the low end of a distribution."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[0]
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
-    return distribution.low
-
-
-def grid_values(distribution: BaseDistribution) -> list[Any]:
-    """Every value of a discrete distribution, for a grid search.
-
-    Raises:
-        ValueError: The distribution is continuous.
-    """
-    if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
-    if isinstance(distribution, IntDistribution) and not distribution.log:
-        return list(range(distribution.low, distribution.high + 1, distribution.step))
-    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        # In decimals, as they are written: 0.1 + 2 * 0.1 is no 0.3 in floats.
-        low, step = Decimal(str(distribution.low)), Decimal(str(distribution.step))
-        steps = round((distribution.high - distribution.low) / distribution.step)
-        return [float(low + i * step) for i in range(steps + 1)]
-    raise ValueError(f"found {distribution}")
 
 
 def from_deprecated(search_space: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
