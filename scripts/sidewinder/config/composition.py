@@ -201,9 +201,7 @@ class _Composition:
         for key, distribution in space.distributions.items():
             if key.startswith(HELPERS) and not has(config, key):
                 # What reads it must have something to read where a trial does not say.
-                OmegaConf.update(
-                    config, key, search_space.parse_value(key, first_value(distribution)), force_add=True
-                )
+                OmegaConf.update(config, key, search_space.parse_value(key, first_value(distribution)), force_add=True)
         for key in [*space.distributions, *space.fixed, *space.deleted]:
             if not key.startswith(("+", HELPERS)) and not has(config, key):
                 parent = key.rpartition(".")[0]

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import create_trial
 
 
 def first_value(distribution: BaseDistribution) -> Any:
@@ -12,6 +13,15 @@ def first_value(distribution: BaseDistribution) -> Any:
         return distribution.choices[0]
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     return distribution.low
+
+
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a trial may have this Optuna parameter: Optuna says so where it makes one."""
+    try:
+        create_trial(value=0.0, params={"it": value}, distributions={"it": distribution})
+    except ValueError:
+        return False
+    return True
 
 
 def grid_values(distribution: BaseDistribution) -> list[Any]:

@@ -22,6 +22,7 @@ from hydra.core.override_parser.types import (
 from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from sidewinder.config.distributions import contains
 from sidewinder.config.overrides import parser
 
 ACCEPTED = (
@@ -174,7 +175,7 @@ def _is_among(value: Any, values: list[Any]) -> bool:
 def _is_value(key: str, distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return any(parse_value(key, choice) == value for choice in distribution.choices)
-    return isinstance(value, int | float) and distribution._contains(value)
+    return isinstance(value, int | float) and contains(distribution, value)
 
 
 def parse_value(key: str, value: Any) -> Any:
