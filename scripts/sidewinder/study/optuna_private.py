@@ -1,4 +1,4 @@
-"""What Optuna keeps private and gives no other way to. The one place for it; tests/test_private_names.py watches it."""
+"""What Optuna keeps private and gives no other way to; tests/test_optuna_private.py watches it."""
 
 import optuna
 from optuna.storages import BaseStorage
@@ -7,4 +7,4 @@ from optuna.storages import BaseStorage
 def storage_of(study: optuna.Study) -> BaseStorage:
     """What a study reads from. Around a relational database, it is one of Optuna's that keeps the trials that have
     ended: thousands of them take seconds to read."""
-    return study._storage
+    return study._storage  # noqa: SLF001
