@@ -23,7 +23,7 @@ rule sweep_figures:
         # Used only in report captions.
         settings=settings_of_study,
     shell:
-        f"python {SCRIPTS}/figures.py"
+        f"python {SCRIPTS}/sweep_figures.py"
         " {params.study:q} --output {output.figures:q} --record {output.record:q} 2> {log:q}"
 
 
