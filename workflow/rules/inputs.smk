@@ -1,5 +1,7 @@
 # What jobs wait for, where a pattern cannot say it.
 
+from snakemake.logging import logger
+
 
 def result_of(study, number):
     return f"{RESULTS}/{study}/trials/{number}/result.json"
