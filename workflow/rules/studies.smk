@@ -10,3 +10,10 @@ with errors_in_one_line():
     for entry in USERS if workflow.is_main_process else []:
         # Composed now, so that a mistake stops the run before it starts; a cluster's job composes what it needs.
         list(map(STUDIES.__getitem__, STUDIES.of(entry)))
+
+
+def print_summaries():
+    """What came of all studies, to the terminal."""
+    from sidewinder.report.terminal import print_summary
+
+    print_summary(results_directory / study for entry in USERS | PAPERS for study in STUDIES.of(entry))
