@@ -109,12 +109,13 @@ def optimize(path: Path, n_jobs: int = 1) -> tuple[float, int, float]:
     from hydra.utils import instantiate
 
     from sidewinder.config.study_config import StudyConfig
+    from sidewinder.study.view import suggest
 
     config, durations = StudyConfig.load(path), []
     distributions = config.space().distributions
 
     def objective(trial: optuna.Trial) -> float:
-        params = {name: trial._suggest(name, distribution) for name, distribution in distributions.items()}
+        params = {name: suggest(trial, name, distribution) for name, distribution in distributions.items()}
         seconds, value = train_trial(config, path.parent, trial.number, params)
         durations.append(seconds)
         return float("nan") if value is None else value  # which Optuna takes for a failure

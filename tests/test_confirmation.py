@@ -335,7 +335,7 @@ def test_failures_in_every_file_that_speaks_of_them(undisturbed: Path, tmp_path:
     for script, *arguments in (
         ("best.py", config, str(directory / "confirmation/candidates/winner.yaml"), str(path)),
         ("timings.py", config, "--output", str(directory / "timings.csv")),
-        ("figures.py", str(directory), "--output", *drawn),
+        ("sweep_figures.py", str(directory), "--output", *drawn),
         ("pages.py", config, "--output", str(directory / "pages")),
     ):
         done = run([sys.executable, str(REPOSITORY / "scripts" / script), *arguments])

@@ -38,15 +38,3 @@ def test_the_same_updates(name: str) -> None:
     moved = (parameters(own) - start).abs().max()
     assert moved > 1e-4
     assert (parameters(own) - parameters(fast)).abs().max() < 0.02 * moved
-
-
-@pytest.mark.parametrize("name", ["ddpg", "dqn", "sac"])
-def test_remembered_parameters_are_the_networks(name: str) -> None:
-    """Also after the state is loaded from elsewhere."""
-    made = model(name)
-    make_fast(made)
-    network = made.policy.q_net if name == "dqn" else made.policy.critic
-    network.load_state_dict({key: torch.ones_like(value) for key, value in network.state_dict().items()})
-    assert all((parameter == 1).all() for parameter in network.parameters())
-    assert [id(parameter) for parameter in network.parameters()] == [id(p) for _, p in network.named_parameters()]
-    assert list(network.parameters(recurse=False)) == []

@@ -12,7 +12,6 @@ import pytest
 from matplotlib.figure import Figure
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from figures import FIGURES
 from sidewinder import SidewinderError
 from sidewinder.config.composition import compose_study
 from sidewinder.config.matrix import expanded
@@ -30,6 +29,7 @@ from sidewinder.report.figures.drawing import save
 from sidewinder.report.figures.study_tables import Tables
 from sidewinder.results import EvaluationResult, Result, as_json
 from sidewinder.trials.tables import distributions_json, evaluations_table, timings_table, trials_table
+from sweep_figures import FIGURES
 
 Write = Callable[[list[Result]], Path]
 BEST, WORST, PRUNED, FAILED = 4, 2, 1, 3

@@ -14,6 +14,7 @@ from sidewinder import __version__
 MAKEFILE = (REPOSITORY / "Makefile").read_text()
 CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
+SMK = sorted((REPOSITORY / "workflow/rules").glob("*.smk"))
 FORMS = sorted((REPOSITORY / ".github/ISSUE_TEMPLATE").glob("*.yml"))
 # Where CONTRIBUTING.md leaves out the beginning of a path.
 ROOTS = (REPOSITORY, REPOSITORY / "scripts/sidewinder", REPOSITORY / "scripts/sidewinder/report/figures")
@@ -133,3 +134,14 @@ def test_its_names_are_in_the_code(module: str, name: str) -> None:
     found: Any = import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
+
+
+# workflow/
+
+
+def test_a_rule_runs_the_script_of_its_name() -> None:
+    rules = re.split(r"^(?=rule \w+:)", "\n".join(path.read_text() for path in SMK), flags=re.MULTILINE)
+    named = {match[1]: re.findall(r"/(\w+)\.py\"", rule) for rule in rules if (match := re.match(r"rule (\w+):", rule))}
+    assert named == {name: [name] for name in named}
+    assert len(named) > 10
+    assert all((REPOSITORY / f"scripts/{name}.py").exists() for name in named)

@@ -10,8 +10,10 @@ import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from sidewinder.config.distributions import contains, grid_values
 from sidewinder.config.parameter_values import SearchSpaceError, parse_value
-from sidewinder.config.search_space import from_deprecated, grid_values, parse
+from sidewinder.config.search_space import from_deprecated, parse
+from sidewinder.study.view import suggest
 
 KEY = "agent.gamma"
 
@@ -243,9 +245,9 @@ def test_grid_values() -> None:
 def test_a_grid_has_the_decimals_that_are_written(text: str, values: list[float]) -> None:
     distribution = parse({KEY: text}).distributions[KEY]
     assert grid_values(distribution) == values
-    assert all(distribution._contains(value) for value in values)
+    assert all(contains(distribution, value) for value in values)
     study = optuna.create_study(sampler=optuna.samplers.BruteForceSampler(seed=0))
-    study.optimize(lambda trial: trial._suggest(KEY, distribution), n_trials=20)
+    study.optimize(lambda trial: suggest(trial, KEY, distribution), n_trials=20)
     assert sorted(trial.params[KEY] for trial in study.trials) == values
 
 

@@ -2,9 +2,9 @@ rule compose:
     input:
         stale=if_config_is_stale,
     output:
-        f"{RESULTS}/{{study}}/config.yaml",
+        "<results>/{study}/config.yaml",
     log:
-        f"{RESULTS}/{{study}}/logs/compose.log",
+        "<results>/{study}/logs/compose.log",
     localrule: True
     conda:
         "../../environment.yml"

@@ -4,15 +4,15 @@
 
 rule sweep_figures:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
-        tables=[f"{RESULTS}/{{study}}/{table}" for table in TABLES],
-        timings=f"{RESULTS}/{{study}}/timings.csv",
+        config="<results>/{study}/config.yaml",
+        tables=[f"<results>/{{study}}/{table}" for table in TABLES],
+        timings="<results>/{study}/timings.csv",
         stale=if_stale("sweep_figures", files_of(SWEEP_FIGURES)),
     output:
         figures=drawn(SWEEP_FIGURES),
-        record=f"{RESULTS}/{{study}}/.records/sweep_figures.json",
+        record="<results>/{study}/.records/sweep_figures.json",
     log:
-        f"{RESULTS}/{{study}}/logs/sweep_figures.log",
+        "<results>/{study}/logs/sweep_figures.log",
     wildcard_constraints:
         study="(paper/|reference/)?[^/]+",
     localrule: True
@@ -23,34 +23,34 @@ rule sweep_figures:
         # Used only in report captions.
         settings=settings_of_study,
     shell:
-        f"python {SCRIPTS}/figures.py"
+        f"python {SCRIPTS}/sweep_figures.py"
         " {params.study:q} --output {output.figures:q} --record {output.record:q} 2> {log:q}"
 
 
 use rule sweep_figures as winner_figures with:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
-        tables=[f"{RESULTS}/{{study}}/{table}" for table in TABLES],
-        confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+        config="<results>/{study}/config.yaml",
+        tables=[f"<results>/{{study}}/{table}" for table in TABLES],
+        confirmation="<results>/{study}/confirmation.csv",
         stale=if_stale("winner_figures", files_of(WINNER_FIGURES)),
     output:
         figures=drawn(WINNER_FIGURES),
-        record=f"{RESULTS}/{{study}}/.records/winner_figures.json",
+        record="<results>/{study}/.records/winner_figures.json",
     log:
-        f"{RESULTS}/{{study}}/logs/winner_figures.log",
+        "<results>/{study}/logs/winner_figures.log",
 
 
 use rule winner_figures as pareto_figures with:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
-        tables=[f"{RESULTS}/{{study}}/{table}" for table in TABLES],
-        confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+        config="<results>/{study}/config.yaml",
+        tables=[f"<results>/{{study}}/{table}" for table in TABLES],
+        confirmation="<results>/{study}/confirmation.csv",
         stale=if_stale("pareto_figures", files_of(PARETO_FIGURES)),
     output:
         figures=drawn(PARETO_FIGURES),
-        record=f"{RESULTS}/{{study}}/.records/pareto_figures.json",
+        record="<results>/{study}/.records/pareto_figures.json",
     log:
-        f"{RESULTS}/{{study}}/logs/pareto_figures.log",
+        "<results>/{study}/logs/pareto_figures.log",
 
 
 rule comparison_figures:
@@ -59,9 +59,9 @@ rule comparison_figures:
         stale=if_comparison_is_stale,
     output:
         figures=drawn(COMPARISON_FIGURES, of="entry"),
-        record=f"{RESULTS}/{{entry}}/.records/comparison_figures.json",
+        record="<results>/{entry}/.records/comparison_figures.json",
     log:
-        f"{RESULTS}/{{entry}}/logs/comparison_figures.log",
+        "<results>/{entry}/logs/comparison_figures.log",
     localrule: True
     conda:
         "../../environment.yml"

@@ -1,8 +1,10 @@
 # What jobs wait for, where a pattern cannot say it.
 
+from snakemake.logging import logger
+
 
 def result_of(study, number):
-    return f"{RESULTS}/{study}/trials/{number}/result.json"
+    return f"<results>/{study}/trials/{number}/result.json"
 
 
 def awaited_by_trial(wildcards):
@@ -14,7 +16,7 @@ def awaited_by_trial(wildcards):
             check_rerun_triggers(workflow.rerun_triggers)
         return {}
     return {
-        "config": f"{RESULTS}/{wildcards.study}/config.yaml",
+        "config": f"<results>/{wildcards.study}/config.yaml",
         "results": ancient([result_of(wildcards.study, earlier) for earlier in study.awaited_by(number)]),
     }
 
@@ -24,7 +26,7 @@ def replicates_of_trial(wildcards):
     study, number = STUDIES[wildcards.study], int(wildcards.number)
     replicates = [] if number in study.finished else study.config.replicate_jobs()
     return [
-        f"{RESULTS}/{wildcards.study}/trials/{number}/replicates/{replicate}/result.json" for replicate in replicates
+        f"<results>/{wildcards.study}/trials/{number}/replicates/{replicate}/result.json" for replicate in replicates
     ]
 
 
@@ -36,7 +38,7 @@ def all_results(wildcards):
 def all_candidates(wildcards):
     """The files of the trials that may win."""
     names = STUDIES[wildcards.study].config.candidates()
-    return [f"{RESULTS}/{wildcards.study}/confirmation/candidates/{name}.yaml" for name in names]
+    return [f"<results>/{wildcards.study}/confirmation/candidates/{name}.yaml" for name in names]
 
 
 def all_validation(wildcards):
@@ -57,7 +59,7 @@ def all_confirmations(wildcards):
 
 def confirmations(study, phase, candidates, n_seeds):
     return [
-        f"{RESULTS}/{study}/confirmation/{phase}/{candidate}/{index}.json"
+        f"<results>/{study}/confirmation/{phase}/{candidate}/{index}.json"
         for candidate in candidates
         for index in STUDIES[study].config.trainings(n_seeds)
     ]
@@ -66,7 +68,7 @@ def confirmations(study, phase, candidates, n_seeds):
 def filmed_baseline(wildcards):
     """The file of the algorithm's defaults, if the winner is compared with them."""
     names = [name for name in STUDIES[wildcards.study].config.compared() if name == "defaults"]
-    return [f"{RESULTS}/{wildcards.study}/confirmation/candidates/{name}.yaml" for name in names]
+    return [f"<results>/{wildcards.study}/confirmation/candidates/{name}.yaml" for name in names]
 
 
 def planned(entry):
@@ -92,7 +94,7 @@ def settings_of_study(wildcards):
 def tables_of_entry(wildcards):
     """What the studies of an entry are compared by, made or archived."""
     studies = studies_of(wildcards.entry)
-    return {name: [f"{RESULTS}/{study}/{name}.csv" for study in studies] for name in ("trials", "confirmation")}
+    return {name: [f"<results>/{study}/{name}.csv" for study in studies] for name in ("trials", "confirmation")}
 
 
 def studies_of(entry):
@@ -109,7 +111,7 @@ def tested_of_study(wildcards):
     """The winner and the table of its returns, or of several objectives the table of the Pareto set; made or
     archived."""
     names = ["best.md", "best.yaml"] if has_winner(planned(wildcards.study)) else ["pareto.md"]
-    return [f"{RESULTS}/{wildcards.study}/{name}" for name in names]
+    return [f"<results>/{wildcards.study}/{name}" for name in names]
 
 
 def shown_of_study(study, directory):
@@ -120,7 +122,7 @@ def shown_of_study(study, directory):
 
 def figures_of_entry(entry):
     """What there is to see of several studies side by side."""
-    return [f"{RESULTS}/{entry}/figures/{figure}.svg" for figure in COMPARISON_FIGURES]
+    return [f"<results>/{entry}/figures/{figure}.svg" for figure in COMPARISON_FIGURES]
 
 
 def ends_of(entries):
@@ -129,9 +131,9 @@ def ends_of(entries):
     ends = []
     for entry in entries:
         for study in STUDIES.of(entry):
-            ends.append(f"{RESULTS}/{study}/{'best.yaml' if has_winner(study) else 'pareto.md'}")
-            ends.append(f"{RESULTS}/{study}/.records/database.json")
-            ends += shown_of_study(study, f"{RESULTS}/{study}")
+            ends.append(f"<results>/{study}/{'best.yaml' if has_winner(study) else 'pareto.md'}")
+            ends.append(f"<results>/{study}/.records/database.json")
+            ends += shown_of_study(study, f"<results>/{study}")
         if len(STUDIES.of(entry)) > 1:
             ends += figures_of_entry(entry)
     return ends
@@ -149,7 +151,7 @@ def archived_figures(wildcards):
             figures += figures_of_entry(entry.replace("paper/", "reference/", 1))
     for study in config["paper"]["in_full"]:
         if is_archived(f"paper/{study}"):
-            figures += shown_of_study(f"paper/{study}", f"{RESULTS}/reference/{study}")
+            figures += shown_of_study(f"paper/{study}", f"<results>/reference/{study}")
     if missing:
         logger.warning(f"figures: not in {results_directory / 'reference'}, so not drawn: {', '.join(missing)}")
     return figures

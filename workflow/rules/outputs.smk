@@ -3,7 +3,7 @@
 
 def drawn(figures, of="study"):
     """The files of some figures: an SVG each for the report, and beside it a PDF and a PNG."""
-    paths = {figure: f"{RESULTS}/{{{of}}}/figures/{figure}" for figure in figures}
+    paths = {figure: f"<results>/{{{of}}}/figures/{figure}" for figure in figures}
     svgs = [in_report(f"{path}.svg", figure, of) for figure, path in paths.items()]
     return [*svgs, *(f"{path}.{suffix}" for path in paths.values() for suffix in ("pdf", "png"))]
 

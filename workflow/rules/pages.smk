@@ -4,17 +4,17 @@
 rule pages:
     input:
         tested_of_study,
-        config=f"{RESULTS}/{{study}}/config.yaml",
-        trials=f"{RESULTS}/{{study}}/trials.csv",
-        timings=f"{RESULTS}/{{study}}/timings.csv",
-        confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+        config="<results>/{study}/config.yaml",
+        trials="<results>/{study}/trials.csv",
+        timings="<results>/{study}/timings.csv",
+        confirmation="<results>/{study}/confirmation.csv",
         stale=if_pages_are_stale,
     output:
-        summary=in_report(f"{RESULTS}/{{study}}/pages/summary.html", "summary"),
-        trials=in_report(f"{RESULTS}/{{study}}/pages/trials.html", "trials"),
-        record=f"{RESULTS}/{{study}}/.records/pages.json",
+        summary=in_report("<results>/{study}/pages/summary.html", "summary"),
+        trials=in_report("<results>/{study}/pages/trials.html", "trials"),
+        record="<results>/{study}/.records/pages.json",
     log:
-        f"{RESULTS}/{{study}}/logs/pages.log",
+        "<results>/{study}/logs/pages.log",
     wildcard_constraints:
         study="(paper/|reference/)?[^/]+",
     localrule: True
@@ -34,18 +34,18 @@ rule pages:
 # Made only where it is asked for, with the extra of requirements-video.lock.
 rule video:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
-        winner=f"{RESULTS}/{{study}}/confirmation/candidates/winner.yaml",
+        config="<results>/{study}/config.yaml",
+        winner="<results>/{study}/confirmation/candidates/winner.yaml",
         defaults=filmed_baseline,
         stale=if_stale("video", ["video.gif", "pages/video.html"]),
     output:
-        gif=f"{RESULTS}/{{study}}/video.gif",
-        page=in_report(f"{RESULTS}/{{study}}/pages/video.html", "video"),
-        record=f"{RESULTS}/{{study}}/.records/video.json",
+        gif="<results>/{study}/video.gif",
+        page=in_report("<results>/{study}/pages/video.html", "video"),
+        record="<results>/{study}/.records/video.json",
     log:
-        f"{RESULTS}/{{study}}/logs/video.log",
+        "<results>/{study}/logs/video.log",
     benchmark:
-        f"{RESULTS}/{{study}}/benchmarks/video.tsv"
+        "<results>/{study}/benchmarks/video.tsv"
     conda:
         "../../environment.yml"
     threads: lambda wildcards: STUDIES[wildcards.study].config.training["threads"]

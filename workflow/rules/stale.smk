@@ -3,7 +3,7 @@
 
 
 def marker_of(study, is_stale):
-    return [f"{RESULTS}/{marker}" for marker in STUDIES.marker(study, is_stale)]
+    return [f"<results>/{marker}" for marker in STUDIES.marker(study, is_stale)]
 
 
 def if_stale(rule, outputs):

@@ -1,15 +1,15 @@
 rule tables:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
+        config="<results>/{study}/config.yaml",
         results=all_results,
         stale=if_stale("tables", TABLES),
     output:
-        trials=f"{RESULTS}/{{study}}/trials.csv",
-        evaluations=f"{RESULTS}/{{study}}/evaluations.csv",
-        distributions=f"{RESULTS}/{{study}}/distributions.json",
-        record=f"{RESULTS}/{{study}}/.records/tables.json",
+        trials="<results>/{study}/trials.csv",
+        evaluations="<results>/{study}/evaluations.csv",
+        distributions="<results>/{study}/distributions.json",
+        record="<results>/{study}/.records/tables.json",
     log:
-        f"{RESULTS}/{{study}}/logs/tables.log",
+        "<results>/{study}/logs/tables.log",
     localrule: True
     conda:
         "../../environment.yml"
@@ -19,14 +19,14 @@ rule tables:
 
 rule timings:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
+        config="<results>/{study}/config.yaml",
         results=all_results,
         stale=if_stale("timings", ["timings.csv"]),
     output:
-        table=f"{RESULTS}/{{study}}/timings.csv",
-        record=f"{RESULTS}/{{study}}/.records/timings.json",
+        table="<results>/{study}/timings.csv",
+        record="<results>/{study}/.records/timings.json",
     log:
-        f"{RESULTS}/{{study}}/logs/timings.log",
+        "<results>/{study}/logs/timings.log",
     localrule: True
     conda:
         "../../environment.yml"
@@ -39,13 +39,13 @@ rule timings:
 # trials at any time, and be on a server.
 rule database:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
-        trials=f"{RESULTS}/{{study}}/trials.csv",
+        config="<results>/{study}/config.yaml",
+        trials="<results>/{study}/trials.csv",
         stale=if_database_is_stale,
     output:
-        record=f"{RESULTS}/{{study}}/.records/database.json",
+        record="<results>/{study}/.records/database.json",
     log:
-        f"{RESULTS}/{{study}}/logs/database.log",
+        "<results>/{study}/logs/database.log",
     localrule: True
     conda:
         "../../environment.yml"

@@ -5,11 +5,11 @@ rule trial:
     output:
         # Not removed when the job starts: another job may have made it already. timing.json beside it is no output: it
         # may be lost, for nothing but the timings would be missing.
-        update(f"{RESULTS}/{{study}}/trials/{{number}}/result.json"),
+        update("<results>/{study}/trials/{number}/result.json"),
     log:
-        f"{RESULTS}/{{study}}/logs/trial/{{number}}.log",
+        "<results>/{study}/logs/trial/{number}.log",
     benchmark:
-        f"{RESULTS}/{{study}}/benchmarks/trial/{{number}}.tsv"
+        "<results>/{study}/benchmarks/trial/{number}.tsv"
     # In order of number.
     priority: lambda wildcards: 1 / (1 + int(wildcards.number))
     conda:
@@ -26,11 +26,11 @@ rule replicate:
     input:
         unpack(awaited_by_trial),
     output:
-        update(f"{RESULTS}/{{study}}/trials/{{number}}/replicates/{{replicate}}/result.json"),
+        update("<results>/{study}/trials/{number}/replicates/{replicate}/result.json"),
     log:
-        f"{RESULTS}/{{study}}/logs/replicate/{{number}}/{{replicate}}.log",
+        "<results>/{study}/logs/replicate/{number}/{replicate}.log",
     benchmark:
-        f"{RESULTS}/{{study}}/benchmarks/replicate/{{number}}/{{replicate}}.tsv"
+        "<results>/{study}/benchmarks/replicate/{number}/{replicate}.tsv"
     # In order of number.
     priority: lambda wildcards: 1 / (1 + int(wildcards.number))
     conda:

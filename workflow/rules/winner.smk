@@ -1,13 +1,13 @@
 rule candidate:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
-        trials=f"{RESULTS}/{{study}}/trials.csv",
+        config="<results>/{study}/config.yaml",
+        trials="<results>/{study}/trials.csv",
         stale=if_candidate_is_stale,
     output:
-        setting=f"{RESULTS}/{{study}}/confirmation/candidates/{{candidate}}.yaml",
-        record=f"{RESULTS}/{{study}}/.records/candidate-{{candidate}}.json",
+        setting="<results>/{study}/confirmation/candidates/{candidate}.yaml",
+        record="<results>/{study}/.records/candidate-{candidate}.json",
     log:
-        f"{RESULTS}/{{study}}/logs/candidate/{{candidate}}.log",
+        "<results>/{study}/logs/candidate/{candidate}.log",
     wildcard_constraints:
         candidate=r"top-\d+|defaults|zoo",
     localrule: True
@@ -21,15 +21,15 @@ rule candidate:
 
 rule confirmation:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
-        candidate=f"{RESULTS}/{{study}}/confirmation/candidates/{{candidate}}.yaml",
+        config="<results>/{study}/config.yaml",
+        candidate="<results>/{study}/confirmation/candidates/{candidate}.yaml",
         stale=if_confirmation_is_stale,
     output:
-        f"{RESULTS}/{{study}}/confirmation/{{phase}}/{{candidate}}/{{index}}.json",
+        "<results>/{study}/confirmation/{phase}/{candidate}/{index}.json",
     log:
-        f"{RESULTS}/{{study}}/logs/confirmation/{{phase}}/{{candidate}}/{{index}}.log",
+        "<results>/{study}/logs/confirmation/{phase}/{candidate}/{index}.log",
     benchmark:
-        f"{RESULTS}/{{study}}/benchmarks/confirmation/{{phase}}/{{candidate}}/{{index}}.tsv"
+        "<results>/{study}/benchmarks/confirmation/{phase}/{candidate}/{index}.tsv"
     conda:
         "../../environment.yml"
     threads: lambda wildcards: STUDIES[wildcards.study].config.training["threads"]
@@ -43,15 +43,15 @@ rule confirmation:
 
 rule winner:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
+        config="<results>/{study}/config.yaml",
         candidates=all_candidates,
         validation=all_validation,
         stale=if_stale("winner", ["confirmation/candidates/winner.yaml"]),
     output:
-        setting=f"{RESULTS}/{{study}}/confirmation/candidates/winner.yaml",
-        record=f"{RESULTS}/{{study}}/.records/winner.json",
+        setting="<results>/{study}/confirmation/candidates/winner.yaml",
+        record="<results>/{study}/.records/winner.json",
     log:
-        f"{RESULTS}/{{study}}/logs/winner.log",
+        "<results>/{study}/logs/winner.log",
     localrule: True
     conda:
         "../../environment.yml"
@@ -63,14 +63,14 @@ rule winner:
 
 rule confirmation_table:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
+        config="<results>/{study}/config.yaml",
         results=all_confirmations,
         stale=if_stale("confirmation_table", ["confirmation.csv"]),
     output:
-        table=f"{RESULTS}/{{study}}/confirmation.csv",
-        record=f"{RESULTS}/{{study}}/.records/confirmation_table.json",
+        table="<results>/{study}/confirmation.csv",
+        record="<results>/{study}/.records/confirmation_table.json",
     log:
-        f"{RESULTS}/{{study}}/logs/confirmation_table.log",
+        "<results>/{study}/logs/confirmation_table.log",
     localrule: True
     conda:
         "../../environment.yml"
@@ -82,17 +82,17 @@ rule confirmation_table:
 
 rule best:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
-        winner=f"{RESULTS}/{{study}}/confirmation/candidates/winner.yaml",
-        confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+        config="<results>/{study}/config.yaml",
+        winner="<results>/{study}/confirmation/candidates/winner.yaml",
+        confirmation="<results>/{study}/confirmation.csv",
         stale=if_stale("best", ["best.yaml", "best.md", "best.tex"]),
     output:
-        yaml=f"{RESULTS}/{{study}}/best.yaml",
-        markdown=f"{RESULTS}/{{study}}/best.md",
-        latex=f"{RESULTS}/{{study}}/best.tex",
-        record=f"{RESULTS}/{{study}}/.records/best.json",
+        yaml="<results>/{study}/best.yaml",
+        markdown="<results>/{study}/best.md",
+        latex="<results>/{study}/best.tex",
+        record="<results>/{study}/.records/best.json",
     log:
-        f"{RESULTS}/{{study}}/logs/best.log",
+        "<results>/{study}/logs/best.log",
     localrule: True
     conda:
         "../../environment.yml"
@@ -104,17 +104,17 @@ rule best:
 
 rule pareto:
     input:
-        config=f"{RESULTS}/{{study}}/config.yaml",
-        confirmation=f"{RESULTS}/{{study}}/confirmation.csv",
+        config="<results>/{study}/config.yaml",
+        confirmation="<results>/{study}/confirmation.csv",
         stale=if_stale("pareto", ["pareto", "pareto.csv", "pareto.md", "pareto.tex"]),
     output:
-        configs=directory(f"{RESULTS}/{{study}}/pareto"),
-        table=f"{RESULTS}/{{study}}/pareto.csv",
-        markdown=f"{RESULTS}/{{study}}/pareto.md",
-        latex=f"{RESULTS}/{{study}}/pareto.tex",
-        record=f"{RESULTS}/{{study}}/.records/pareto.json",
+        configs=directory("<results>/{study}/pareto"),
+        table="<results>/{study}/pareto.csv",
+        markdown="<results>/{study}/pareto.md",
+        latex="<results>/{study}/pareto.tex",
+        record="<results>/{study}/.records/pareto.json",
     log:
-        f"{RESULTS}/{{study}}/logs/pareto.log",
+        "<results>/{study}/logs/pareto.log",
     localrule: True
     conda:
         "../../environment.yml"

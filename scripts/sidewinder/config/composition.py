@@ -17,6 +17,7 @@ from sidewinder import SidewinderError
 from sidewinder.config import search_space
 from sidewinder.config.algorithms import ALGORITHMS
 from sidewinder.config.baselines import baselines_of
+from sidewinder.config.distributions import first_value, grid_values
 from sidewinder.config.interpolation import as_written, deferred, has, raw, resolve, without
 from sidewinder.config.overrides import parse_override
 from sidewinder.config.parameter_values import SearchSpaceError, parse_value
@@ -201,7 +202,7 @@ class _Composition:
         for key, distribution in space.distributions.items():
             if key.startswith(HELPERS) and not has(config, key):
                 # What reads it must have something to read where a trial does not say.
-                OmegaConf.update(config, key, parse_value(key, search_space.first_value(distribution)), force_add=True)
+                OmegaConf.update(config, key, parse_value(key, first_value(distribution)), force_add=True)
         for key in [*space.distributions, *space.fixed, *space.deleted]:
             if not key.startswith(("+", HELPERS)) and not has(config, key):
                 parent = key.rpartition(".")[0]
@@ -246,7 +247,7 @@ class _Composition:
         size = 1
         for key, distribution in space.distributions.items():
             try:
-                size *= len(search_space.grid_values(distribution))
+                size *= len(grid_values(distribution))
             except ValueError as error:
                 accepted = f"accepted for {search.replace('the', 'a')}: choice or range"
                 raise self.provenance.error(("search_space", key), f"{error}, {accepted}") from None

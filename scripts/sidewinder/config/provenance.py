@@ -1,4 +1,4 @@
-"""Which file or override set a key of a composed config. The one place for what Hydra keeps private."""
+"""Which file or override set a key of a composed config, and where Hydra searches configs."""
 
 import os
 import re
@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra import initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
@@ -20,15 +23,29 @@ from sidewinder.paths import CONFIG_DIR
 PRIMARY = "tune"
 
 
+class _ConfigDirs(SearchPathPlugin):
+    """Puts the user's directories of configs before the shipped ones; `hydra.searchpath` would put them after."""
+
+    # Hydra makes the instances.
+    directories: Sequence[Path] = ()
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for directory in reversed(self.directories):
+            search_path.prepend("config_dirs", f"file://{directory.resolve()}")
+
+
+Plugins.instance().register(_ConfigDirs)
+
+
 @contextmanager
 def search_path(config_dirs: Sequence[Path]) -> Iterator[None]:
-    """Hydra with the user's directories of configs before the shipped ones; `hydra.searchpath` would put them after."""
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        for directory in reversed(config_dirs):
-            loader.get_search_path().prepend("config_dirs", f"file://{directory.resolve()}")
-        loader.repository.initialize_sources(loader.get_search_path())  # type: ignore[attr-defined]
-        yield
+    """Hydra with the user's directories of configs before the shipped ones."""
+    _ConfigDirs.directories = config_dirs
+    try:
+        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+            yield
+    finally:
+        _ConfigDirs.directories = ()
 
 
 class Provenance:
@@ -112,12 +129,14 @@ def path_of(config_path: str) -> str | None:
 
 
 def load(config_path: str) -> tuple[str, Any] | None:
-    """A config file of Hydra's search path, as (its path for a reader, its content)."""
+    """A config file of Hydra's search path, as (its path for a reader, its content without a defaults list)."""
     path = path_of(config_path)
     if path is None:
         return None
-    result = GlobalHydra.instance().config_loader().repository.load_config(config_path)  # type: ignore[attr-defined]
-    return path, OmegaConf.to_container(result.config, resolve=False)
+    content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    if isinstance(content, dict):
+        content.pop("defaults", None)
+    return path, content
 
 
 def _contains(node: Any, path: tuple[str, ...]) -> bool:

@@ -8,7 +8,6 @@ hydra-optuna-sweeper 1.3 makes of it, its quirks included: `range(1,3)` includes
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from hydra.core.override_parser.types import (
@@ -23,6 +22,7 @@ from hydra.core.override_parser.types import (
 from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from sidewinder.config.distributions import contains
 from sidewinder.config.parameter_values import SearchSpaceError, as_text, parse_value, read_entry
 
 
@@ -162,33 +162,7 @@ def _is_among(value: Any, values: list[Any]) -> bool:
 def _is_value(key: str, distribution: BaseDistribution, value: Any) -> bool:
     if isinstance(distribution, CategoricalDistribution):
         return any(parse_value(key, choice) == value for choice in distribution.choices)
-    return isinstance(value, int | float) and distribution._contains(value)
-
-
-def first_value(distribution: BaseDistribution) -> Any:
-    """The first choice or the low end of a distribution."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[0]
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
-    return distribution.low
-
-
-def grid_values(distribution: BaseDistribution) -> list[Any]:
-    """Every value of a discrete distribution, for a grid search.
-
-    Raises:
-        ValueError: The distribution is continuous.
-    """
-    if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
-    if isinstance(distribution, IntDistribution) and not distribution.log:
-        return list(range(distribution.low, distribution.high + 1, distribution.step))
-    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        # In decimals, as they are written: 0.1 + 2 * 0.1 is no 0.3 in floats.
-        low, step = Decimal(str(distribution.low)), Decimal(str(distribution.step))
-        steps = round((distribution.high - distribution.low) / distribution.step)
-        return [float(low + i * step) for i in range(steps + 1)]
-    raise ValueError(f"found {distribution}")
+    return isinstance(value, int | float) and contains(distribution, value)
 
 
 def from_deprecated(search_space: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import NET_ARCHS, POLICY_DEFAULTS
+from sidewinder.config.distributions import contains
 from sidewinder.config.parameter_values import parse_value
 from sidewinder.config.study_config import StudyConfig
 
@@ -103,7 +104,7 @@ def _parameter(config: StudyConfig, name: str, distribution: BaseDistribution, v
             if _same(choice, value) or _same(_meaning(config, name, parse_value(name, choice)), meaning):
                 return choice
         raise ValueError(f"found {value!r}, accepted: one of {', '.join(map(str, distribution.choices))}")
-    if isinstance(value, int | float) and not isinstance(value, bool) and distribution._contains(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and contains(distribution, value):
         return int(value) if isinstance(distribution, IntDistribution) else float(value)
     raise ValueError(f"found {value!r}, accepted: {config.search_space[name]}")
 

@@ -11,6 +11,7 @@ import optuna
 from optuna.storages import BaseStorage, RDBStorage
 
 from sidewinder.config.study_config import StudyConfig
+from sidewinder.study.optuna_private import storage_of
 
 
 class Database(ABC):
@@ -51,8 +52,7 @@ class Database(ABC):
     def _study(self, storage: BaseStorage, name: str) -> tuple[BaseStorage, int]:
         directions = self.config.study.directions
         study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
-        # Around a relational database, one of Optuna's that keeps the trials that have ended.
-        return study._storage, study._study_id
+        return storage_of(study), storage.get_study_id_from_name(name)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

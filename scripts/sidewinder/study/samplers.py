@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 from hydra.utils import get_class, instantiate
 
-from sidewinder.config.search_space import grid_values
+from sidewinder.config.distributions import grid_values
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.determinism import derive_seed
 

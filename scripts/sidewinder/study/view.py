@@ -8,6 +8,7 @@ from typing import Any, Self
 import optuna
 from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -35,29 +36,29 @@ class View:
             sampler=optuna.samplers.RandomSampler(),
             pruner=instantiate(config.pruner),
         )
-        # In memory, a trial's id is its number.
+        self.study_id = self.storage.get_study_id_from_name(config.study.name)
         for trial in trials:
             template = _as_finished(trial) if trial.number in self.shown else _as_suggested(trial)
-            self.storage.create_new_trial(self.study._study_id, template_trial=template)
+            self.storage.create_new_trial(self.study_id, template_trial=template)
         for key, value in (trials[-1].system_attrs.get(STUDY_ATTRS, {}) if trials else {}).items():
-            self.storage.set_study_system_attr(self.study._study_id, key, value)
+            self.storage.set_study_system_attr(self.study_id, key, value)
 
     def show(self, visible: Iterable[int]) -> None:
         """Show these trials' results."""
         for number in set(visible) - self.shown:
-            trial = self.trials[number]
+            trial, trial_id = self.trials[number], self._id_of(number)
             for step, value in trial.intermediate_values.items():
-                self.storage.set_trial_intermediate_value(number, step, value)
+                self.storage.set_trial_intermediate_value(trial_id, step, value)
             for key, value in trial.system_attrs.get(PRUNER_ATTRS, {}).items():
-                self.storage.set_trial_system_attr(number, key, value)
-            self.storage.set_trial_state_values(number, trial.state, trial.values)
+                self.storage.set_trial_system_attr(trial_id, key, value)
+            self.storage.set_trial_state_values(trial_id, trial.state, trial.values)
             self.shown.add(number)
 
     def start(self, trial: FrozenTrial) -> optuna.Trial:
         """The trial, about to train: with its parameters, and only its pruner's notes to come."""
         started = _as_suggested(trial)
         started.system_attrs = {}
-        return optuna.Trial(self.study, self.storage.create_new_trial(self.study._study_id, started))
+        return optuna.Trial(self.study, self.storage.create_new_trial(self.study_id, started))
 
     def suggest(self, number: int) -> FrozenTrial:
         """Suggest the next trial, and return it as the database should have it."""
@@ -67,15 +68,18 @@ class View:
         trial, space = self.study.ask(), self.config.space()
         for key, distribution in space.distributions.items():
             if space.has(key, trial.params):
-                trial._suggest(key, distribution)
+                suggest(trial, key, distribution)
         if self.config.study.custom_search_space:
             extend = get_method(self.config.study.custom_search_space)
             extend(OmegaConf.create(self.config.model_dump()), trial)
-        frozen = self.storage.get_trial(trial._trial_id)
+        frozen = self.storage.get_trial(self._id_of(trial.number))
         assert frozen.number == number
-        if attrs := self.storage.get_study_system_attrs(self.study._study_id):
+        if attrs := self.storage.get_study_system_attrs(self.study_id):
             frozen.system_attrs[STUDY_ATTRS] = attrs
         return frozen
+
+    def _id_of(self, number: int) -> int:
+        return self.storage.get_trial_id_from_study_id_trial_number(self.study_id, number)
 
 
 class _SharedTrial(FrozenTrial):
@@ -114,6 +118,18 @@ def _as_finished(trial: FrozenTrial) -> FrozenTrial:
     return finished
 
 
+def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    """Suggest a value of this distribution, by that of Optuna's methods which is for its kind."""
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(name, choices)
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_int(name, low, high, step=step, log=log)
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(name, low, high, step=step, log=log)
+    raise TypeError(f"found {distribution}, accepted: one of Optuna's three")
+
+
 def pruner_attrs(trial: optuna.Trial) -> dict[str, Any]:
     """What the pruner noted on a trial that `Study.ask` gave."""
-    return trial.storage.get_trial_system_attrs(trial._trial_id)
+    return trial.study.get_trials(deepcopy=False)[trial.number].system_attrs

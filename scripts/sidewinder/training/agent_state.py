@@ -52,7 +52,7 @@ def watched(algorithm: type[BaseAlgorithm], watcher: Watcher) -> type[BaseAlgori
 
     members[name] = act_from_rest
     if issubclass(algorithm, OffPolicyAlgorithm):
-        store = algorithm._store_transition
+        store = algorithm._store_transition  # noqa: SLF001
 
         def tell_and_store(self: OffPolicyAlgorithm, buffer: ReplayBuffer, actions: np.ndarray, *rest: Any) -> None:
             watcher.stored(actions)

@@ -22,7 +22,7 @@ def defer_compiler() -> None:
         # Also called for __path__, when one of its submodules is imported.
         vars(stand_in).update(disable=_disable, graph_break=lambda: None, __getattr__=_of_the_compiler)
         sys.modules[_NAME] = stand_in
-        torch._dynamo = stand_in
+        torch._dynamo = stand_in  # noqa: SLF001
 
 
 def _disable(function: Callable[..., Any], recursive: bool = True, *, wrapping: bool = True) -> Callable[..., Any]:  # noqa: ARG001

@@ -1,0 +1,26 @@
+# What the rules are written with: where scripts and results are, and the environment of their jobs.
+
+import os
+import shlex
+import sys
+import uuid
+from pathlib import Path
+
+scripts_directory = Path(workflow.current_basedir).resolve().parents[1] / "scripts"
+# Put into the rules' shell commands at once: as a module, they would not know the name later.
+SCRIPTS = shlex.quote(str(scripts_directory))
+# A clone's own package, whether or not one is installed; an installed package is on the path already.
+sys.path.insert(0, str(scripts_directory))
+# Jobs run with Snakemake's own interpreter, also where its environment is not activated.
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
+# Else sets of texts have another order in each process, and environments that use some do not repeat.
+os.environ.setdefault("PYTHONHASHSEED", "0")
+if workflow.is_main_process:
+    # Which call a job belongs to: a training whose process was killed is tried again three times in one.
+    os.environ.update(SIDEWINDER_CALL=uuid.uuid4().hex)
+
+from sidewinder import errors_in_one_line
+from sidewinder.config import matrix
+from sidewinder.config.rule_settings import comparison_settings, rule_settings
+from sidewinder.planning import Studies, check_rerun_triggers
+from sidewinder.report.figures import COMPARISON_FIGURES, PARETO_FIGURES, SWEEP_FIGURES, TABLES, WINNER_FIGURES

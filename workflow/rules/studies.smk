@@ -1,0 +1,19 @@
+# Which studies there are, as config.yaml says.
+
+# Names of entries; an entry is a study, or several to be compared.
+USERS = dict(config["studies"] if isinstance(config["studies"], dict) else dict.fromkeys(config["studies"], []))
+PAPERS = {f"paper/{entry}": overrides for entry, overrides in config["paper"]["studies"].items()}
+# As a rule's path has it: in a module with a prefix, behind that.
+results_directory = Path(rules.compose.output[0]).parents[1]
+with errors_in_one_line():
+    STUDIES = Studies(USERS | PAPERS, config["config_dirs"], results_directory, main=workflow.is_main_process)
+    for entry in USERS if workflow.is_main_process else []:
+        # Composed now, so that a mistake stops the run before it starts; a cluster's job composes what it needs.
+        list(map(STUDIES.__getitem__, STUDIES.of(entry)))
+
+
+def print_summaries():
+    """What came of all studies, to the terminal."""
+    from sidewinder.report.terminal import print_summary
+
+    print_summary(results_directory / study for entry in USERS | PAPERS for study in STUDIES.of(entry))
