@@ -198,6 +198,14 @@ class Unseeded(Wild):
         return np.array([self.x], np.float32), {}
 
 
+class Worn(Wild):
+    """That has a little less reward with each step of its life, whichever episode it is in."""
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        observation, reward, *others = super().step(action)
+        return observation, float(reward) - self.lived / 100, *others  # type: ignore[return-value]
+
+
 class Hashed(Wild):
     """Starts where the order of a set says, which Python makes up anew in each process."""
 
@@ -207,7 +215,7 @@ class Hashed(Wild):
         return np.array([self.x], np.float32), {}
 
 
-for kind in (Wild, Alone, Drawn, Unseeded, Hashed, Reseeded, Human, Talkative, NoMasks):
+for kind in (Wild, Worn, Alone, Drawn, Unseeded, Hashed, Reseeded, Human, Talkative, NoMasks):
     gym.register(f"{kind.__name__}-v0", f"small_environments:{kind.__name__}", max_episode_steps=10)
 gym.register("Long-v0", "small_environments:Reseeded", max_episode_steps=500)
 gym.register("Endless-v0", "small_environments:Wild")

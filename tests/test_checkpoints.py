@@ -25,7 +25,7 @@ from sidewinder.config.run_config import RunConfig
 from sidewinder.training.checkpoints import Checkpoint, UnusableError
 from sidewinder.training.environments import make_evaluation_env
 
-LIVES = "small_environments:Lives-v0"
+LIVES, WORN = (f"small_environments:{name}-v0" for name in ("Lives", "Worn"))
 SMALL: dict[str, dict[str, Any]] = {
     "a2c": {"n_steps": 8},
     "ars": {"n_delta": 2},
@@ -72,6 +72,8 @@ CASES: dict[str, RunConfig] = {
     "ppo, turns": run_config("ppo", TURNS, env_id="CartPole-v1"),
     "ddpg, turns, normalised": run_config("ddpg", TURNS, normalize=True),
     "ars, normalised": run_config("ars", normalize=True),
+    "worn": run_config("dqn", env_id=WORN),
+    "worn, turns": run_config("ppo", TURNS, env_id=WORN),
     "lives": run_config("dqn", env_id=LIVES, wrappers=EPISODIC, env_kwargs=SHORT),
 }
 QUICK = {"ppo", "ddpg"}

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import Logger, configure
+from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.her import HerReplayBuffer
 
@@ -100,10 +101,12 @@ def evaluate(
     *,
     deterministic: bool,
     after_step: Callable[[np.ndarray], None] = lambda _actions: None,
+    acting: PolicyPredictor | None = None,
 ) -> list[float]:
     """Undiscounted returns of so many episodes; a MaskablePPO takes only actions that the environment allows.
 
-    `after_step` is called after each step of each environment, with the actions in all of them.
+    `after_step` is called after each step of each environment, with the actions in all of them. `acting` acts in the
+    agent's place.
 
     Raises:
         SidewinderError: A wrapper ends episodes: returns would be those of others.
@@ -120,7 +123,7 @@ def evaluate(
         from sb3_contrib.common.maskable.evaluation import evaluate_policy as evaluate_masked
 
         returns, _ = evaluate_masked(
-            model,  # type: ignore[arg-type]
+            acting or model,  # type: ignore[arg-type]
             env,
             n_episodes,
             deterministic=deterministic,
@@ -129,7 +132,12 @@ def evaluate(
         )
     else:
         returns, _ = evaluate_policy(
-            model, env, n_episodes, deterministic=deterministic, callback=callback, return_episode_rewards=True
+            acting or model,
+            env,
+            n_episodes,
+            deterministic=deterministic,
+            callback=callback,
+            return_episode_rewards=True,
         )
     return [float(episode) for episode in returns]  # type: ignore[union-attr]
 

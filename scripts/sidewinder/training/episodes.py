@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv, sync_envs_normalization, unwrap_vec_wrapper
 
 from sidewinder.config.run_config import RunConfig
@@ -38,15 +39,18 @@ class Episodes:
             run, n_episodes, seed, within=turns.venv if isinstance(turns, TakesTurns) else None
         )
 
-    def returns(self, model: BaseAlgorithm) -> list[float]:
-        """The undiscounted return of each episode, with the agent as it is now; nothing of its training changes."""
+    def returns(self, model: BaseAlgorithm, acting: PolicyPredictor | None = None) -> list[float]:
+        """The undiscounted return of each episode, with the agent as it is now; nothing of its training changes.
+
+        `acting` acts in the agent's place.
+        """
         sync_envs_normalization(self._training, self._env)
         with _global_generators(self._seed, self._env):
             if self._shared or self._env.num_envs < self._n_episodes:
                 seed_episodes(self._env, self._seed, self._n_episodes)
             else:
                 self._env.seed(self._seed)
-            return agents.evaluate(model, self._env, self._n_episodes, deterministic=self._deterministic)
+            return agents.evaluate(model, self._env, self._n_episodes, deterministic=self._deterministic, acting=acting)
 
     def close(self) -> None:
         """Close the environments, unless they are training's."""

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_wrapper
 
 from sidewinder.config.run_config import RunConfig
 from sidewinder.results import EvaluationResult
 from sidewinder.training.episodes import Episodes
+from sidewinder.training.recorded import Noting, Tape
 from sidewinder.training.turns import TakesTurns
 
 logger = logging.getLogger(__name__)
@@ -70,13 +72,15 @@ class Evaluator(BaseCallback):
         report: Callable[[int, float], bool],
         counted: Callable[[BaseAlgorithm], None],
         direction: str,
+        tape: Tape | None = None,
     ) -> None:
         super().__init__()
         self.evaluations: list[EvaluationResult] = []
         self.held_out_returns: list[float] = []
         self._settings = run.evaluation
         self._total_timesteps = run.training.total_timesteps
-        self._episodes, self._held_out = episodes, held_out
+        self._episodes = {"evaluate": episodes, "hold": held_out}
+        self._tape = tape
         self._report, self._counted = report, counted
         self._sign = -1 if direction == "minimize" else 1
         self._next_step = run.evaluation.eval_freq
@@ -136,7 +140,7 @@ class Evaluator(BaseCallback):
 
     def _evaluate(self, step: int) -> None:
         self._next_step += self._settings.eval_freq
-        returns = self._timed(self._episodes)
+        returns = self._timed("evaluate")
         evaluation = EvaluationResult(step=step, mean_return=float(np.mean(returns)), std_return=float(np.std(returns)))
         earlier = [self._sign * other.mean_return for other in self.evaluations]
         self.evaluations.append(evaluation)
@@ -146,8 +150,8 @@ class Evaluator(BaseCallback):
             # At once, for the agent may yet be updated before training ends.
             counts = step >= self._total_timesteps or self._next_step > self._total_timesteps
         if counts:
-            if self._held_out:
-                self.held_out_returns = self._timed(self._held_out)
+            if self._episodes["hold"]:
+                self.held_out_returns = self._timed("hold")
             with not_of_the_training():
                 self._counted(self.model)
         with not_of_the_training():
@@ -161,9 +165,20 @@ class Evaluator(BaseCallback):
         if pruned or step >= self._total_timesteps:
             raise EndOfTraining(pruned=pruned)
 
-    def _timed(self, episodes: Episodes) -> list[float]:
+    def returns(self, which: str, acting: PolicyPredictor) -> list[float]:
+        """The returns of an evaluation (`evaluate`) or of the held-out episodes (`hold`), recorded on the tape."""
+        episodes = self._episodes[which]
+        assert episodes
+        if self._tape is None:
+            return episodes.returns(self.model, acting)
+        self._tape.note(which)
+        returns = episodes.returns(self.model, Noting(acting, self._tape))
+        self._tape.hear(np.asarray(returns).tobytes())
+        return returns
+
+    def _timed(self, which: str) -> list[float]:
         started = time.monotonic()
-        returns = episodes.returns(self.model)
+        returns = self.returns(which, self.model)
         self._evaluating += time.monotonic() - started
         return returns
 

@@ -21,7 +21,7 @@ from sidewinder.errors import first_line
 from sidewinder.training.agent_state import frozen, is_repeatable, storing, thaw
 from sidewinder.training.checkpoints import Checkpoint, Saved, UnusableError
 from sidewinder.training.evaluator import EndOfTraining, Evaluator
-from sidewinder.training.recorded import Recorded, repeat
+from sidewinder.training.recorded import Tape, repeat
 from sidewinder.training.workers import is_of_the_machine, reason_of
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Keeper(BaseCallback):
         checkpoint: Checkpoint,
         training: str,
         saved: Saved | None,
-        recorded: Recorded,
+        tape: Tape,
         evaluator: Evaluator,
         tensorboard_log: Path | None,
         written: Callable[[], None],
@@ -55,14 +55,14 @@ class Keeper(BaseCallback):
             checkpoint: Where to.
             training: As for `Checkpoint.write`.
             saved: Where to go on.
-            recorded: The environments.
+            tape: Of what is done in the environments.
             evaluator: Whose evaluations are kept too.
             tensorboard_log: The directory of the log.
             written: Called after each checkpoint.
         """
         super().__init__()
         self._checkpoint, self._training, self._saved = checkpoint, training, saved
-        self._recorded, self._evaluator = recorded, evaluator
+        self._tape, self._evaluator = tape, evaluator
         self._log, self._written = tensorboard_log, written
         self.rollouts_before = saved.facts["rollouts"] if saved else 0
         self._rollouts = self.rollouts_before
@@ -82,7 +82,7 @@ class Keeper(BaseCallback):
 
     def stored(self, actions: np.ndarray) -> None:
         """Record it."""
-        self._recorded.note_stored(actions)
+        self._tape.note("store", actions)
 
     @contextmanager
     def ending_at_rest(self) -> Iterator[None]:
@@ -135,25 +135,25 @@ class Keeper(BaseCallback):
     def _repeat(self, env: VecEnv, saved: Saved) -> None:
         layouts = [(what, dtype, tuple(shape)) for what, dtype, shape in saved.facts["layouts"]]
         try:
-            repeat(self._recorded, env, saved.record, layouts, storing(self.model))
+            repeat(self._tape, env, saved.record, layouts, storing(self.model), self._evaluator.returns)
         except Exception as error:
             if isinstance(error, SidewinderError) or is_of_the_machine(error):
                 raise
             raise UnusableError(
                 f"the environments cannot be brought back ({reason_of(error)})", for_good=True
             ) from error
-        if self._recorded.taken() != saved.record or self._recorded.answers() != saved.facts["answers"]:
+        if self._tape.taken() != saved.record or self._tape.answers() != saved.facts["answers"]:
             raise UnusableError("the environments do not repeat for the same actions", for_good=True)
 
     def _write(self, model: BaseAlgorithm) -> None:
         started = time.monotonic()
-        self._unwritten += self._recorded.taken()
+        self._unwritten += self._tape.taken()
         try:
             facts = {
                 "rollouts": self._rollouts,
                 "elapsed": time.time_ns() - model.start_time,
-                "layouts": self._recorded.layouts,
-                "answers": self._recorded.answers(),
+                "layouts": self._tape.layouts,
+                "answers": self._tape.answers(),
                 "evaluator": self._evaluator.state(),
                 "tensorboard": self._logged(model),
             }

@@ -1,77 +1,46 @@
-"""Training's environments with a record of what was done in them, by which new ones are brought to the same state.
+"""What was done in a training's environments, by which new ones are brought to the same state.
 
-Stepping is the one way that is right for every environment that repeats: MuJoCo's can be pickled without an error, and
-come back in their initial state.
+Stepping is the one way that is right for every environment that repeats. MuJoCo's can be pickled without an error, and
+come back in their initial state; Box2D's depend on all episodes before, those of evaluations too.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_wrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from sidewinder.training.turns import TakesTurns
 
-# A shape of entries: what was done, and the type and the shape of the actions that it was done with.
+# A kind of entry: what was done, and the type and the shape of the actions that it was done with.
 Layout = tuple[str, str, tuple[int, ...]]
+_NO_ACTIONS = np.empty(0, np.int8)
 
 
-class Recorded(VecEnvWrapper):
-    """The outermost layer of training's environments.
+class Tape:
+    """Entries in the order in which things were done.
 
-    An entry of the record is one byte, the number of its layout, and its actions. What was done is one of `reset`,
-    `step`, `turn` (a step after which evaluation took its turn) and `store` (the agent stored the step in its replay
-    buffer, with these actions: rounding keeps them from being computed from the environment's).
+    An entry is one byte, the number of its layout, and its actions. What was done is one of `reset`, `step`, `store`
+    (the agent stores the step in its replay buffer, with these actions: they cannot be computed from the environment's
+    without rounding), `evaluate` and `hold` (an evaluation or the held-out episodes begin), `act` (a step of theirs).
 
     Attributes:
         layouts: Of the entries so far.
         n_entries: How many there have been.
     """
 
-    def __init__(self, venv: VecEnv) -> None:
-        super().__init__(venv)
+    def __init__(self) -> None:
         self.layouts: list[Layout] = []
         self.n_entries = 0
         self._numbers: dict[Layout, bytes] = {}
         self._entries: list[bytes] = []
         self._answers = hashlib.blake2b(digest_size=16)
-        self._actions = np.empty(0)
-        self._turns = unwrap_vec_wrapper(venv, TakesTurns)
 
-    def reset(self) -> VecEnvObs:
-        observations = self.venv.reset()
-        self._note("reset", np.empty(0, np.int8))
-        self._answers.update(_bytes(observations))
-        return observations
-
-    def step_async(self, actions: np.ndarray) -> None:
-        self._actions = actions
-        self.venv.step_async(actions)
-
-    def step_wait(self) -> VecEnvStepReturn:
-        turns = self._turns.n_turns if self._turns else 0
-        observations, rewards, dones, infos = self.venv.step_wait()
-        self._note("turn" if self._turns and self._turns.n_turns > turns else "step", self._actions)
-        self._answers.update(_bytes(observations) + rewards.tobytes() + dones.tobytes())
-        return observations, rewards, dones, infos
-
-    def note_stored(self, actions: np.ndarray) -> None:
-        """Note that the agent stores the last step with these actions."""
-        self._note("store", actions)
-
-    def taken(self) -> bytes:
-        """The entries since they were last taken."""
-        taken = b"".join(self._entries)
-        self._entries.clear()
-        return taken
-
-    def answers(self) -> str:
-        """A digest of all observations, rewards and ends of episodes so far."""
-        return self._answers.hexdigest()
-
-    def _note(self, what: str, actions: np.ndarray) -> None:
+    def note(self, what: str, actions: np.ndarray = _NO_ACTIONS) -> None:
+        """Add an entry."""
         layout = (what, actions.dtype.str, actions.shape)
         number = self._numbers.get(layout)
         if number is None:
@@ -80,47 +49,129 @@ class Recorded(VecEnvWrapper):
         self.n_entries += 1
         self._entries.append(number + actions.tobytes())
 
+    def hear(self, answer: bytes) -> None:
+        """Take in what came of it."""
+        self._answers.update(answer)
 
-def repeat(recorded: Recorded, env: VecEnv, record: bytes, layouts: list[Layout], store: Callable[..., None]) -> None:
-    """Do again what a record says, but for the entries that there are already.
+    def taken(self) -> bytes:
+        """The entries since they were last taken."""
+        taken = b"".join(self._entries)
+        self._entries.clear()
+        return taken
+
+    def answers(self) -> str:
+        """A digest of all that was heard: observations, rewards, ends of episodes, and evaluations' returns."""
+        return self._answers.hexdigest()
+
+
+class Recorded(VecEnvWrapper):
+    """The outermost layer of training's environments."""
+
+    def __init__(self, venv: VecEnv, tape: Tape) -> None:
+        super().__init__(venv)
+        self._tape = tape
+
+    def reset(self) -> VecEnvObs:
+        observations = self.venv.reset()
+        self._tape.note("reset")
+        self._tape.hear(_bytes(observations))
+        return observations
+
+    def step_async(self, actions: np.ndarray) -> None:
+        # An evaluation that takes its turn comes after it.
+        self._tape.note("step", actions)
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observations, rewards, dones, infos = self.venv.step_wait()
+        self._tape.hear(_bytes(observations) + rewards.tobytes() + dones.tobytes())
+        return observations, rewards, dones, infos
+
+
+class Noting:
+    """Acts as an agent does, and notes it."""
+
+    def __init__(self, agent: PolicyPredictor, tape: Tape) -> None:
+        self._agent, self._tape = agent, tape
+
+    def predict(self, *arguments: Any, **options: Any) -> tuple[np.ndarray, tuple[np.ndarray, ...] | None]:
+        actions, state = self._agent.predict(*arguments, **options)
+        self._tape.note("act", actions)
+        return actions, state
+
+
+class _Entries:
+    """The entries of a record, in order; to an evaluation, an agent that acts as they say."""
+
+    def __init__(self, record: bytes, layouts: list[Layout]) -> None:
+        self._record, self._layouts, self._position = record, layouts, 0
+        self._counts = [int(np.prod(shape)) for _, _, shape in layouts]
+
+    def next_is(self, *what: str) -> bool:
+        """Whether there is another, and of one of these kinds."""
+        more = self._position < len(self._record)
+        return more and (not what or self._layouts[self._record[self._position]][0] in what)
+
+    def take(self) -> tuple[str, np.ndarray]:
+        """The next one."""
+        number = self._record[self._position]
+        what, dtype, shape = self._layouts[number]
+        # A copy, for environments may write into their actions.
+        actions = np.frombuffer(self._record, dtype, self._counts[number], self._position + 1).reshape(shape).copy()
+        self._position += 1 + actions.nbytes
+        return what, actions
+
+    def predict(self, *_arguments: Any, **_options: Any) -> tuple[np.ndarray, None]:
+        if not self.next_is("act"):
+            raise ValueError("an episode of an evaluation goes on that had ended")
+        return self.take()[1], None
+
+
+def repeat(
+    tape: Tape,
+    env: VecEnv,
+    record: bytes,
+    layouts: list[Layout],
+    store: Callable[..., None],
+    evaluate: Callable[[str, PolicyPredictor], object],
+) -> None:
+    """Do again what a record says, but for the entries that the tape has already.
 
     Args:
-        recorded: The environments, which record it again.
-        env: The same with what the agent has put around them.
+        tape: On which it is recorded again.
+        env: Training's environments, with what the agent has put around them.
         record: Entries in order.
         layouts: Theirs.
         store: Called as SB3 stores a step: with actions, new observations, rewards, ends of episodes, and infos.
+        evaluate: Called with `evaluate` or `hold`, and with what acts.
     """
-    due = False
+    entries = _Entries(record, layouts)
+    for _ in range(tape.n_entries):
+        entries.take()
+
+    def evaluations() -> bool:
+        due = entries.next_is("evaluate", "hold")
+        while entries.next_is("evaluate", "hold"):
+            evaluate(entries.take()[0], entries)
+        return due
+
     turns = unwrap_vec_wrapper(env, TakesTurns)
     if turns:
-        turn, turns.turn = turns.turn, lambda: due
+        turn, turns.turn = turns.turn, evaluations
     answer: tuple[Any, ...] = ()
-    for index, (what, actions) in enumerate(_entries(record, layouts)):
-        if index < recorded.n_entries:
+    while entries.next_is():
+        if evaluations():
             continue
+        what, actions = entries.take()
         if what == "reset":
             env.reset()
         elif what == "store":
-            recorded.note_stored(actions)
+            tape.note("store", actions)
             store(actions, *answer)
         else:
-            due = what == "turn"
             answer = env.step(actions)
     if turns:
         turns.turn = turn
-
-
-def _entries(record: bytes, layouts: list[Layout]) -> Iterator[tuple[str, np.ndarray]]:
-    sizes = [np.dtype(dtype).itemsize * int(np.prod(shape)) for _, dtype, shape in layouts]
-    position = 0
-    while position < len(record):
-        number = record[position]
-        what, dtype, shape = layouts[number]
-        # A copy, for environments may write into their actions.
-        actions = np.frombuffer(record, dtype, int(np.prod(shape)), position + 1).reshape(shape).copy()
-        yield what, actions
-        position += 1 + sizes[number]
 
 
 def _bytes(observations: VecEnvObs) -> bytes:

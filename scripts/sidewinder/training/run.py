@@ -23,7 +23,7 @@ from sidewinder.training.episodes import Episodes
 from sidewinder.training.evaluator import EndOfTraining, Evaluator, NotOfTheTrainingError
 from sidewinder.training.keeper import Keeper, cut
 from sidewinder.training.objectives import counted as evaluation_that_counts
-from sidewinder.training.recorded import Recorded
+from sidewinder.training.recorded import Recorded, Tape
 from sidewinder.training.workers import is_of_the_machine, reason_of
 
 logger = logging.getLogger(__name__)
@@ -148,11 +148,12 @@ def _train(
     held_out_episodes = Episodes(run, held_out.n_episodes, held_out.seed, env) if held_out else None
     if held_out_episodes:
         stack.callback(held_out_episodes.close)
-    evaluator = Evaluator(run, env, episodes, held_out_episodes, report, counted, direction)
+    tape = Tape() if checkpoint and (saved or checkpoint.wanted) else None
+    evaluator = Evaluator(run, env, episodes, held_out_episodes, report, counted, direction, tape)
     keeper = None
-    if checkpoint and (saved or checkpoint.wanted):
-        env = Recorded(env)
-        keeper = Keeper(checkpoint, training, saved, env, evaluator, tensorboard_log, progressed)
+    if checkpoint and tape:
+        env = Recorded(env, tape)
+        keeper = Keeper(checkpoint, training, saved, tape, evaluator, tensorboard_log, progressed)
     try:
         model = agents.build(
             run.agent,

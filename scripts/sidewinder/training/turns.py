@@ -60,14 +60,13 @@ class TakesTurns(VecEnvWrapper):
 
     Attributes:
         turn: Called after each step; it returns whether it has used the environments.
-        n_turns: How often it has.
     """
 
     def __init__(self, venv: VecEnv, seed: int) -> None:
         super().__init__(venv)
         self.turn: Callable[[], bool] = lambda: False
         self._seed = seed
-        self.n_turns = 0
+        self._turns = 0
 
     def reset(self) -> VecEnvObs:
         return self.venv.reset()
@@ -81,9 +80,9 @@ class TakesTurns(VecEnvWrapper):
                 info["TimeLimit.truncated"] = True
                 info["terminal_observation"] = _of(observations, index)
         dones[:] = True
-        self.n_turns += 1
+        self._turns += 1
         seed_episodes(self.venv, 0, 0)
-        self.venv.seed(derive_seed(self._seed, "turn", self.n_turns))
+        self.venv.seed(derive_seed(self._seed, "turn", self._turns))
         return self.venv.reset(), rewards, dones, infos
 
 
