@@ -32,8 +32,6 @@ STUDY = [
     "pruner.n_startup_trials=1",
     "pruner.n_warmup_steps=0",
     "agent.learning_starts=30",
-    "training.total_timesteps=120",
-    "evaluation.eval_freq=40",
     "evaluation.n_eval_episodes=1",
     "confirmation.n_eval_episodes=1",
     "confirmation.baselines=[defaults]",
@@ -58,6 +56,8 @@ EXECUTIONS: list[dict[str, object]] = [
     {"study.trials_per_job": 3},
     {"study.trials_per_job": 1},
     {"study.trials_per_job": 2, "study.storage": "journal"},
+    {"study.trials_per_job": 1, "training.checkpoint_every": 0},
+    {"study.trials_per_job": 3, "training.checkpoint_every": "null"},
 ]
 SWEEP, BEST = "results/tiny/trials.csv", "results/tiny/best.yaml"
 TARGETS = [[], [SWEEP], [BEST]]
@@ -79,7 +79,8 @@ DERIVED = [
     "pages/*",
 ]
 # Without which no result changes.
-BESIDE = ["trials/*/timing.json", "trials/*/progress.json", "logs/*.log", "study.db", "study.journal"]
+CHECKPOINTS = ["trials/*/checkpoint/*", "confirmation/runs/*.checkpoint/*"]
+BESIDE = [*CHECKPOINTS, "trials/*/timing.json", "trials/*/progress.json", "logs/*.log", "study.db", "study.journal"]
 
 
 def overrides(settings: Mapping[str, object], execution: Mapping[str, object]) -> list[str]:
@@ -90,14 +91,17 @@ def overrides(settings: Mapping[str, object], execution: Mapping[str, object]) -
 class Chaos:
     """A study in a directory, its disturbances, and what it must be in the end."""
 
-    def __init__(self, directory: Path, seed: int, say: Callable[[str], None] = lambda _line: None) -> None:
+    def __init__(
+        self, directory: Path, seed: int, say: Callable[[str], None] = lambda _line: None, n_steps: int = 120
+    ) -> None:
         """Start with the first settings and nothing made."""
         self.directory = directory
         self.study = directory / "disturbed/results/tiny"
         self.random = random.Random(seed)
         self.say = say
+        self.lengths = {"training.total_timesteps": n_steps, "evaluation.eval_freq": n_steps // 3}
         self.settings: Mapping[str, int] = SETTINGS[0]
-        self.execution: Mapping[str, object] = EXECUTIONS[0]
+        self.execution = EXECUTIONS[0]
         self.n_disturbances = 0
         self._write_config()
 
@@ -203,7 +207,7 @@ class Chaos:
 
     def damage_a_file(self) -> str:
         """Empty, truncated, or with another content; one that says when trials ran would have to be deleted."""
-        path = self._any_of([*DERIVED, "trials/*/progress.json"])
+        path = self._any_of([*DERIVED, *CHECKPOINTS, *CHECKPOINTS, "trials/*/progress.json"])
         if path:
             content = path.read_bytes()
             how = self.random.choice([b"", content[: len(content) // 2], b"\xff\x00 no such content: [{"])
@@ -287,7 +291,7 @@ class Chaos:
         return self.random.choice(found) if found else None
 
     def _write_config(self) -> None:
-        self._config_in(self.directory / "disturbed", overrides(self.settings, self.execution))
+        self._config_in(self.directory / "disturbed", overrides(self.settings, self.execution | self.lengths))
 
     def _config_in(self, directory: Path, entry: list[str]) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -298,7 +302,7 @@ class Chaos:
         name = "-".join(str(value) for value in self.settings.values())
         directory = self.directory / f"reference-{name}"
         if not (directory / BEST).exists():
-            self._config_in(directory, overrides(self.settings, EXECUTIONS[0]))
+            self._config_in(directory, overrides(self.settings, EXECUTIONS[0] | self.lengths))
             done = run(snakemake(directory, "--cores", "1", BEST))
             assert done.returncode == 0, done.stdout + done.stderr
         return directory
@@ -309,10 +313,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=25, help="of a few disturbances each, and a check (default: 25)")
     parser.add_argument("--disturbances", type=int, default=4, help="of a round (default: 4)")
     parser.add_argument("--seed", type=int, default=0, help="of what is done when (default: 0)")
+    parser.add_argument("--steps", type=int, default=600, help="of a training (default: 600, some seconds)")
     parser.add_argument("--directory", type=Path, required=True, help="to work in; must not exist")
     arguments = parser.parse_args()
     arguments.directory.mkdir(parents=True)
-    chaos = Chaos(arguments.directory.resolve(), arguments.seed, lambda line: print(line, flush=True))
+    chaos = Chaos(arguments.directory.resolve(), arguments.seed, lambda line: print(line, flush=True), arguments.steps)
     bad = 0
     for number in range(arguments.rounds):
         for _ in range(arguments.disturbances):

@@ -131,3 +131,22 @@ def test_snakemake_is_killed_and_started_again(undisturbed: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert before < len(results_so_far(tmp_path))
     assert sweep(tmp_path) == sweep(undisturbed)
+
+
+def test_a_time_limit_shorter_than_a_trial(tmp_path: Path) -> None:
+    """Slurm ends the job; the next one goes on where it was."""
+    settings = [
+        "study.n_trials=1",
+        # For which a minute is not enough.
+        "training.total_timesteps=25000",
+        "evaluation.eval_freq=12500",
+        "confirmation.baselines=[]",
+    ]
+    result = "results/tiny/trials/0/result.json"
+    run_to_the_end(new_study(tmp_path / "local", *settings), result)
+    limit = ["--set-resources", "trial:runtime=1"]
+    done = run(on_slurm(new_study(tmp_path / "slurm", *settings), *limit, "--", result))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("has been submitted with SLURM jobid") >= 2
+    assert "goes on at step" in (tmp_path / "slurm/results/tiny/logs/trial/0.log").read_text()
+    assert (tmp_path / "slurm" / result).read_bytes() == (tmp_path / "local" / result).read_bytes()

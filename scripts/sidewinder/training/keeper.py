@@ -150,6 +150,7 @@ class Keeper(BaseCallback):
         self._unwritten += self._tape.taken()
         try:
             facts = {
+                "step": model.num_timesteps,
                 "rollouts": self._rollouts,
                 "elapsed": time.time_ns() - model.start_time,
                 "layouts": self._tape.layouts,

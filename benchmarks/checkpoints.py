@@ -1,0 +1,168 @@
+"""What checkpoints cost a training, and what kills cost with and without them.
+
+python benchmarks/checkpoints.py cost         # processor time with checkpoints over that without, in turns
+python benchmarks/checkpoints.py kills        # 20 kills at random moments of a training
+One thread. Environments of MuJoCo need requirements-mujoco.lock.
+"""
+
+import argparse
+import json
+import mmap
+import multiprocessing
+import os
+import random
+import signal
+import struct
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+from sidewinder.determinism import pin
+
+AGENTS = {
+    "PPO on CartPole": ["agent=ppo", "environment=cartpole", "environment.n_envs=8", "agent.n_steps=256"],
+    "A2C on CartPole": ["agent=a2c", "environment=cartpole"],
+    "DDPG on Pendulum": ["agent=ddpg", "environment=pendulum"],
+    "DQN on CartPole": ["agent=dqn", "environment=cartpole"],
+    "SAC on Pendulum": ["agent=sac", "environment=pendulum"],
+    "SAC on HalfCheetah": ["agent=sac", "environment=half_cheetah"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["cost", "kills"])
+    parser.add_argument("--agents", nargs="*", default=list(AGENTS), choices=list(AGENTS))
+    parser.add_argument("--seconds", type=float, default=60, help="about how long a training takes")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    pin("avx2", 1)
+    for name in arguments.agents:
+        n_steps = steps_in(name, arguments.seconds)
+        if arguments.what == "cost":
+            cost(name, n_steps, arguments.repetitions)
+        else:
+            kills(name, n_steps, arguments.kills, random.Random(arguments.seed))
+
+
+def steps_in(name: str, seconds: float) -> int:
+    """How long a training is that takes about so many seconds."""
+    with tempfile.TemporaryDirectory() as directory:
+        short = trained(name, 3000, Path(directory), None)
+        return max(3000, int(3000 * seconds / short["seconds"] / 1000) * 1000)
+
+
+def cost(name: str, n_steps: int, repetitions: int) -> None:
+    """Print the share of a training's processor time that checkpoints take, and how large they are."""
+    best = {2.0: float("inf"), None: float("inf")}
+    size = 0
+    for _ in range(repetitions):
+        for every in best:
+            with tempfile.TemporaryDirectory() as directory:
+                best[every] = min(best[every], trained(name, n_steps, Path(directory), every)["processor"])
+                size = max(size, sum(path.stat().st_size for path in Path(directory).glob("checkpoint/*")))
+    share = best[2.0] / best[None] - 1
+    print(f"| {name} | {n_steps} | {best[None]:.1f} | {100 * share:.1f} % | {size / 1e6:.1f} |", flush=True)
+
+
+def kills(name: str, n_steps: int, n_kills: int, generator: random.Random) -> None:
+    """Print what kills cost, in steps that were trained again and in seconds."""
+    with tempfile.TemporaryDirectory() as directory:
+        undisturbed = trained(name, n_steps, Path(directory, "undisturbed"), None)
+        # Each at a moment that is random over the training as it would be without kills.
+        pauses = [generator.uniform(0, 2 * undisturbed["seconds"] / n_kills) for _ in range(n_kills)]
+        again, repeating, started = 0, 0.0, time.monotonic()
+        for pause in pauses:
+            found = trained(name, n_steps, Path(directory, "killed"), 2.0, kill_after=pause)
+            if not found["killed"]:
+                break
+            again += found["again"]
+            repeating += found["repeating"]
+        found = trained(name, n_steps, Path(directory, "killed"), 2.0)
+        took = time.monotonic() - started
+        repeating += found["repeating"]
+        assert found["evaluations"] == undisturbed["evaluations"]
+        last = found["repeating"]
+        print(
+            f"| {name} | {n_steps} | {undisturbed['seconds']:.0f} | {100 * again / n_steps:.1f} % | {last:.1f} | "
+            f"{100 * repeating / undisturbed['seconds']:.1f} % | {100 * (took / undisturbed['seconds'] - 1):.0f} % |",
+            flush=True,
+        )
+
+
+def trained(
+    name: str, n_steps: int, directory: Path, every: float | None, kill_after: float | None = None
+) -> dict[str, Any]:
+    """Train in a process of its own, which is killed so many seconds after it has begun or gone on."""
+    # What it tells while it trains: steps, the step and the seconds of its repeating, and whether it trains.
+    told = mmap.mmap(-1, 32)
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=_train, args=(name, n_steps, directory, every, told))
+    process.start()
+    killed = False
+    if kill_after is not None:
+        while process.is_alive() and struct.unpack("dddd", told)[3] == 0:
+            time.sleep(0.01)
+        process.join(kill_after)
+        killed = process.is_alive()
+        if killed:
+            os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    steps, _, repeating, _ = struct.unpack("dddd", told)
+    if killed:
+        kept = _kept_step(directory / "checkpoint" / "state")
+        return {"killed": True, "again": steps - kept, "repeating": repeating}
+    return {"killed": False, "repeating": repeating, **json.loads((directory / "outcome.json").read_text())}
+
+
+def _kept_step(state: Path) -> int:
+    """The step at which a training will go on."""
+    if not state.exists():
+        return 0
+    with state.open("rb") as file:
+        return int(json.loads(file.readline())["facts"]["step"])
+
+
+def _train(name: str, n_steps: int, directory: Path, every: float | None, told: mmap.mmap) -> None:
+    from sidewinder.config.composition import compose_study
+    from sidewinder.training.keeper import Keeper
+    from sidewinder.training.run import train
+
+    class Telling(Keeper):
+        """Says how far it is."""
+
+        def _on_training_start(self) -> None:
+            started = time.monotonic()
+            super()._on_training_start()
+            told[:] = struct.pack("dddd", self.model.num_timesteps, 0, time.monotonic() - started, 1)
+
+        def _on_step(self) -> bool:
+            told[:8] = struct.pack("d", self.model.num_timesteps)
+            return True
+
+    if every is not None:
+        import sidewinder.training.run
+
+        sidewinder.training.run.Keeper = Telling  # type: ignore[attr-defined]
+    overrides = ["study=plain", *AGENTS[name], f"training.total_timesteps={n_steps}"]
+    overrides += [f"evaluation.eval_freq={max(1000, n_steps // 10)}"]
+    run = compose_study("checkpoints", overrides).for_trial({})
+    run.training.checkpoint_every = every
+    directory.mkdir(exist_ok=True)
+    started, processor = time.monotonic(), time.process_time()
+    outcome = train(run, checkpoint=directory / "checkpoint", tensorboard_log=directory / "tensorboard")
+    content = {
+        "seconds": time.monotonic() - started,
+        "processor": time.process_time() - processor,
+        "evaluations": [evaluation.model_dump() for evaluation in outcome.evaluations],
+    }
+    (directory / "outcome.json").write_text(json.dumps(content))
+
+
+if __name__ == "__main__":
+    main()
