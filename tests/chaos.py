@@ -79,7 +79,8 @@ DERIVED = [
     "pages/*",
 ]
 # Without which no result changes.
-CHECKPOINTS = ["trials/*/checkpoint/*", "confirmation/runs/*.checkpoint/*"]
+CHECKPOINTS = ["trials/*/checkpoint/*", ".trainings/*.checkpoint/*"]
+KNOWN = [".trainings/*.json"]
 BESIDE = [*CHECKPOINTS, "trials/*/timing.json", "trials/*/progress.json", "logs/*.log", "study.db", "study.journal"]
 
 
@@ -140,10 +141,9 @@ class Chaos:
         expected = results(self._reference())
         found = results(self.directory / "disturbed")
         for name in sorted(expected.keys() | found.keys()):
-            # Results of a larger budget stay; known trainings are kept to save work alone, and may be lost.
+            # Results of a larger budget stay.
             beyond = name not in expected and name.startswith(("trials/", "confirmation/"))
-            lost = name not in found and name.startswith("confirmation/runs/")
-            if expected.get(name) != found.get(name) and not beyond and not lost:
+            if expected.get(name) != found.get(name) and not beyond:
                 problems.append(f"{name}: differs")
         again = run([*command, "--dry-run"])
         if "Nothing to be done" not in again.stdout + again.stderr:
@@ -207,7 +207,7 @@ class Chaos:
 
     def damage_a_file(self) -> str:
         """Empty, truncated, or with another content; one that says when trials ran would have to be deleted."""
-        path = self._any_of([*DERIVED, *CHECKPOINTS, *CHECKPOINTS, "trials/*/progress.json"])
+        path = self._any_of([*DERIVED, *CHECKPOINTS, *CHECKPOINTS, *KNOWN, "trials/*/progress.json"])
         if path:
             content = path.read_bytes()
             how = self.random.choice([b"", content[: len(content) // 2], b"\xff\x00 no such content: [{"])
@@ -216,7 +216,7 @@ class Chaos:
         return "none"
 
     def lose_a_result(self) -> str:
-        if path := self._any_of(["trials/*/result.json", "confirmation/runs/*.json"]):
+        if path := self._any_of(["trials/*/result.json", *KNOWN]):
             path.unlink()
         return str(path)
 
@@ -287,7 +287,8 @@ class Chaos:
         return "results"
 
     def _any_of(self, patterns: list[str]) -> Path | None:
-        found = sorted(path for pattern in patterns for path in self.study.glob(pattern) if path.is_file())
+        bases = (self.study, self.study.parent)
+        found = sorted(path for base in bases for one in patterns for path in base.glob(one) if path.is_file())
         return self.random.choice(found) if found else None
 
     def _write_config(self) -> None:

@@ -34,7 +34,7 @@ def outcome(
     kill_after: float = math.inf,
     report: Callable[[int, float], bool] = lambda _step, _mean: False,
     doing: Callable[[int], None] = lambda _count: None,
-    every: float = 0.0,
+    every: float | None = 0.0,
 ) -> dict[str, Any] | int:
     """Train in a process of its own, with a checkpoint at each moment of rest if nothing else is said.
 
@@ -69,7 +69,7 @@ def _train(
     kill_after: float,
     report: Callable[[int, float], bool],
     doing: Callable[[int], None],
-    every: float,
+    every: float | None,
 ) -> None:
     keeper.SHARE = math.inf
     directory.mkdir(exist_ok=True)

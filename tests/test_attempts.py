@@ -131,7 +131,8 @@ def test_the_order_of_sets_is_the_same_in_each_process(tmp_path: Path) -> None:
     for _ in range(2):
         assert make(tmp_path).returncode == 0
         made.append(sweep(tmp_path))
-        shutil.rmtree(study / "trials")
+        for directory in (study / "trials", tmp_path / "results/.trainings"):
+            shutil.rmtree(directory)
         for path in (study / "study.db", study / "trials.csv", study / "evaluations.csv"):
             path.unlink()
     assert made[0] == made[1]

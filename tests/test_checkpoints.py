@@ -17,6 +17,7 @@ import pytest
 from killed_training import HELD_OUT, outcome
 from sb3_contrib import ARS
 from small_agents import ENVIRONMENTS, GOALS, agent
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_study import BEST, new_study, processes, results, run_to_the_end, send, snakemake, started, wait_until
@@ -187,24 +188,24 @@ def test_a_study_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     settings += ["training.total_timesteps=2000", "training.checkpoint_every=0"]
     run_to_the_end(new_study(tmp_path / "undisturbed", *settings), BEST)
     killed = new_study(tmp_path / "killed", *settings)
-    study, logs = killed / "results/tiny", ""
+    study, kept, logs = killed / "results/tiny", killed / "results/.trainings", ""
     with started(snakemake(killed, BEST)):
         wait_until((study / "trials/0/checkpoint/state").exists)
     with started(snakemake(killed, BEST)) as process:
-        wait_until(lambda: [*study.glob("confirmation/runs/*.checkpoint/state")])
+        wait_until(lambda: [*kept.glob("*.checkpoint/state")])
         logs += "".join(path.read_text() for path in study.glob("logs/trial/*.log"))
         send(signal.SIGKILL, processes("confirmation.py", of=process.pid))
         assert process.wait(timeout=60) != 0
     with started(snakemake(killed, BEST)) as process:
-        before = set(study.glob("confirmation/runs/*.checkpoint/state"))
-        wait_until(lambda: set(study.glob("confirmation/runs/*.checkpoint/state")) - before)
+        before = set(kept.glob("*.checkpoint/state"))
+        wait_until(lambda: set(kept.glob("*.checkpoint/state")) - before)
         process.terminate()
         assert process.wait(timeout=60) != 0
     assert not processes("confirmation.py", str(killed))
     run_to_the_end(killed, BEST)
     assert results(killed) == results(tmp_path / "undisturbed")
     assert "goes on at step" in logs
-    assert not [*study.rglob("*checkpoint*")]
+    assert not [*study.parent.rglob("*checkpoint*")]
 
 
 def test_an_evaluation_begins_with_a_new_game() -> None:
@@ -272,7 +273,7 @@ def test_what_does_not_fit_is_not_read(
     damage: Callable[[Path], None], said: str, tmp_path: Path, checkpoint: Path
 ) -> None:
     copied = shutil.copytree(checkpoint, tmp_path / "checkpoint")
-    training = run_config("ddpg").digest(HELD_OUT, "maximize")
+    training = run_config("ddpg").digest(HELD_OUT, "maximize", {})
     saved = Checkpoint(copied, 0.0).read(training)
     assert saved
     assert saved.facts["rollouts"] == 19
@@ -347,6 +348,38 @@ def test_a_disk_that_was_full_for_a_while(tmp_path: Path) -> None:
     found, n_left = with_checkpoints(run, tmp_path / "killed")
     assert found == expected
     assert n_left < 20
+
+
+def test_none_are_written_where_none_are_wanted(tmp_path: Path) -> None:
+    """One that is there is used all the same."""
+    run = run_config("ddpg")
+    expected = undisturbed(run, tmp_path / "undisturbed")
+    found, n_rests = with_checkpoints(run, tmp_path / "none", every=None)
+    assert found == expected
+    assert n_rests == 0
+    assert not (tmp_path / "none" / "checkpoint").exists()
+    assert outcome(run, tmp_path / "killed", kill_after=20) == signal.SIGKILL
+    before = (tmp_path / "killed" / "checkpoint" / "state").read_bytes()
+    found, n_rests = with_checkpoints(run, tmp_path / "killed", every=None)
+    assert found == expected
+    assert n_rests == 0
+    assert (tmp_path / "killed" / "checkpoint" / "state").read_bytes() == before
+
+
+class MyReplayBuffer(ReplayBuffer):
+    """As SB3's, but who knows?"""
+
+
+def test_there_are_none_of_somebody_elses_replay_buffer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = run_config("dqn")
+    expected = undisturbed(run, tmp_path / "undisturbed")
+    monkeypatch.setattr("stable_baselines3.common.off_policy_algorithm.ReplayBuffer", MyReplayBuffer)
+    found, n_rests = with_checkpoints(run, tmp_path / "mine")
+    assert found == expected
+    assert n_rests == 0
+    assert "no checkpoints of an agent with a replay buffer of another class" in capfd.readouterr().err
 
 
 # What it rests on

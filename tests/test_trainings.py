@@ -25,7 +25,8 @@ from sidewinder.training.environments import (
     make_training_env,
 )
 from sidewinder.training.episodes import Episodes
-from sidewinder.training.run import Outcome, train
+from sidewinder.training.outcome import Outcome
+from sidewinder.training.run import train
 
 WILD, ALONE, DRAWN, UNSEEDED, ENDLESS = (
     f"small_environments:{name}-v0" for name in ("Wild", "Alone", "Drawn", "Unseeded", "Endless")

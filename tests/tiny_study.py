@@ -1,5 +1,6 @@
 """The tiny study that tests of the workflow run: how to start it, and what must be the same whatever happens to it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -91,9 +92,9 @@ def sweep(directory: Path) -> dict[str, bytes]:
 
 
 def confirmation_runs(directory: Path) -> dict[Path, int]:
-    """The confirmation's training runs on file, and when each was written."""
-    base = directory / "results/tiny/confirmation/runs"
-    return {path.relative_to(base): path.stat().st_mtime_ns for path in base.glob("*.json")}
+    """The confirmation's trainings that are kept, and when each was written."""
+    kept = (directory / "results/.trainings").glob("*.json")
+    return {path: path.stat().st_mtime_ns for path in kept if json.loads(path.read_text())["held_out_returns"]}
 
 
 def results_so_far(directory: Path) -> list[Path]:

@@ -14,9 +14,8 @@ from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, confirmation_run, made_from
 from sidewinder.confirmation.results import ConfirmationResult, ConfirmationRun, Phase
-from sidewinder.files import reading, to_json, write_atomically
-from sidewinder.locks import file_lock
-from sidewinder.results import installed_packages
+from sidewinder.files import to_json, write_atomically
+from sidewinder.training.store import Kept, Training
 
 logger = logging.getLogger(__name__)
 
@@ -42,12 +41,11 @@ def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, 
     n_seeds = settings.n_validation_seeds if phase == "validation" else settings.n_test_seeds
     if training not in (trainings := config.trainings(n_seeds)):
         raise SidewinderError(f"index: found {training!r}, accepted: {', '.join(trainings)}")
-    runs = study_dir / "confirmation" / "runs"
     environment, index = trainings[training]
     run, is_new, name = None, False, f"{candidate_path.stem}, {phase}"
     if candidate.exists:
         run, is_new = _trained(
-            config, runs, f"{name} {training}", *confirmation_run(config, candidate, environment, phase, index)
+            config, study_dir, f"{name} {training}", *confirmation_run(config, candidate, environment, phase, index)
         )
     result = ConfirmationResult(
         phase=phase,
@@ -64,36 +62,50 @@ def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, 
         if left > 0 and ahead_of != training:
             with suppress(Timeout):
                 ahead = confirmation_run(config, candidate, environment, phase, index)
-                left -= _trained(config, runs, f"{name} {ahead_of}", *ahead, patience=0)[1]
+                left -= _trained(config, study_dir, f"{name} {ahead_of}", *ahead, patience=0)[1]
 
 
 def _trained(
-    config: StudyConfig, runs: Path, name: str, run: RunConfig, held_out: HeldOut, patience: float = -1
+    config: StudyConfig, study_dir: Path, name: str, run: RunConfig, held_out: HeldOut, patience: float = -1
 ) -> tuple[ConfirmationRun, bool]:
-    """This training's outcome, and whether it was trained just now. In `runs` the same training has the same file: when
-    a raised budget makes trials change ranks, nothing is trained twice.
+    """This training's outcome, and whether it was trained just now: when a raised budget makes trials change ranks, or
+    another study had the same baseline, nothing is trained twice. `name` is for people.
 
     Raises:
         Timeout: For so many seconds another process has been at it; -1 waits for it.
     """
-    path = runs / f"{run.digest(held_out)}.json"
-    with file_lock(path.with_suffix(".lock"), config.study.storage).acquire(timeout=patience):
-        if path.exists():
-            logger.info("%s was trained already", path.stem)
-            with reading(path, "run `snakemake` again", "to train that again"):
-                return ConfirmationRun.model_validate_json(path.read_bytes()), False
-        checkpoint = path.with_suffix(".checkpoint")
-        with attempt(path, name, "") as progressed:
-            outcome = _train(config, run, held_out, checkpoint, progressed)
-        write_atomically(path, to_json(outcome.model_dump()))
-        shutil.rmtree(checkpoint, ignore_errors=True)
-        return outcome, True
+    kept = Kept.of(config, study_dir, run, held_out)
+    with kept.lock().acquire(timeout=patience):
+        known = kept.load()
+        is_new = known is None
+        if known is None:
+            checkpoint = kept.path.with_suffix(".checkpoint")
+            with attempt(kept.path, name, "") as progressed:
+                known = _train(config, kept, run, held_out, checkpoint, progressed)
+            shutil.rmtree(checkpoint, ignore_errors=True)
+        else:
+            logger.info("%s: %s was trained already", name, kept.path.stem)
+    assert run.evaluation.seed is not None
+    return ConfirmationRun(
+        state=known.state,
+        reason=known.reason,
+        returns=known.held_out_returns,
+        evaluations=known.evaluations,
+        seeds={"training": run.training.seed, "evaluation": run.evaluation.seed, "episodes": held_out.seed},
+        bit_exact=run.bit_exact and not config.study.timed,
+        packages=known.packages,
+        steps_per_second=known.steps_per_second,
+    ), is_new
 
 
 def _train(
-    config: StudyConfig, run: RunConfig, held_out: HeldOut, checkpoint: Path, progressed: Callable[[], None]
-) -> ConfirmationRun:
-    """Train, and keep the held-out returns of a run that did not fail."""
+    config: StudyConfig,
+    kept: Kept,
+    run: RunConfig,
+    held_out: HeldOut,
+    checkpoint: Path,
+    progressed: Callable[[], None],
+) -> Training:
     # Imported late: a job whose training is known need not load torch.
     from sidewinder.training.run import train
 
@@ -104,14 +116,4 @@ def _train(
         checkpoint=checkpoint,
         progressed=progressed,
     )
-    assert run.evaluation.seed is not None
-    return ConfirmationRun(
-        state=outcome.state,
-        reason=outcome.reason,
-        returns=outcome.held_out_returns if outcome.state == "complete" else [],
-        evaluations=outcome.evaluations,
-        seeds={"training": run.training.seed, "evaluation": run.evaluation.seed, "episodes": held_out.seed},
-        bit_exact=run.bit_exact and not config.study.timed,
-        packages=installed_packages(),
-        steps_per_second=outcome.steps_per_second if config.study.timed else None,
-    )
+    return kept.save(run, outcome, timed=config.study.timed)

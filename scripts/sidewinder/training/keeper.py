@@ -69,12 +69,14 @@ class Keeper(BaseCallback):
         self._unwritten = b""
         self._pause = checkpoint.every
         self._last = time.monotonic()
-        self._wanted, self._ending, self._complaint = True, False, ""
+        self._wanted, self._ending, self._complaint = checkpoint.wanted, False, ""
 
     def at_rest(self, model: BaseAlgorithm) -> None:
         """Write a checkpoint, if it is time to or the process is to end."""
         due = self._pause is not None and time.monotonic() - self._last >= self._pause
-        if self._wanted and (due or self._ending):
+        if not self._wanted:
+            self._tape.taken()  # it would grow
+        elif due or self._ending:
             self._write(model)
         if self._ending:
             _end()
@@ -116,7 +118,8 @@ class Keeper(BaseCallback):
             self._wanted = False
             logger.info("there are no checkpoints of an agent with a replay buffer of another class than SB3's own")
         elif self._saved:
-            self._go_on(self._saved)
+            saved, self._saved = self._saved, None
+            self._go_on(saved)
 
     def _go_on(self, saved: Saved) -> None:
         started = time.monotonic()

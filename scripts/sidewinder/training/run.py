@@ -4,7 +4,6 @@ import logging
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from sidewinder import SidewinderError
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.determinism import derive_seed
-from sidewinder.results import EvaluationResult, State
 from sidewinder.training import agents
 from sidewinder.training.agent_state import watched
 from sidewinder.training.checkpoints import Checkpoint, UnusableError
@@ -22,42 +20,15 @@ from sidewinder.training.environments import close, make_training_env
 from sidewinder.training.episodes import Episodes
 from sidewinder.training.evaluator import EndOfTraining, Evaluator, NotOfTheTrainingError
 from sidewinder.training.keeper import Keeper, cut
-from sidewinder.training.objectives import counted as evaluation_that_counts
+from sidewinder.training.outcome import Outcome
 from sidewinder.training.recorded import Recorded, Tape
+from sidewinder.training.sources import sources
 from sidewinder.training.workers import is_of_the_machine, reason_of
 
 logger = logging.getLogger(__name__)
 
 # What SB3 and torch raise for hyperparameters with which no agent can be made. Else a mistake is nobody's result.
 _UNFIT = (ValueError, AssertionError, ArithmeticError)
-
-
-@dataclass
-class Outcome:
-    """What came of a training run.
-
-    Attributes:
-        state: `complete`, `pruned` or `failed`.
-        reason: Why it failed; else None.
-        evaluations: In order of steps.
-        held_out_returns: Of the held-out episodes, if there are any, with the agent as it was when `evaluations` were
-            at their best, or with the last one, as `evaluation.objective` says.
-        model: The agent as training left it; None if it could not be built.
-        steps_per_second: Environment steps over the time that training took without its evaluations; 0 if it failed.
-    """
-
-    state: State = "complete"
-    reason: str | None = None
-    evaluations: list[EvaluationResult] = field(default_factory=list)
-    held_out_returns: list[float] = field(default_factory=list)
-    model: BaseAlgorithm | None = None
-    steps_per_second: float = 0.0
-
-    def objective(self, which: str, direction: str = "maximize") -> float | None:
-        """The best or the last mean return of a complete run, else None."""
-        if self.state != "complete":
-            return None
-        return evaluation_that_counts(self.evaluations, which, direction).mean_return
 
 
 def train(
@@ -135,7 +106,7 @@ def _train(
 ) -> None:
     seed = run.training.seed
     evaluation_seed = derive_seed(seed, "evaluation") if run.evaluation.seed is None else run.evaluation.seed
-    training = run.digest(held_out, direction)
+    training = run.digest(held_out, direction, sources(run))
     saved = checkpoint.read(training) if checkpoint else None
     if tensorboard_log and saved:
         cut(tensorboard_log, saved.facts["tensorboard"])
@@ -154,6 +125,7 @@ def _train(
     if checkpoint and tape:
         env = Recorded(env, tape)
         keeper = Keeper(checkpoint, training, saved, tape, evaluator, tensorboard_log, progressed)
+        saved = None  # which may be large
     try:
         model = agents.build(
             run.agent,

@@ -149,7 +149,13 @@ def _trained(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:
     pruned = False
     for index, replicate in enumerate(replicates):
         train = partial(
-            train_replicate, study.config, trial, replicate, log / replicate, checkpoint=_checkpoint(path) / replicate
+            train_replicate,
+            study.config,
+            study.directory,
+            trial,
+            replicate,
+            log / replicate,
+            checkpoint=_checkpoint(path) / replicate,
         )
         result, timing = _tried(study, number, path, train)
         results.append(result)
@@ -171,7 +177,9 @@ def _trained_once(study: Study, number: int, replicate: str, path: Path) -> tupl
         trial = trials.pop() if trials else _ask(study, number)
         report = _noting(study, reporter(trial), path)
         log = path.with_name("tensorboard")
-        return train_replicate(study.config, trial, replicate, log, report, _checkpoint(path), progressed)
+        return train_replicate(
+            study.config, study.directory, trial, replicate, log, report, _checkpoint(path), progressed
+        )
 
     return _tried(study, number, path, train)
 

@@ -20,12 +20,15 @@ from sidewinder.determinism import derive_seed
 from sidewinder.results import GIVEN_UP, EvaluationResult, Replicate, Result, as_json, installed_packages
 from sidewinder.study.view import pruner_attrs
 from sidewinder.training.objectives import objectives
+from sidewinder.training.outcome import Outcome, repeated
+from sidewinder.training.store import Kept
 
 logger = logging.getLogger(__name__)
 
 
 def train_replicate(
     config: StudyConfig,
+    study_dir: Path,
     trial: optuna.Trial,
     replicate: str,
     tensorboard_log: Path,
@@ -33,29 +36,30 @@ def train_replicate(
     checkpoint: Path | None = None,
     progressed: Callable[[], None] = lambda: None,
 ) -> tuple[Result, dict[str, Any]]:
-    """Train with a trial's parameters, in the environment and with the seeds of one of its replicates.
+    """Train with a trial's parameters, in the environment and with the seeds of one of its replicates; or take what the
+    same training gave before.
 
     Args:
         config: The study's.
+        study_dir: The study's directory.
         trial: As `Study.ask` gave it.
         replicate: Which one, by its name in `StudyConfig.replicates`.
         tensorboard_log, report, checkpoint, progressed: As for `training.run.train`.
 
     Returns:
         The result of this training alone, its objective a return, and when and where it ran: `started`, `seconds`,
-        `environment_steps`, `host`, `process`.
+        `environment_steps` (0 where it was known), `host`, `process`.
     """
-    # Imported late: a trial that only gathers its replicates' results need not load torch.
-    from sidewinder.training.run import Outcome, train
-
     environment, index = config.replicates()[replicate]
     run = replicate_run(config, config.for_trial(trial.params, environment), trial.number, index)
     logger.info("trial %d of study %s, replicate %s: %s", trial.number, config.study.name, replicate, trial.params)
     started, clock = datetime.now(UTC), time.monotonic()
-    if trial.number in config.study.give_up:
-        outcome = Outcome(state="failed", reason=GIVEN_UP)
-    else:
-        outcome = train(
+
+    def trained() -> Outcome:
+        # Imported late: a trial whose training is known need not load torch.
+        from sidewinder.training.run import train
+
+        return train(
             run,
             tensorboard_log=tensorboard_log,
             report=report,
@@ -63,6 +67,18 @@ def train_replicate(
             checkpoint=checkpoint,
             progressed=progressed,
         )
+
+    packages = None
+    kept = Kept.of(config, study_dir, run, None)
+    if trial.number in config.study.give_up:
+        outcome = Outcome(state="failed", reason=GIVEN_UP)
+    elif kept.shared is not None and (known := kept.load()):
+        logger.info("%s was trained already", kept.path.stem)
+        outcome, packages = repeated(known.evaluations, report), known.packages
+    else:
+        outcome = trained()
+        if kept.shared is not None and outcome.state == "complete":
+            kept.save(run, outcome, timed=False)
     timing = {
         "started": started.isoformat(),
         "seconds": time.monotonic() - clock,
@@ -84,7 +100,7 @@ def train_replicate(
         pruner_attrs=pruner_attrs(trial),
         seeds={"training": run.training.seed, "evaluation": run.evaluation.seed},
         bit_exact=run.bit_exact and not config.study.timed,
-        packages=installed_packages(),
+        packages=packages or installed_packages(),
         environment=environment,
     )
     logger.info(

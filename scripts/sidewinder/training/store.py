@@ -1,0 +1,127 @@
+"""What trainings gave, kept by a digest of all that they depend on, so that nobody trains the same twice.
+
+Those that have the same bits wherever they are trained are kept in the directory of all results, for all studies; the
+others, and those that failed, in their study's own. It is a cache: without it, the same is trained again.
+"""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal, Self
+
+from filelock import BaseFileLock
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sidewinder.config.digests import digest
+from sidewinder.config.run_config import HeldOut, RunConfig
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.determinism import processor
+from sidewinder.files import to_json, write_atomically
+from sidewinder.locks import file_lock
+from sidewinder.results import EvaluationResult, installed_packages
+from sidewinder.training.outcome import Outcome
+from sidewinder.training.sources import sources
+
+NAME = ".trainings"
+
+
+class Training(BaseModel):
+    """What a training gave that was not pruned, and what it was made with.
+
+    Attributes:
+        held_out_returns: Undiscounted, one a held-out episode; empty if it failed or there were none.
+        environment_steps: How long it was.
+        steps_per_second: Only where an objective is of time.
+        sources: As `sources.sources` has it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal[1] = 1
+    state: Literal["complete", "failed"]
+    reason: str | None
+    evaluations: list[EvaluationResult]
+    held_out_returns: list[float]
+    environment_steps: int
+    steps_per_second: float | None
+    packages: dict[str, str]
+    sources: dict[str, str]
+    processor: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a training is kept, or will be.
+
+    Attributes:
+        shared: The file for all studies; None if it is not the same everywhere.
+        own: The file for its study alone.
+        storage: As `study.storage` says, for locks.
+    """
+
+    shared: Path | None
+    own: Path
+    storage: str | None
+
+    @classmethod
+    def of(cls, config: StudyConfig, study_dir: Path, run: RunConfig, held_out: HeldOut | None) -> Self:
+        """Where a training of a study is kept."""
+        name = f"{digest((run.digest(held_out, config.study.return_direction), sources(run)))}.json"
+        shared = study_dir.absolute().parent / NAME / name if run.bit_exact and not config.study.timed else None
+        return cls(shared, study_dir / NAME / name, config.study.storage)
+
+    @property
+    def path(self) -> Path:
+        """The file that it will have if it goes well; its lock and its checkpoint are beside it."""
+        return self.shared or self.own
+
+    def lock(self) -> BaseFileLock:
+        """Whose holder may train it."""
+        return file_lock(self.path.with_suffix(".lock"), self.storage)
+
+    def load(self) -> Training | None:
+        """What it gave, if that is known, with the packages that are installed here.
+
+        Its packages are those that this process would have found on record, had it trained.
+        """
+        for path in filter(None, (self.shared, self.own)):
+            try:
+                found = Training.model_validate_json(path.read_bytes())
+            except (OSError, ValidationError):
+                continue
+            here = {name: _version(name) for name in found.packages}
+            # Optuna trains nothing.
+            if here | {"optuna": ""} == found.packages | {"optuna": ""}:
+                return found.model_copy(update={"packages": here})
+        return None
+
+    def save(self, run: RunConfig, outcome: Outcome, *, timed: bool) -> Training:
+        """Keep what this process has trained.
+
+        Args:
+            run: What was trained.
+            outcome: What came of it, which was not pruned.
+            timed: Whether the time that it took is of interest.
+        """
+        assert outcome.state != "pruned"
+        training = Training(
+            state=outcome.state,
+            reason=outcome.reason,
+            evaluations=outcome.evaluations,
+            held_out_returns=outcome.held_out_returns if outcome.state == "complete" else [],
+            environment_steps=outcome.model.num_timesteps if outcome.model else 0,
+            steps_per_second=outcome.steps_per_second if timed else None,
+            packages=installed_packages(),
+            sources=sources(run),
+            processor=processor(),
+        )
+        path = self.path if training.state == "complete" else self.own
+        write_atomically(path, to_json(training.model_dump()))
+        return training
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

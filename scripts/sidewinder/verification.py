@@ -1,0 +1,126 @@
+"""Trains again what is on record, and compares."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidewinder.config.run_config import HeldOut, RunConfig
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.candidates import Candidate, confirmation_run
+from sidewinder.confirmation.results import ConfirmationResult
+from sidewinder.determinism import processor
+from sidewinder.results import EvaluationResult, Result, installed_packages
+from sidewinder.training.store import Kept
+from sidewinder.trials.replicates import replicate_run
+
+
+@dataclass(frozen=True)
+class OnRecord:
+    """A training that can be made again.
+
+    Attributes:
+        name: As its file's name says, without `.json`: `trials/3`, `confirmation/test/winner/0`; of several replicates
+            with the replicate behind it.
+        run: What was trained.
+        held_out: Its held-out episodes.
+        evaluations: What came of it, to the last one of a pruned training.
+        returns: Of the held-out episodes.
+        packages: What it was trained with.
+        processor: On which it was trained, if that is known.
+        direction: Of the study's return.
+    """
+
+    name: str
+    run: RunConfig
+    held_out: HeldOut | None
+    evaluations: list[EvaluationResult]
+    returns: list[float]
+    packages: dict[str, str]
+    processor: str | None
+    direction: str
+
+
+def on_record(study_dir: Path, names: Sequence[str], number: int) -> list[OnRecord]:
+    """The trainings of these names; without names so many at random. Failed ones and those that are not bit-exact
+    cannot be compared.
+
+    Raises:
+        SidewinderError: A file is missing or malformed.
+    """
+    config = StudyConfig.load(study_dir / "config.yaml")
+    paths = sorted([*study_dir.glob("trials/*/result.json"), *study_dir.glob("confirmation/*/*/*.json")])
+    if not names:
+        random.shuffle(paths)
+    found: list[OnRecord] = []
+    for path in paths:
+        trainings = _of_trial if path.name == "result.json" else _of_confirmation
+        for training in trainings(config, study_dir, path):
+            named = any(f"{training.name}/".startswith(f"{name}/") for name in names)
+            if named or (not names and len(found) < number):
+                found.append(training)
+    return found
+
+
+def difference(training: OnRecord) -> str | None:
+    """Train it again: in what that differs from what is on record, in a line; None if it is the same."""
+    # Imported late: numpy and torch read the pins when they load.
+    from sidewinder.training.run import train
+
+    reports = iter(range(1, len(training.evaluations)))
+    outcome = train(
+        training.run,
+        held_out=training.held_out,
+        direction=training.direction,
+        report=lambda _step, _mean_return: next(reports, None) is None,
+    )
+    for known, found in zip(training.evaluations, outcome.evaluations, strict=False):
+        if known != found:
+            return f"at step {known.step}: {known.mean_return} on record, {found.mean_return} here, at {found.step}"
+    if len(training.evaluations) != len(outcome.evaluations):
+        return f"{len(training.evaluations)} evaluations on record, {len(outcome.evaluations)} here"
+    if training.held_out and training.returns != outcome.held_out_returns:
+        return f"the returns of the held-out episodes: {training.returns} on record, {outcome.held_out_returns} here"
+    return None
+
+
+def made_with(training: OnRecord) -> tuple[bool, str]:
+    """Whether a training's packages are those of this process, and what it was made with that differs, in words."""
+    # Optuna trains nothing.
+    here = {name: version for name, version in installed_packages().items() if name != "optuna"}
+    others = [f"{name} {known}" for name, known in training.packages.items() if here.get(name, known) != known]
+    elsewhere = training.processor not in (None, processor())
+    words = [*others, *([f"{training.processor}"] if elsewhere else [])]
+    return not others, f"made with {', '.join(words)}" if words else "made with the same packages"
+
+
+def _of_trial(config: StudyConfig, study_dir: Path, path: Path) -> Iterator[OnRecord]:
+    result = Result.load(path)
+    if result.state == "failed" or not result.bit_exact:
+        return
+    for index, (replicate, (environment, seed)) in enumerate(config.replicates().items()):
+        several = bool(result.replicates)
+        if several and index >= len(result.replicates):
+            return
+        evaluations = result.replicates[index].evaluations if several else result.evaluations
+        run = replicate_run(config, config.for_trial(result.params, environment), result.number, seed)
+        name = f"trials/{result.number}/{replicate}" if several else f"trials/{result.number}"
+        made_on, direction = _processor(config, study_dir, run, None), config.study.return_direction
+        yield OnRecord(name, run, None, evaluations, [], result.packages, made_on, direction)
+
+
+def _of_confirmation(config: StudyConfig, study_dir: Path, path: Path) -> Iterator[OnRecord]:
+    result = ConfirmationResult.load(path)
+    if result.run is None or result.run.state == "failed" or not result.run.bit_exact:
+        return
+    candidate = Candidate.load(study_dir / "confirmation" / "candidates" / f"{result.candidate}.yaml")
+    run, held_out = confirmation_run(config, candidate, result.environment, result.phase, result.index)
+    name = path.relative_to(study_dir).with_suffix("").as_posix()
+    known, made_on = result.run, _processor(config, study_dir, run, held_out)
+    direction = config.study.return_direction
+    yield OnRecord(name, run, held_out, known.evaluations, known.returns, known.packages, made_on, direction)
+
+
+def _processor(config: StudyConfig, study_dir: Path, run: RunConfig, held_out: HeldOut | None) -> str | None:
+    known = Kept.of(config, study_dir, run, held_out).load()
+    return known.processor if known else None
