@@ -60,6 +60,7 @@ class Checkpoint:
 
     directory: Path
     every: float | None
+    _made_with: dict[str, Any] | None = None
     _digest: Any = field(default_factory=lambda: hashlib.blake2b(digest_size=16))
     _length: int = 0
 
@@ -103,7 +104,7 @@ class Checkpoint:
             raise UnusableError(f"its record cannot be read ({error.strerror})") from None
         self._digest.update(record)
         self._length = len(record)
-        if hashlib.sha256(agent).hexdigest() != header["agent"] or self._digest.hexdigest() != header["record"]:
+        if hashlib.blake2b(agent).hexdigest() != header["agent"] or self._digest.hexdigest() != header["record"]:
             raise UnusableError("it is damaged")
         return Saved(header["facts"], agent, record)
 
@@ -127,12 +128,14 @@ class Checkpoint:
             os.fsync(file.fileno())
         digest = self._digest.copy()
         digest.update(entries)
+        # Once: reading the packages' versions takes longer than all else.
+        self._made_with = self._made_with or _fits(training)
         header = {
-            "fits": _fits(training),
+            "fits": self._made_with,
             "facts": facts,
             "length": self._length + len(entries),
             "record": digest.hexdigest(),
-            "agent": hashlib.sha256(agent).hexdigest(),
+            "agent": hashlib.blake2b(agent).hexdigest(),
         }
         write_atomically(self._state, json.dumps(header).encode() + b"\n" + agent)
         self._digest, self._length = digest, header["length"]

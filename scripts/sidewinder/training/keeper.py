@@ -27,7 +27,7 @@ from sidewinder.training.workers import is_of_the_machine, reason_of
 logger = logging.getLogger(__name__)
 
 # The share of a training's time that its checkpoints may take.
-SHARE = 0.01
+SHARE = 0.015
 # Seconds that a training has to come to rest when its process is told to end.
 _GRACE = 5
 
