@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Optional
 
 from sidewinder.results import EvaluationResult, State
-from sidewinder.training.objectives import counted
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -36,6 +35,9 @@ class Outcome:
         """The best or the last mean return of a complete run, else None."""
         if self.state != "complete":
             return None
+        # Imported late: what is known needs no numpy.
+        from sidewinder.training.objectives import counted
+
         return counted(self.evaluations, which, direction).mean_return
 
 
