@@ -53,7 +53,7 @@ def test_a_study_takes_what_others_have_trained(undisturbed: Path, tmp_path: Pat
     known = [path for path, text in logs.items() if "trained already" in text]
     assert {"defaults", "zoo"} <= {path.parent.name for path in known if "test" in path.parts}
     assert "trial" in {path.parent.name for path in known}
-    assert not [path for path in (fresh / "results/other/logs").rglob("*.log") if "trained already" in path.read_text()]
+    assert not [path for path in fresh.rglob("logs/trial/*.log") if "trained already" in path.read_text()]
 
 
 def results_of(study: Path) -> dict[str, bytes]:
