@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Collection
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -128,6 +128,18 @@ def installed_packages() -> dict[str, str]:
     """Versions of the packages that the results of this process depend on."""
     loaded = [package for module, package in _OF_EXTRAS.items() if module in sys.modules]
     return {name: version(name) for name in (*_PACKAGES, *loaded)}
+
+
+def other_packages(known: dict[str, str]) -> dict[str, str]:
+    """Those of the packages on record that are not installed here in that version."""
+    return {name: recorded for name, recorded in known.items() if recorded != _version(name)}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def result_path(study_dir: Path, number: int) -> Path:

@@ -10,7 +10,7 @@ from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, confirmation_run
 from sidewinder.confirmation.results import ConfirmationResult
 from sidewinder.determinism import processor
-from sidewinder.results import EvaluationResult, Result, installed_packages
+from sidewinder.results import EvaluationResult, Result, other_packages
 from sidewinder.training.store import Kept
 from sidewinder.trials.replicates import replicate_run
 
@@ -87,8 +87,7 @@ def difference(training: OnRecord) -> str | None:
 def made_with(training: OnRecord) -> tuple[bool, str]:
     """Whether a training's packages are those of this process, and what it was made with that differs, in words."""
     # Optuna trains nothing.
-    here = {name: version for name, version in installed_packages().items() if name != "optuna"}
-    others = [f"{name} {known}" for name, known in training.packages.items() if here.get(name, known) != known]
+    others = [f"{name} {known}" for name, known in other_packages(training.packages).items() if name != "optuna"]
     elsewhere = training.processor not in (None, processor())
     words = [*others, *([f"{training.processor}"] if elsewhere else [])]
     return not others, f"made with {', '.join(words)}" if words else "made with the same packages"

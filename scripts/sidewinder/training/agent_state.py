@@ -148,8 +148,8 @@ def _tensor(array: np.ndarray, is_parameter: bool, requires_grad: bool) -> torch
 
 
 def _reduced_array(array: np.ndarray) -> Any:
-    """As numpy pickles it, but with its strides, for those choose how a network computes what it makes of images: it
-    rounds otherwise where an axis of length 1 has another stride."""
+    """Pickle an array with its strides, which numpy's own pickling does not keep. Torch chooses by them how a
+    convolution is computed, and so how it is rounded."""
     in_memory = array.transpose(sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis])))
     usual = array.strides == np.empty(array.shape, array.dtype).strides
     if usual or array.dtype.hasobject or not in_memory.flags.c_contiguous:

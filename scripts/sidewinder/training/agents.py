@@ -60,7 +60,7 @@ def build(
         seed: For its networks, exploration, replay buffer, and `env`.
         device: As torch spells it.
         tensorboard_log: Directory, or None for no log. What is there is continued.
-        subclassed: Makes the class that is used of the algorithm's.
+        subclassed: Returns the class to instantiate, given the algorithm's.
 
     Raises:
         SidewinderError: As `check`; or the environment has no goals or masks where the agent needs them.

@@ -10,14 +10,14 @@ import os
 import platform
 import shutil
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from sidewinder.determinism import processor
 from sidewinder.errors import first_line
 from sidewinder.files import write_atomically
-from sidewinder.results import installed_packages
+from sidewinder.results import installed_packages, other_packages
 
 _FORMAT = 1
 
@@ -154,26 +154,19 @@ class Checkpoint:
 
 
 def _fits(training: str) -> dict[str, Any]:
-    packages = {**installed_packages(), "cloudpickle": version("cloudpickle")}
+    return {**_place(training), "packages": {**installed_packages(), "cloudpickle": version("cloudpickle")}}
+
+
+def _place(training: str) -> dict[str, Any]:
     return {
         "format": _FORMAT,
         "training": training,
         "processor": processor(),
         "python": platform.python_version(),
-        "packages": packages,
     }
 
 
 def _differences(fits: dict[str, Any], training: str) -> str:
-    here = _fits(training)
-    differing = [f"{name} {known}" for name, known in fits["packages"].items() if known != _version(name)]
-    if differing:
-        return f"it is of other packages: {', '.join(differing)}"
-    return next((f"it is of another {name}" for name in here if name != "packages" and fits[name] != here[name]), "")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    if others := other_packages(fits["packages"]):
+        return f"it is of other packages: {', '.join(f'{name} {known}' for name, known in others.items())}"
+    return next((f"it is of another {name}" for name, here in _place(training).items() if fits[name] != here), "")

@@ -49,12 +49,12 @@ class Keeper(BaseCallback):
         tensorboard_log: Path | None,
         written: Callable[[], None],
     ) -> None:
-        """Prepare to.
+        """Prepare to write checkpoints, and to go on from one.
 
         Args:
-            checkpoint: Where to.
+            checkpoint: Where they are written.
             training: As for `Checkpoint.write`.
-            saved: Where to go on.
+            saved: What the training goes on from; None if it begins.
             tape: Of what is done in the environments.
             evaluator: Whose evaluations are kept too.
             tensorboard_log: The directory of the log.

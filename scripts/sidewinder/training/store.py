@@ -5,7 +5,7 @@ others, and those that failed, in their study's own. It is a cache: without it, 
 """
 
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, Self
 
@@ -18,7 +18,7 @@ from sidewinder.config.study_config import StudyConfig
 from sidewinder.determinism import processor
 from sidewinder.files import to_json, write_atomically
 from sidewinder.locks import file_lock
-from sidewinder.results import EvaluationResult, installed_packages
+from sidewinder.results import EvaluationResult, installed_packages, other_packages
 from sidewinder.training.outcome import Outcome
 from sidewinder.training.sources import sources
 
@@ -89,10 +89,9 @@ class Kept:
                 found = Training.model_validate_json(path.read_bytes())
             except (OSError, ValidationError):
                 continue
-            here = {name: _version(name) for name in found.packages}
             # Optuna trains nothing.
-            if here | {"optuna": ""} == found.packages | {"optuna": ""}:
-                return found.model_copy(update={"packages": here})
+            if other_packages(found.packages).keys() <= {"optuna"}:
+                return found.model_copy(update={"packages": found.packages | {"optuna": version("optuna")}})
         return None
 
     def save(self, run: RunConfig, outcome: Outcome, *, timed: bool) -> Training:
@@ -118,10 +117,3 @@ class Kept:
         path = self.path if training.state == "complete" else self.own
         write_atomically(path, to_json(training.model_dump()))
         return training
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
