@@ -127,7 +127,7 @@ def kept(study_config: Callable[..., StudyConfig], tmp_path: Path) -> Callable[.
 def test_a_training_is_known_to_all_studies(kept: Callable[..., Kept]) -> None:
     run = run_config()
     assert kept(run).load() is None
-    saved = kept(run).save(run, Outcome(evaluations=EVALUATIONS), timed=False)
+    saved = kept(run).save(Outcome(evaluations=EVALUATIONS))
     assert kept(run).load() == kept(run, study="two").load() == saved
     assert saved.packages["torch"]
     other = run.model_copy(deep=True)
@@ -150,14 +150,14 @@ def test_what_may_differ_elsewhere_is_its_studys_own(
         run.training.instruction_set = "native"
     else:
         overrides = [*overrides, "study.direction=[maximize, maximize]"]
-    kept(run, None, "one", *overrides).save(run, Outcome(evaluations=EVALUATIONS), timed=False)
+    kept(run, None, "one", *overrides).save(Outcome(evaluations=EVALUATIONS))
     assert kept(run, None, "one", *overrides).load()
     assert kept(run, None, "two", *overrides).load() is None
 
 
 def test_a_failure_is_its_studys_own(kept: Callable[..., Kept]) -> None:
     run = run_config()
-    kept(run).save(run, Outcome(state="failed", reason="x"), timed=False)
+    kept(run).save(Outcome(state="failed", reason="x"))
     assert kept(run, study="two").load() is None
     found = kept(run).load()
     assert found
@@ -166,7 +166,7 @@ def test_a_failure_is_its_studys_own(kept: Callable[..., Kept]) -> None:
 
 def test_other_packages_make_it_unknown(kept: Callable[..., Kept]) -> None:
     run = run_config()
-    saved = kept(run).save(run, Outcome(evaluations=EVALUATIONS), timed=False)
+    saved = kept(run).save(Outcome(evaluations=EVALUATIONS))
     path = kept(run).path
 
     def with_packages(**packages: str) -> None:

@@ -116,4 +116,4 @@ def _train(
         checkpoint=checkpoint,
         progressed=progressed,
     )
-    return kept.save(run, outcome, timed=config.study.timed)
+    return kept.save(outcome)

@@ -57,18 +57,23 @@ class Kept:
         shared: The file for all studies; None if it is not the same everywhere.
         own: The file for its study alone.
         storage: As `study.storage` says, for locks.
+        timed: Whether the study has an objective of time.
+        sources: As `Training` has them.
     """
 
     shared: Path | None
     own: Path
     storage: str | None
+    timed: bool
+    sources: dict[str, str]
 
     @classmethod
     def of(cls, config: StudyConfig, study_dir: Path, run: RunConfig, held_out: HeldOut | None) -> Self:
         """Where a training of a study is kept."""
-        name = f"{digest((run.digest(held_out, config.study.return_direction), sources(run)))}.json"
-        shared = study_dir.absolute().parent / NAME / name if run.bit_exact and not config.study.timed else None
-        return cls(shared, study_dir / NAME / name, config.study.storage)
+        study, code = config.study, sources(run)
+        name = f"{digest((run.digest(held_out, study.return_direction), code))}.json"
+        shared = study_dir.absolute().parent / NAME / name if run.bit_exact and not study.timed else None
+        return cls(shared, study_dir / NAME / name, study.storage, study.timed, code)
 
     @property
     def path(self) -> Path:
@@ -94,14 +99,8 @@ class Kept:
                 return found.model_copy(update={"packages": found.packages | {"optuna": version("optuna")}})
         return None
 
-    def save(self, run: RunConfig, outcome: Outcome, *, timed: bool) -> Training:
-        """Keep what this process has trained.
-
-        Args:
-            run: What was trained.
-            outcome: What came of it, which was not pruned.
-            timed: Whether the time that it took is of interest.
-        """
+    def save(self, outcome: Outcome) -> Training:
+        """Keep what came of it in this process, where it was not pruned."""
         assert outcome.state != "pruned"
         training = Training(
             state=outcome.state,
@@ -109,9 +108,9 @@ class Kept:
             evaluations=outcome.evaluations,
             held_out_returns=outcome.held_out_returns if outcome.state == "complete" else [],
             environment_steps=outcome.model.num_timesteps if outcome.model else 0,
-            steps_per_second=outcome.steps_per_second if timed else None,
+            steps_per_second=outcome.steps_per_second if self.timed else None,
             packages=installed_packages(),
-            sources=sources(run),
+            sources=self.sources,
             processor=processor(),
         )
         path = self.path if training.state == "complete" else self.own

@@ -78,7 +78,7 @@ def train_replicate(
     else:
         outcome = trained()
         if kept.shared is not None and outcome.state == "complete":
-            kept.save(run, outcome, timed=False)
+            kept.save(outcome)
     timing = {
         "started": started.isoformat(),
         "seconds": time.monotonic() - clock,
