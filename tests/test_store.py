@@ -232,6 +232,18 @@ def test_changed_code_makes_another_training(changed: str, own_code: Path, kept:
     assert kept(run).path != before
 
 
+def test_a_package_needs_no_init_file(own_code: Path, kept: Callable[..., Kept]) -> None:
+    package = own_code / "my_directory"
+    package.mkdir()
+    (package / "envs.py").write_text("import gymnasium\nfrom . import more\ngymnasium.register('More-v0', 'more:Env')\n")
+    (package / "more.py").write_text("import my_helpers\n")
+    run = run_config("my_directory.envs:More-v0")
+    assert [*sources(run)] == ["my_directory.envs", "my_directory.more", "my_helpers"]
+    before = kept(run).path
+    (package / "more.py").write_text("import my_helpers  # changed\n")
+    assert kept(run).path != before
+
+
 def test_installed_code_is_known_by_its_version() -> None:
     assert sources(run_config()) == {}
     wrappers = ["gymnasium.wrappers.FlattenObservation", "stable_baselines3.common.atari_wrappers.ClipRewardEnv"]

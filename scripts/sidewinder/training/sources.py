@@ -1,13 +1,14 @@
 """The code that a training depends on beside packages on record: environments and wrappers of one's own."""
 
+import ast
 import hashlib
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
+from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
-from modulefinder import ModuleFinder
 from pathlib import Path
 
 from sidewinder.config.run_config import RunConfig
@@ -74,29 +75,61 @@ def _origin(name: str) -> Path | None:
 
 
 def _own(name: str) -> dict[str, str]:
-    """A module and all that it imports from directories that are no library's; of a package all files, for an
-    environment may read others than its modules."""
-    path = [entry for entry in map(Path, sys.path) if not any(entry.is_relative_to(library) for library in _LIBRARIES)]
-    finder = ModuleFinder([str(entry) for entry in path if not (entry / "sidewinder" / "training").is_dir()])
-    try:
-        finder.import_hook(name)
-    except (ImportError, SyntaxError):
-        return {}
+    """A module and all that it imports from directories that are no library's, in functions too; of a package all
+    files, for an environment may read others than its modules."""
+    places = [entry for entry in map(Path, sys.path) if not any(entry.is_relative_to(library) for library in _LIBRARIES)]
+    path = [str(entry) for entry in places if not (entry / "sidewinder" / "training").is_dir()]
     files: dict[str, Path] = {}
-    for module, found in finder.modules.items():
-        file = getattr(found, "__file__", None)
-        if file and Path(file).name == "__init__.py" and "." not in module:
-            package = Path(file).parent
-            files |= {f"{module}/{each.relative_to(package).as_posix()}": each for each in _files(package)}
-        elif file and not (set(_parents(module)) & finder.modules.keys()):
-            files[module] = Path(file)
-    return {module: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for module, file in files.items()}
+    seen, todo = set[str](), [name]
+    while todo:
+        module = todo.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        for each, file in _located(module, path).items():
+            if each not in files and file.suffix == ".py":
+                todo += _imported(file, each.removesuffix(".py").replace("/", "."))
+            files[each] = file
+    return {each: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for each, file in files.items()}
 
 
-def _parents(module: str) -> Iterator[str]:
-    while "." in module:
-        module = module.rpartition(".")[0]
-        yield module
+def _located(module: str, path: list[str]) -> dict[str, Path]:
+    """The file of a module, or all files of the package that it is in. A directory without `__init__.py` is no package
+    but a place to look for modules in."""
+    places: Iterable[str] | None = path
+    names = module.split(".")
+    for length in range(1, len(names) + 1):
+        if places is None:
+            return {}
+        name = ".".join(names[:length])
+        spec = PathFinder.find_spec(name, list(places))
+        if spec is None:
+            return {}
+        if spec.origin is not None and Path(spec.origin).name == "__init__.py":
+            package = Path(spec.origin).parent
+            return {f"{name.replace('.', '/')}/{file.relative_to(package).as_posix()}": file for file in _files(package)}
+        if spec.origin is not None:
+            return {name: Path(spec.origin)}
+        places = spec.submodule_search_locations
+    return {}
+
+
+def _imported(file: Path, module: str) -> list[str]:
+    """What a module imports. A name that is imported from a module may be a module itself."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except SyntaxError:
+        return []
+    package = module.split(".")[:-1]
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return names
 
 
 def _files(package: Path) -> Iterator[Path]:
