@@ -235,7 +235,7 @@ def test_changed_code_makes_another_training(changed: str, own_code: Path, kept:
 def test_a_package_needs_no_init_file(own_code: Path, kept: Callable[..., Kept]) -> None:
     package = own_code / "my_directory"
     package.mkdir()
-    (package / "envs.py").write_text("import gymnasium\nfrom . import more\ngymnasium.register('More-v0', 'more:Env')\n")
+    (package / "envs.py").write_text("from . import more\nimport gymnasium\ngymnasium.register('More-v0', 'more:Env')")
     (package / "more.py").write_text("import my_helpers\n")
     run = run_config("my_directory.envs:More-v0")
     assert [*sources(run)] == ["my_directory.envs", "my_directory.more", "my_helpers"]

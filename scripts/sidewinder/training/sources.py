@@ -77,8 +77,8 @@ def _origin(name: str) -> Path | None:
 def _own(name: str) -> dict[str, str]:
     """A module and all that it imports from directories that are no library's, in functions too; of a package all
     files, for an environment may read others than its modules."""
-    places = [entry for entry in map(Path, sys.path) if not any(entry.is_relative_to(library) for library in _LIBRARIES)]
-    path = [str(entry) for entry in places if not (entry / "sidewinder" / "training").is_dir()]
+    entries = [entry for entry in map(Path, sys.path) if not any(map(entry.is_relative_to, _LIBRARIES))]
+    path = [str(entry) for entry in entries if not (entry / "sidewinder" / "training").is_dir()]
     files: dict[str, Path] = {}
     seen, todo = set[str](), [name]
     while todo:
@@ -107,7 +107,8 @@ def _located(module: str, path: list[str]) -> dict[str, Path]:
             return {}
         if spec.origin is not None and Path(spec.origin).name == "__init__.py":
             package = Path(spec.origin).parent
-            return {f"{name.replace('.', '/')}/{file.relative_to(package).as_posix()}": file for file in _files(package)}
+            inside = name.replace(".", "/")
+            return {f"{inside}/{file.relative_to(package).as_posix()}": file for file in _files(package)}
         if spec.origin is not None:
             return {name: Path(spec.origin)}
         places = spec.submodule_search_locations
