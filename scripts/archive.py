@@ -1,4 +1,5 @@
-"""Copy what figures are drawn from, and the winners, from finished studies into an archive: small files to commit.
+"""Copy what figures are drawn from, the winners, and the trainings of the confirmation from finished studies into an
+archive: small files to commit, and a tar. Who names the archive in `archives` need not train these again.
 
 python scripts/archive.py results/paper results/reference
 """
@@ -6,11 +7,26 @@ python scripts/archive.py results/paper results/reference
 import argparse
 from pathlib import Path
 
-from sidewinder.files import write_atomically
+from sidewinder import SidewinderError, errors_in_one_line
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.files import to_json, write_atomically
+from sidewinder.training.archives import TAR, trainings_of, write_trainings
+from sidewinder.training.store import Kept
 from sidewinder.trials.tables import read_timings
+from sidewinder.verification import on_record
 
-TABLES = ("trials.csv", "evaluations.csv", "distributions.json", "confirmation.csv")
-NAMES = ("config.yaml", *TABLES, "best.yaml", "best.md", "pareto.csv", "pareto.md")
+NAMES = (
+    "config.yaml",
+    "trials.csv",
+    "evaluations.csv",
+    "distributions.json",
+    "confirmation.csv",
+    "best.yaml",
+    "best.md",
+    "pareto.csv",
+    "pareto.md",
+    "provenance.json",
+)
 
 
 def main() -> None:
@@ -18,10 +34,18 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="directory of the studies' directories")
     parser.add_argument("archive", type=Path, help="directory to copy to")
     arguments = parser.parse_args()
-    for study in sorted(arguments.results.iterdir()):
-        if all((study / name).exists() for name in (*TABLES, "timings.csv")):
+    tar = arguments.archive / TAR
+    with errors_in_one_line():
+        trainings = dict(trainings_of(tar)) if tar.exists() else {}
+        studies = sorted(path.parent for path in arguments.results.glob("*/confirmation.csv"))
+        if not studies:
+            raise SidewinderError(f"{arguments.results}: found no study with a confirmation.csv, accepted: some")
+        for study in studies:
             archive(study, arguments.archive / study.name)
-            print(arguments.archive / study.name)
+            confirmed = trainings_of_confirmation(study)
+            trainings |= confirmed
+            print(f"{arguments.archive / study.name}, {len(confirmed)} trainings", flush=True)
+        write_trainings(tar, trainings)
 
 
 def archive(study: Path, target: Path) -> None:
@@ -32,6 +56,17 @@ def archive(study: Path, target: Path) -> None:
     timings = read_timings(study / "timings.csv")
     hosts = {host: f"machine {number}" for number, host in enumerate(timings["host"].unique(), 1)}
     write_atomically(target / "timings.csv", timings.replace({"host": hosts}).to_csv(index=False))
+
+
+def trainings_of_confirmation(study: Path) -> dict[str, bytes]:
+    """What is kept of the trainings of a study's confirmation, by the names of their files."""
+    config = StudyConfig.load(study / "config.yaml")
+    found = {}
+    for confirmed in on_record(study, ["confirmation"], 0):
+        kept = Kept.of(config, study, confirmed.run, confirmed.held_out)
+        if kept.shared and (known := kept.load()):
+            found[kept.path.name] = to_json(known.model_dump()).encode()
+    return found
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ def main() -> None:
             provenance: dict[str, Any] = {"selection_gap": tested.selection_gap, "test": tested.data()}
             if tested.failed_in_validation:
                 provenance["failed_in_validation"] = tested.failed_in_validation
+            if tested.archives:
+                provenance["archives"] = tested.archives
             write(output / "best.md", markdown(config.study.name, frames, tested.note()))
             write(output / "best.tex", latex(frames, tested.note()))
             write(output / "best.yaml", trainable(config, Result.load(result), provenance))

@@ -14,9 +14,10 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="config.yaml to write")
     parser.add_argument("--overrides", nargs="*", default=[], help="Hydra overrides, e.g. study.n_trials=100")
     parser.add_argument("--config-dirs", nargs="*", default=[], type=Path, help="more directories of Hydra configs")
+    parser.add_argument("--archives", nargs="*", default=[], help="where trainings are looked for; see the configfile")
     arguments = parser.parse_args()
     with errors_in_one_line():
-        config = compose_study(arguments.study, arguments.overrides, arguments.config_dirs)
+        config = compose_study(arguments.study, arguments.overrides, arguments.config_dirs, arguments.archives)
         # What JAX compiles for the checks serves the trials too.
         pin_jax(config.training.get("instruction_set", "avx2"))
         share_compiled(arguments.output.absolute().parents[1])

@@ -59,7 +59,7 @@ def test_an_agent_of_algorithm_and_policy_alone(algorithm: str, write: Write, tm
     if algorithm != "maskable_ppo":  # which wants an environment with masks
         check_study(config)
     assert step_price(config.for_trial({})) > 0
-    planned = Studies({"mine": overrides}, [str(configs)], tmp_path / "results", main=True)["mine"]
+    planned = Studies({"mine": overrides}, [str(configs)], [], tmp_path / "results", main=True)["mine"]
     assert planned.settings.startswith(f"{algorithm.upper()} of Stable-Baselines3 on ")
 
 

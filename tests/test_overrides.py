@@ -81,7 +81,7 @@ def test_of_several_overrides_the_last_is_named(compose: Compose, capsys: pytest
 def test_planning_composes_the_same(compose: Compose, tmp_path: Path) -> None:
     overrides = ["agent.n_steps=128", "~search_space.agent.gamma"]
     composed = compose(*overrides)
-    planned = Studies({"mine": overrides}, [str(tmp_path)], tmp_path / "results", main=True)["mine"]
+    planned = Studies({"mine": overrides}, [str(tmp_path)], [], tmp_path / "results", main=True)["mine"]
     assert planned.config.dump() == composed.dump()
     assert list(composed.search_space) == ["agent.policy_kwargs.net_arch"]
 

@@ -3,19 +3,27 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from small_agents import agent
 from tiny_study import BEST, N_TRIALS, REPOSITORY, SWEEP, TINY, results, run, run_to_the_end, snakemake
 
+from sidewinder import SidewinderError
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.config.study_config import StudyConfig
+from sidewinder.determinism import processor
+from sidewinder.files import to_json
 from sidewinder.results import EvaluationResult
+from sidewinder.training.archives import SHIPPED, TAR, archived, check_archives, trainings_of, write_trainings
 from sidewinder.training.outcome import Outcome, repeated
 from sidewinder.training.sources import sources
 from sidewinder.training.store import Kept
@@ -81,12 +89,16 @@ def test_what_is_kept_may_be_lost_or_damaged(undisturbed: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_what_is_on_record_is_verified(undisturbed: Path, tmp_path: Path) -> None:
+def test_what_is_on_record_is_verified(undisturbed: Path, archive: Path, tmp_path: Path) -> None:
     directory = tmp_path / "run"
     shutil.copytree(undisturbed, directory)
-    done = run(snakemake(directory, "verify"))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count(": the same (made with the same packages)") == 3
+    config = {"studies": {"tiny": TINY}, "archives": [str(archive)]}
+    (directory / "config.yaml").write_text(yaml.safe_dump(config))
+    for target, made_with in (("verify-tiny", ["the same packages"] * 3), ("verify", ["the same packages", "Z80"] * 3)):
+        done = run(snakemake(directory, target))
+        assert done.returncode == 0, done.stderr
+        same = [line for line in done.stdout.splitlines() if ": the same (made with " in line]
+        assert sorted(line.rpartition("made with ")[2] for line in same) == sorted(f"{name})" for name in made_with)
 
     def verified(*names: str) -> tuple[int, list[str]]:
         command = [sys.executable, str(REPOSITORY / "scripts/verify.py"), str(directory / "results/tiny")]
@@ -109,6 +121,160 @@ def test_what_is_on_record_is_verified(undisturbed: Path, tmp_path: Path) -> Non
     code, lines = verified("confirmation/test/winner/1")
     assert code == 0
     assert lines[0].endswith("(made with torch 1.0)")
+
+
+@pytest.mark.slow
+def test_a_changed_file_is_found_by_its_hash(undisturbed: Path, tmp_path: Path) -> None:
+    study = tmp_path / "results/tiny"
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    run_to_the_end(tmp_path, "results/tiny/provenance.json")
+    told = json.loads((study / "provenance.json").read_text())
+    assert told["config"] == StudyConfig.load(study / "config.yaml").digest()
+    assert told["packages"]["torch"] == [version("torch")]
+    assert {"trials/0/result.json", "confirmation/test/winner/1.json", "best.yaml", "config.yaml"} < told[
+        "files"
+    ].keys()
+    head = subprocess.run(["git", "-C", REPOSITORY, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    assert (told["code"]["revision"] or "").rstrip("+") == head.stdout.strip()
+    path = study / "trials/0/result.json"
+    path.write_text(path.read_text() + " ")
+    (study / "best.yaml").unlink()
+    done = script("verify", study, "--training", "nothing")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[:2] == [
+        f"{study}: trials/0/result.json: is not the file that provenance.json tells of",
+        f"{study}: best.yaml: is missing",
+    ]
+
+
+# Archives
+
+
+def script(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return run([sys.executable, str(REPOSITORY / f"scripts/{name}.py"), *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def archive(undisturbed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What scripts/archive.py makes of a study, trained on a processor of another name."""
+    directory = tmp_path_factory.mktemp("archive")
+    shutil.copytree(undisturbed, directory / "made")
+    run_to_the_end(directory / "made", "results/tiny/timings.csv")
+    for path in (directory / "made/results/.trainings").glob("*.json"):
+        path.write_text(to_json(json.loads(path.read_text()) | {"processor": "Z80"}))
+    for _ in range(2):  # the second changes nothing
+        done = script("archive", directory / "made/results", directory / "archive")
+        assert done.returncode == 0, done.stderr
+    return directory / "archive"
+
+
+@pytest.mark.slow
+def test_a_confirmation_from_an_archive(undisturbed: Path, archive: Path, tmp_path: Path) -> None:
+    config = {"studies": {"tiny": TINY}, "archives": ["shipped", str(archive)]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    run_to_the_end(tmp_path, BEST, "results/tiny/pages/summary.html")
+    expected, found = (
+        {
+            name: json.loads(content)
+            for name, content in results_of(directory / "results/tiny").items()
+            if name.endswith(".json")
+        }
+        for directory in (undisturbed, tmp_path)
+    )
+    known = {name: content["run"].pop("archived") for name, content in found.items() if "run" in content}
+    assert len(known) == len(expected) - N_TRIALS
+    assert {frozenset(origin.items()) for origin in known.values()} == {
+        frozenset({"archive": str(archive), "processor": "Z80"}.items())
+    }
+    assert found == expected
+    said = f"made with the same versions of packages: {len(known)} from {archive} (Z80)."
+    assert said in (tmp_path / "results/tiny/best.md").read_text()
+    assert said in (tmp_path / "results/tiny/pages/summary.html").read_text()
+    winner = yaml.safe_load((tmp_path / "results/tiny/best.yaml").read_text())["winner"]
+    assert winner["archives"] == {f"{archive} (Z80)": len(known)}
+    # The archive stays where it is, and is no part of what is kept here.
+    kept = {path.name for path in (tmp_path / "results/.trainings").glob("*.json")}
+    assert kept
+    assert not kept & trainings_of(archive / TAR).keys()
+    verified = script("verify", tmp_path / "results/tiny", "--training", "confirmation/test/defaults")
+    assert ": the same (made with Z80)" in verified.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_colleagues_results(undisturbed: Path, tmp_path: Path, packed: bool) -> None:
+    archive = undisturbed / "results"
+    if packed:
+        archive = tmp_path / "results.tgz"
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(undisturbed / "results")
+    config = {"studies": {"tiny": TINY}, "archives": [str(archive)]}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    run_to_the_end(tmp_path, SWEEP)
+    assert not list(tmp_path.glob("results/.trainings/*.json"))
+    for number in range(N_TRIALS):
+        found, expected = (
+            json.loads((directory / f"results/tiny/trials/{number}/result.json").read_text())
+            for directory in (tmp_path, undisturbed)
+        )
+        complete = found["state"] == "complete"
+        assert found.pop("archived", None) == (
+            {"archive": str(archive), "processor": processor()} if complete else None
+        )
+        assert found == expected
+    assert set(pd.read_csv(tmp_path / "results/tiny/trials.csv")["archive"].dropna()) == {f"{archive} ({processor()})"}
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda _path: None, "which is not there or no tar"),
+        (lambda path: path.write_text("text"), "which is not there or no tar"),
+        (lambda path: path.mkdir(), "which has no trainings"),
+    ],
+)
+def test_an_archive_that_is_none(make: Callable[[Path], None], says: str, tmp_path: Path) -> None:
+    make(tmp_path / "archive")
+    with pytest.raises(SidewinderError, match=f"archives: found '.*/archive', {says}, accepted: "):
+        check_archives([SHIPPED, str(tmp_path / "archive")])
+
+
+def test_a_broken_archive_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "archive.tar.gz"
+    write_trainings(path, {"a.json": b"1" * 100000, "b.json": os.urandom(100000)})
+    assert archived(str(path), "a.json") == b"1" * 100000
+    assert archived(str(path), "c.json") is None
+    trainings_of.cache_clear()
+    os.truncate(path, 50000)
+    with pytest.raises(SidewinderError, match=f"{path}: .*; delete the file and take it out of `archives`"):
+        archived(str(path), "b.json")
+
+
+# What nobody needs
+
+
+@pytest.mark.slow
+def test_cleaning_up(undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    study, kept = tmp_path / "results/tiny", tmp_path / "results/.trainings"
+    before = results(tmp_path)
+    used = {path.name for path in kept.glob("*.json")}
+    (kept / "0123456789abcdef.json").write_bytes(next(kept.glob("*.json")).read_bytes())
+    checkpoints = [study / "trials/0/checkpoint", kept / f"{sorted(used)[0].removesuffix('.json')}.checkpoint"]
+    unfinished = [study / "trials/99/checkpoint", kept / "fedcba9876543210.checkpoint"]
+    for directory in (*checkpoints, *unfinished):
+        directory.mkdir(parents=True)
+        (directory / "file").write_bytes(bytes(10**6))
+    done = script("clean_up", tmp_path / "results")
+    assert done.stdout.splitlines() == ["checkpoints: removed 2, 2.0 MB", "trainings of no result: removed 1, 0.0 MB"]
+    assert {path.name for path in kept.glob("*.json")} == used
+    assert not any(directory.exists() for directory in checkpoints)
+    assert all(directory.exists() for directory in unfinished)
+    assert results(tmp_path) == before
+    newest = max(kept.glob("*.json"), key=lambda path: (path.stat().st_mtime, path.name))
+    done = script("clean_up", tmp_path / "results", "--at-most", str(newest.stat().st_size / 10**6))
+    assert list(kept.glob("*.json")) == [newest]
+    assert f"oldest trainings: removed {len(used) - 1}, " in done.stdout
 
 
 # What is known

@@ -11,7 +11,7 @@ import yaml
 
 from sidewinder.errors import SidewinderError
 
-_LEVELS = {
+LEVELS = {
     "avx2": {
         "ATEN_CPU_CAPABILITY": "avx2",
         "MKL_CBWR": "AVX2",
@@ -29,7 +29,7 @@ _LEVELS = {
     },
     "native": {},
 }
-_PINNED = frozenset().union(*_LEVELS.values())
+_PINNED = frozenset().union(*LEVELS.values())
 _XLA_LEVELS = {"avx2": "--xla_cpu_max_isa=AVX2", "compatible": "--xla_cpu_max_isa=SSE4_2", "native": ""}
 # Whatever JAX compiles is kept for other processes, however small.
 _JAX = {
@@ -70,10 +70,15 @@ def pin(instruction_set: str, threads: int) -> None:
         raise RuntimeError(f"pin() must run before {' and '.join(sorted(loaded))} is imported")
     for name in _PINNED:
         os.environ.pop(name, None)
-    os.environ.update(_LEVELS[instruction_set])
+    os.environ.update(LEVELS[instruction_set])
     os.environ.update(dict.fromkeys(_THREADS, str(threads)))
     pin_jax(instruction_set)
     _pinned_to = instruction_set, threads
+
+
+def is_pinned(instruction_set: str, threads: int) -> bool:
+    """Whether this process is pinned to these."""
+    return _pinned_to == (instruction_set, threads)
 
 
 def pin_jax(instruction_set: str) -> None:

@@ -85,13 +85,22 @@ class PlannedStudy:
 class Studies:
     """The studies of configs/config.yaml, by name. Each is composed when it is first asked for."""
 
-    def __init__(self, entries: Mapping[str, Entry], config_dirs: Sequence[str], results: Path, *, main: bool) -> None:
+    def __init__(
+        self,
+        entries: Mapping[str, Entry],
+        config_dirs: Sequence[str],
+        archives: Sequence[str],
+        results: Path,
+        *,
+        main: bool,
+    ) -> None:
         """Expand the entries to their studies.
 
         Args:
             entries: Hydra overrides of a study by its name, or of several studies, as `matrix.expanded` says. A name
                 may have directories before it.
             config_dirs: Directories of the user's Hydra configs.
+            archives: Where trainings are looked for that were made elsewhere.
             results: Directory of the studies' directories.
             main: Whether this is Snakemake's main process, not one of a cluster's job.
 
@@ -101,6 +110,7 @@ class Studies:
         self.entries = dict(entries)
         self._overrides = expanded(self.entries)
         self._config_dirs = tuple(map(Path, config_dirs))
+        self._archives = archives
         self._results = results
         self._main = main
         self._planned: dict[str, PlannedStudy] = {}
@@ -121,7 +131,7 @@ class Studies:
         """
         if name not in self._planned:
             overrides, directory = tuple(self._overrides[name]), self._results / name
-            config = compose_study(directory.name, overrides, self._config_dirs)
+            config = compose_study(directory.name, overrides, self._config_dirs, self._archives)
             finished = {
                 int(path.parent.name): path
                 for path in directory.glob("trials/*/result.json")

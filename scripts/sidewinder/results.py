@@ -5,9 +5,9 @@ import sys
 from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from sidewinder import SidewinderError
 from sidewinder.files import reading, to_json, write_atomically
@@ -41,6 +41,31 @@ class EvaluationResult(BaseModel):
     std_return: float
 
 
+class Archived(BaseModel):
+    """Where a training comes from that was not made here.
+
+    Attributes:
+        archive: Its name in `archives` of the configfile.
+        processor: On which it was trained.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    archive: str
+    processor: str
+
+    def __str__(self) -> str:
+        return f"{self.archive} ({self.processor})"
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+# A key that is not there where a training was made here.
+ArchivedOrNot = Annotated[Archived | None, Field(exclude_if=_is_none)]
+
+
 class Replicate(BaseModel):
     """One training of a trial that has several; `environment` is its name, if the study has several of them."""
 
@@ -52,6 +77,7 @@ class Replicate(BaseModel):
     evaluations: list[EvaluationResult]
     seeds: dict[str, int]
     environment: str | None = None
+    archived: ArchivedOrNot = None
 
 
 class Result(BaseModel):
@@ -70,6 +96,7 @@ class Result(BaseModel):
         environment: As `Replicate` has it, if this is the result of a replicate.
         replicates: What each training gave, if the trial has several.
         bit_exact: False if the training may differ in bits elsewhere (a GPU, the native instruction set).
+        archived: Where it comes from, if it was not trained here; of several trainings each has its own.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -89,6 +116,7 @@ class Result(BaseModel):
     further_objectives: dict[str, float] = {}
     environment: str | None = None
     replicates: list[Replicate] = []
+    archived: ArchivedOrNot = None
 
     @property
     def given_up(self) -> bool:

@@ -9,9 +9,11 @@ from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, confirmation_run
 from sidewinder.confirmation.results import ConfirmationResult
-from sidewinder.determinism import processor
+from sidewinder.determinism import is_pinned, processor
 from sidewinder.results import EvaluationResult, Result, other_packages
-from sidewinder.training.store import Kept
+from sidewinder.training.archives import archived, check_archives, names_in
+from sidewinder.training.sources import sources
+from sidewinder.training.store import Kept, Training, fitting
 from sidewinder.trials.replicates import replicate_run
 
 
@@ -21,7 +23,7 @@ class OnRecord:
 
     Attributes:
         name: As its file's name says, without `.json`: `trials/3`, `confirmation/test/winner/0`; of several replicates
-            with the replicate behind it.
+            with the replicate behind it; of an archive the digest.
         run: What was trained.
         held_out: Its held-out episodes.
         evaluations: What came of it, to the last one of a pruned training.
@@ -49,6 +51,7 @@ def on_record(study_dir: Path, names: Sequence[str], number: int) -> list[OnReco
         SidewinderError: A file is missing or malformed.
     """
     config = StudyConfig.load(study_dir / "config.yaml")
+    config.study.archives = []  # what comes from one says so itself
     paths = sorted([*study_dir.glob("trials/*/result.json"), *study_dir.glob("confirmation/*/*/*.json")])
     if not names:
         random.shuffle(paths)
@@ -60,6 +63,36 @@ def on_record(study_dir: Path, names: Sequence[str], number: int) -> list[OnReco
             if named or (not names and len(found) < number):
                 found.append(training)
     return found
+
+
+def in_archive(archive: str, number: int) -> tuple[list[OnRecord], int]:
+    """So many trainings of an archive at random, and how many of it cannot be made here: those of other packages, of
+    code that is not here, or with other pins than this process has.
+
+    Raises:
+        SidewinderError: There is no such archive, or it cannot be read.
+    """
+    found: list[OnRecord] = []
+    left_out = 0
+    check_archives([archive])
+    names = names_in(archive)
+    random.shuffle(names)
+    for name in names:
+        known = fitting(archived(archive, name) or b"")
+        run = _run_here(known) if known else None
+        if not (known and run):
+            left_out += 1
+        elif len(found) < number:
+            returns, made_with = known.held_out_returns, (known.packages, known.processor, known.direction)
+            found.append(OnRecord(Path(name).stem, run, known.held_out, known.evaluations, returns, *made_with))
+    return found, left_out
+
+
+def _run_here(known: Training) -> RunConfig | None:
+    """What a training of an archive trained, if this process can."""
+    run = RunConfig.model_validate(known.run)
+    pinned = is_pinned(run.training.instruction_set, run.training.threads)
+    return run if pinned and sources(run) == known.sources else None
 
 
 def difference(training: OnRecord) -> str | None:
@@ -104,7 +137,9 @@ def _of_trial(config: StudyConfig, study_dir: Path, path: Path) -> Iterator[OnRe
         evaluations = result.replicates[index].evaluations if several else result.evaluations
         run = replicate_run(config, config.for_trial(result.params, environment), result.number, seed)
         name = f"trials/{result.number}/{replicate}" if several else f"trials/{result.number}"
-        made_on, direction = _processor(config, study_dir, run, None), config.study.return_direction
+        taken = result.replicates[index].archived if several else result.archived
+        made_on = taken.processor if taken else _processor(config, study_dir, run, None)
+        direction = config.study.return_direction
         yield OnRecord(name, run, None, evaluations, [], result.packages, made_on, direction)
 
 
@@ -115,7 +150,8 @@ def _of_confirmation(config: StudyConfig, study_dir: Path, path: Path) -> Iterat
     candidate = Candidate.load(study_dir / "confirmation" / "candidates" / f"{result.candidate}.yaml")
     run, held_out = confirmation_run(config, candidate, result.environment, result.phase, result.index)
     name = path.relative_to(study_dir).with_suffix("").as_posix()
-    known, made_on = result.run, _processor(config, study_dir, run, held_out)
+    known = result.run
+    made_on = known.archived.processor if known.archived else _processor(config, study_dir, run, held_out)
     direction = config.study.return_direction
     yield OnRecord(name, run, held_out, known.evaluations, known.returns, known.packages, made_on, direction)
 

@@ -57,6 +57,12 @@ def all_confirmations(wildcards):
     return [*all_validation(wildcards), *tests] if one else tests
 
 
+def tables_with_provenance(wildcards):
+    """What stands for a study elsewhere: its tables and what it recommends."""
+    found = "best.yaml" if has_winner(wildcards.study) else "pareto.csv"
+    return [f"<results>/{wildcards.study}/{name}" for name in (*TABLES, "confirmation.csv", found)]
+
+
 def confirmations(study, phase, candidates, n_seeds):
     return [
         f"<results>/{study}/confirmation/{phase}/{candidate}/{index}.json"
@@ -127,12 +133,13 @@ def figures_of_entry(entry):
 
 def ends_of(entries):
     """What entries end with: of each study its winner, or of several objectives its Pareto set, its pages and its
-    figures, and its database; and the figures of several studies side by side."""
+    figures, and its database and provenance; and the figures of several studies side by side."""
     ends = []
     for entry in entries:
         for study in STUDIES.of(entry):
             ends.append(f"<results>/{study}/{'best.yaml' if has_winner(study) else 'pareto.md'}")
             ends.append(f"<results>/{study}/.records/database.json")
+            ends.append(f"<results>/{study}/provenance.json")
             ends += shown_of_study(study, f"<results>/{study}")
         if len(STUDIES.of(entry)) > 1:
             ends += figures_of_entry(entry)

@@ -6,7 +6,10 @@ PAPERS = {f"paper/{entry}": overrides for entry, overrides in config["paper"]["s
 # As a rule's path has it: in a module with a prefix, behind that.
 results_directory = Path(rules.compose.output[0]).parents[1]
 with errors_in_one_line():
-    STUDIES = Studies(USERS | PAPERS, config["config_dirs"], results_directory, main=workflow.is_main_process)
+    check_archives(config["archives"])
+    STUDIES = Studies(
+        USERS | PAPERS, config["config_dirs"], config["archives"], results_directory, main=workflow.is_main_process
+    )
     for entry in USERS if workflow.is_main_process else []:
         # Composed now, so that a mistake stops the run before it starts; a cluster's job composes what it needs.
         list(map(STUDIES.__getitem__, STUDIES.of(entry)))

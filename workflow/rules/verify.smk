@@ -1,4 +1,4 @@
-# Some trainings of each study again, compared with what is on record.
+# Some trainings of each study and of each archive again, compared with what is on record.
 rule verify:
     input:
         lambda wildcards: [f"{results_directory}/{study}/config.yaml" for entry in USERS for study in STUDIES.of(entry)],
@@ -7,6 +7,24 @@ rule verify:
     conda:
         "../../environment.yml"
     params:
-        studies=lambda wildcards, input: [str(Path(path).parent) for path in input],
+        studies=lambda wildcards, input: [*(str(Path(path).parent) for path in input), *config["archives"]],
     shell:
         f"python {SCRIPTS}/verify.py" " {params.studies:q} 2> {log:q}"
+
+
+# The same of one study: `snakemake verify-<study>`.
+for _study in (study for entry in USERS for study in STUDIES.of(entry)):
+
+    rule:
+        name:
+            f"verify-{_study}"
+        input:
+            f"<results>/{_study}/config.yaml",
+        log:
+            f"<results>/{_study}/logs/verify.log",
+        conda:
+            "../../environment.yml"
+        params:
+            study=lambda wildcards, input: str(Path(input[0]).parent),
+        shell:
+            f"python {SCRIPTS}/verify.py" " {params.study:q} 2> {log:q}"

@@ -102,6 +102,26 @@ rule best:
         " 2> {log:q}"
 
 
+rule provenance:
+    input:
+        config="<results>/{study}/config.yaml",
+        confirmations=all_confirmations,
+        tables=tables_with_provenance,
+        stale=if_stale("provenance", ["provenance.json"]),
+    output:
+        file="<results>/{study}/provenance.json",
+        record="<results>/{study}/.records/provenance.json",
+    log:
+        "<results>/{study}/logs/provenance.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        f"python {SCRIPTS}/provenance.py"
+        " {input.config:q} {input.confirmations:q} --tables {input.tables:q}"
+        " --output {output.file:q} --record {output.record:q} 2> {log:q}"
+
+
 rule pareto:
     input:
         config="<results>/{study}/config.yaml",

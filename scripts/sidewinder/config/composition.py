@@ -32,13 +32,16 @@ from sidewinder.config.sweeper import storage_of, take_over
 from sidewinder.errors import expectation, first_line, one_line
 
 
-def compose_study(name: str, overrides: Sequence[str] = (), config_dirs: Sequence[Path] = ()) -> StudyConfig:
+def compose_study(
+    name: str, overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), archives: Sequence[str] = ()
+) -> StudyConfig:
     """Compose a study from configs/study/<name>.yaml, or from whatever `study=` the overrides name.
 
     Args:
         name: The study's name, also that of its directory under results.
         overrides: Hydra overrides, e.g. `["study=pendulum_ddpg", "study.n_trials=100"]`.
         config_dirs: More directories of Hydra configs; theirs come before the shipped ones.
+        archives: What `study.archives` is where the configs do not say.
 
     Raises:
         SidewinderError: One line that names file or override, key, what was found and what is accepted.
@@ -51,14 +54,15 @@ def compose_study(name: str, overrides: Sequence[str] = (), config_dirs: Sequenc
         if not directory.is_dir():
             raise SidewinderError(f"config_dirs: {directory} is not a directory")
     with search_path(config_dirs):
-        return _Composition(name, overrides).study_config()
+        return _Composition(name, overrides, archives).study_config()
 
 
 class _Composition:
     """One composition by Hydra."""
 
-    def __init__(self, name: str, overrides: Sequence[str]) -> None:
+    def __init__(self, name: str, overrides: Sequence[str], archives: Sequence[str]) -> None:
         self.name = name
+        self.archives = archives
         self.provenance = Provenance(name, overrides)
 
     def study_config(self) -> StudyConfig:
@@ -90,6 +94,7 @@ class _Composition:
         except SearchSpaceError as error:
             raise self.provenance.error(("search_space", error.key), str(error), key=error.key) from None
         config.study.setdefault("name", self.name)
+        config.study.setdefault("archives", list(self.archives))
         taken_out = self._told(config, space, taken_out)
         self._put_in(config, space)
         config.search_space = {key: as_written(config.search_space[key], space, key) for key in space.distributions}

@@ -54,6 +54,7 @@ class StudySettings(Section):
         retries: How often a failed training is tried again.
         give_up: Trials that are failed without being trained.
         enqueue: Optuna parameters of the first trials.
+        archives: Where trainings are looked for that were made elsewhere; see `training.archives`.
     """
 
     name: str
@@ -74,6 +75,7 @@ class StudySettings(Section):
     retries: Annotated[int, Field(ge=0), Identity.NEVER] = 0
     give_up: Annotated[list[Annotated[int, Field(ge=0)]], Identity.NEVER] = Field(default_factory=list)
     enqueue: list[dict[str, Any]] = Field(default_factory=list)
+    archives: Annotated[list[str], Identity.NEVER] = Field(default_factory=list)
 
     @field_validator("window")
     @classmethod

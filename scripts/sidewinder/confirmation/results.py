@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.files import reading
-from sidewinder.results import EvaluationResult, State
+from sidewinder.results import ArchivedOrNot, EvaluationResult, State
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,7 @@ class ConfirmationRun(BaseModel):
         returns: Undiscounted, one a held-out episode; empty if the run failed.
         evaluations: While it trained: they chose the moment, as `evaluation.objective` says, that `returns` are of.
         steps_per_second: Of the training, if that is an objective of the study.
+        archived: Where it comes from, if it was not trained here.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -34,6 +35,7 @@ class ConfirmationRun(BaseModel):
     bit_exact: bool
     packages: dict[str, str]
     steps_per_second: float | None = None
+    archived: ArchivedOrNot = None
 
 
 class ConfirmationResult(BaseModel):
@@ -95,7 +97,8 @@ def read_table(path: Path) -> "pd.DataFrame":
 def table(config: StudyConfig, results: list[ConfirmationResult]) -> "pd.DataFrame":
     """One row a result. Columns: `phase`, `candidate`, `trial`, `index`, `state`, `n_episodes`, `mean_return`,
     `std_return` (both over episodes, empty if it failed), `reason`; of several environments also `environment` and
-    `score` (of the mean return); and `steps_per_second` where that is an objective."""
+    `score` (of the mean return); `steps_per_second` where that is an objective; and `archive`, with the processor,
+    where trainings come from archives."""
     import numpy as np
     import pandas as pd
 
@@ -113,6 +116,7 @@ def table(config: StudyConfig, results: list[ConfirmationResult]) -> "pd.DataFra
             "score": None if mean is None else config.score(mean, result.environment),
             "steps_per_second": run.steps_per_second,
             "reason": run.reason,
+            "archive": str(run.archived) if run.archived else None,
         }
         for result in results
         for run in [result.run]
@@ -124,4 +128,4 @@ def table(config: StudyConfig, results: list[ConfirmationResult]) -> "pd.DataFra
         frame = frame.drop(columns=["environment", "score"])
     if not config.study.timed:
         frame = frame.drop(columns="steps_per_second")
-    return frame
+    return frame if frame["archive"].any() else frame.drop(columns="archive")

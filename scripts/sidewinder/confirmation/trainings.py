@@ -95,6 +95,7 @@ def _trained(
         bit_exact=run.bit_exact and not config.study.timed,
         packages=known.packages,
         steps_per_second=known.steps_per_second,
+        archived=known.archived,
     ), is_new
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from sidewinder import SidewinderError
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.statistics import Estimate, failed, objective_estimates
-from sidewinder.report.texts import latex, markdown, parameters, text, trainable
+from sidewinder.report.texts import from_archives, latex, markdown, parameters, taken_from, text, trainable
 from sidewinder.results import Result, result_path
 from sidewinder.trials.tables import undominated
 
@@ -54,9 +54,10 @@ def write_pareto_set(
             [setting.cells() | {"undominated": "yes" if setting.name in best else ""} for setting in settings]
         ),
     ]
-    write(output / "pareto.tex", latex(frames, _note(config)))
+    note = _note(config) + taken_from(from_archives(confirmed))
+    write(output / "pareto.tex", latex(frames, note))
     write(output / "pareto.csv", pd.DataFrame(rows).to_csv(index=False))
-    write(output / "pareto.md", markdown(config.study.name, frames, _note(config)))
+    write(output / "pareto.md", markdown(config.study.name, frames, note))
 
 
 class Setting:

@@ -10,6 +10,7 @@ import yaml
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.results import read_table
 from sidewinder.confirmation.statistics import n_failed
+from sidewinder.report.texts import from_archives, taken_from
 from sidewinder.trials.tables import read_timings
 
 
@@ -29,7 +30,8 @@ def cost(config: StudyConfig, tables: Path, trials: pd.DataFrame) -> str:
             "training time": [f"{minutes:.1f} minutes of a core", "in the report of the run itself, under Statistics"],
         }
     )
-    return f"## What it cost\n\n{rows.to_markdown(index=False, disable_numparse=True)}"
+    table = rows.to_markdown(index=False, disable_numparse=True)
+    return f"## What it cost\n\n{table}\n\n{taken_from(from_archives(trials))}".rstrip()
 
 
 def again(study: str, overrides: Sequence[str], winner: dict[str, Any] | None) -> str:

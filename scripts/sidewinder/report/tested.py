@@ -15,7 +15,7 @@ from sidewinder.confirmation.statistics import (
     probability_of_improvement,
     summarize,
 )
-from sidewinder.report.texts import text
+from sidewinder.report.texts import from_archives, taken_from, text
 
 
 class Tested:
@@ -34,6 +34,7 @@ class Tested:
             for trial in validated["trial"].unique()
             if (text := failed(validated[validated["trial"] == trial]))
         }
+        self.archives = from_archives(confirmed)
         winner, direction = self.rows["winner"], config.study.return_direction
         self.baselines = {name: rows for name, rows in self.rows.items() if name != "winner"}
         self.gain = {name: gain(winner, rows, direction) for name, rows in self.baselines.items()}
@@ -101,6 +102,7 @@ class Tested:
             f"Returns of {confirmation.n_eval_episodes} episodes a seed on {confirmation.n_test_seeds} test seeds that "
             f"chose nothing; {confirmation.n_validation_seeds} other seeds chose the winner among the sweep's best "
             f"{len(self.config.candidates())} of {self.config.study.n_trials} trials.{scores}{luck}{self._failures()}"
+            f"{taken_from(self.archives)}"
         )
 
     def _failures(self) -> str:

@@ -64,6 +64,20 @@ def text(estimate: Estimate, digits: int = 1) -> str:
     return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
 
 
+def from_archives(rows: pd.DataFrame) -> dict[str, int]:
+    """How many trainings of trials.csv or confirmation.csv come from each archive, with the processor that they were
+    trained on."""
+    return {} if "archive" not in rows else {str(name): int(n) for name, n in rows["archive"].value_counts().items()}
+
+
+def taken_from(archives: dict[str, int]) -> str:
+    """The same in a sentence with a space before it; empty if all was trained here."""
+    if not archives:
+        return ""
+    places = ", ".join(f"{count} from {archive}" for archive, count in archives.items())
+    return f" Not trained here but taken from archives, made with the same versions of packages: {places}."
+
+
 def markdown(title: str, frames: Sequence[pd.DataFrame], note: str) -> str:
     """Tables of text with a title and a note, in Markdown."""
     tables = (

@@ -1,43 +1,51 @@
 """What trainings gave, kept by a digest of all that they depend on, so that nobody trains the same twice.
 
 Those that have the same bits wherever they are trained are kept in the directory of all results, for all studies; the
-others, and those that failed, in their study's own. It is a cache: without it, the same is trained again.
+others, and those that failed, in their study's own. It is a cache: without it, the same is trained again. What is
+shared may also come from archives.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from filelock import BaseFileLock
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sidewinder.config.digests import digest
+from sidewinder.config.identity import identifying
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.config.study_config import StudyConfig
+from sidewinder.config.study_settings import Direction
 from sidewinder.determinism import processor
 from sidewinder.files import to_json, write_atomically
 from sidewinder.locks import file_lock
-from sidewinder.results import EvaluationResult, installed_packages, other_packages
+from sidewinder.results import Archived, EvaluationResult, installed_packages, other_packages
+from sidewinder.training.archives import DIRECTORY, archived
 from sidewinder.training.outcome import Outcome
 from sidewinder.training.sources import sources
-
-NAME = ".trainings"
 
 
 class Training(BaseModel):
     """What a training gave that was not pruned, and what it was made with.
 
     Attributes:
+        run, held_out, direction: What was trained, as `training.run.train` takes it; the run as plain values.
         held_out_returns: Undiscounted, one a held-out episode; empty if it failed or there were none.
         environment_steps: How long it was.
         steps_per_second: Only where an objective is of time.
         sources: As `sources.sources` has it.
+        archived: Where it was found, if in an archive; no part of the file.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
+    run: dict[str, Any]
+    held_out: HeldOut | None
+    direction: Direction
     state: Literal["complete", "failed"]
     reason: str | None
     evaluations: list[EvaluationResult]
@@ -47,6 +55,7 @@ class Training(BaseModel):
     packages: dict[str, str]
     sources: dict[str, str]
     processor: str
+    archived: Annotated[Archived | None, Field(exclude=True)] = None
 
 
 @dataclass(frozen=True)
@@ -56,24 +65,33 @@ class Kept:
     Attributes:
         shared: The file for all studies; None if it is not the same everywhere.
         own: The file for its study alone.
+        run, held_out, direction: What is trained.
         storage: As `study.storage` says, for locks.
         timed: Whether the study has an objective of time.
         sources: As `Training` has them.
+        archives: Other places to look in, which come first: what is taken must not depend on what was trained before.
     """
 
     shared: Path | None
     own: Path
+    run: RunConfig
+    held_out: HeldOut | None
+    direction: Direction
     storage: str | None
     timed: bool
     sources: dict[str, str]
+    archives: tuple[str, ...]
 
     @classmethod
     def of(cls, config: StudyConfig, study_dir: Path, run: RunConfig, held_out: HeldOut | None) -> Self:
         """Where a training of a study is kept."""
         study, code = config.study, sources(run)
-        name = f"{digest((run.digest(held_out, study.return_direction), code))}.json"
-        shared = study_dir.absolute().parent / NAME / name if run.bit_exact and not study.timed else None
-        return cls(shared, study_dir / NAME / name, study.storage, study.timed, code)
+        direction = study.return_direction
+        name = f"{digest((run.digest(held_out, direction), code))}.json"
+        shared = study_dir.absolute().parent / DIRECTORY / name if run.bit_exact and not study.timed else None
+        own = study_dir / DIRECTORY / name
+        archives = tuple(study.archives)
+        return cls(shared, own, run, held_out, direction, study.storage, study.timed, code, archives)
 
     @property
     def path(self) -> Path:
@@ -89,20 +107,23 @@ class Kept:
 
         Its packages are those that this process would have found on record, had it trained.
         """
+        for archive in self.archives if self.shared else []:
+            content = archived(archive, self.path.name)
+            if content and (found := fitting(content)):
+                return found.model_copy(update={"archived": Archived(archive=archive, processor=found.processor)})
         for path in filter(None, (self.shared, self.own)):
-            try:
-                found = Training.model_validate_json(path.read_bytes())
-            except (OSError, ValidationError):
-                continue
-            # Optuna trains nothing.
-            if other_packages(found.packages).keys() <= {"optuna"}:
-                return found.model_copy(update={"packages": found.packages | {"optuna": version("optuna")}})
+            with suppress(OSError):
+                if found := fitting(path.read_bytes()):
+                    return found
         return None
 
     def save(self, outcome: Outcome) -> Training:
         """Keep what came of it in this process, where it was not pruned."""
         assert outcome.state != "pruned"
         training = Training(
+            run=identifying(RunConfig, self.run.model_dump()),
+            held_out=self.held_out,
+            direction=self.direction,
             state=outcome.state,
             reason=outcome.reason,
             evaluations=outcome.evaluations,
@@ -116,3 +137,13 @@ class Kept:
         path = self.path if training.state == "complete" else self.own
         write_atomically(path, to_json(training.model_dump()))
         return training
+
+
+def fitting(content: bytes) -> Training | None:
+    """The training, if it was made with the packages that are installed here."""
+    with suppress(ValidationError):
+        found = Training.model_validate_json(content)
+        # Optuna trains nothing.
+        if other_packages(found.packages).keys() <= {"optuna"}:
+            return found.model_copy(update={"packages": found.packages | {"optuna": version("optuna")}})
+    return None

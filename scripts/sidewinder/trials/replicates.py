@@ -68,13 +68,14 @@ def train_replicate(
             progressed=progressed,
         )
 
-    packages = None
+    packages = archived = None
     kept = Kept.of(config, study_dir, run, None)
     if trial.number in config.study.give_up:
         outcome = Outcome(state="failed", reason=GIVEN_UP)
     elif kept.shared is not None and (known := kept.load()):
         logger.info("%s was trained already", kept.path.stem)
-        outcome, packages = repeated(known.evaluations, report), known.packages
+        outcome = repeated(known.evaluations, report)
+        packages, archived = known.packages, known.archived
     else:
         outcome = trained()
         if kept.shared is not None and outcome.state == "complete":
@@ -102,6 +103,7 @@ def train_replicate(
         bit_exact=run.bit_exact and not config.study.timed,
         packages=packages or installed_packages(),
         environment=environment,
+        archived=archived,
     )
     logger.info(
         "trial %d, replicate %s %s: objective %s, %d steps in %.0f s",
@@ -172,6 +174,7 @@ def gather(config: StudyConfig, replicates: list[Result], *, pruned: bool = Fals
             "evaluations": _mean_curve(config, replicates),
             "pruner_attrs": _mean_attrs(replicates),
             "environment": None,
+            "archived": None,
             "replicates": [Replicate(**one.model_dump(include=set(Replicate.model_fields))) for one in replicates],
         }
     )

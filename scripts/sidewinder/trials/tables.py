@@ -24,8 +24,9 @@ def trials_table(results: list[Result]) -> pd.DataFrame:
 
     Columns: `number`, `state`, `objective` (empty unless complete), one column a further objective, `steps`
     (environment steps at the last evaluation), `reason` (of a failure), then one column a parameter, empty where the
-    trial did not have it.
+    trial did not have it. Where trainings come from archives, also `archive`, with the processor.
     """
+    archives = {result.number: _archives(result) for result in results}
     further = {name: None for result in results for name in result.further_objectives}
     rows = [
         {
@@ -35,12 +36,18 @@ def trials_table(results: list[Result]) -> pd.DataFrame:
             **(further | result.further_objectives),
             "steps": result.evaluations[-1].step if result.evaluations else 0,
             "reason": result.reason,
+            **({"archive": archives[result.number]} if any(archives.values()) else {}),
             **result.params,
         }
         for result in results
     ]
     # As objects: whole numbers stay whole where other trials lack the parameter.
     return pd.DataFrame(rows, dtype=object)
+
+
+def _archives(result: Result) -> str | None:
+    parts = [result.archived, *(replicate.archived for replicate in result.replicates)]
+    return ", ".join(dict.fromkeys(str(part) for part in parts if part)) or None
 
 
 def evaluations_table(results: list[Result]) -> pd.DataFrame:

@@ -1,0 +1,48 @@
+"""What a results directory keeps beside its results, and nobody needs."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.training.archives import DIRECTORY
+from sidewinder.training.store import Kept
+from sidewinder.verification import on_record
+
+
+def ended_checkpoints(results: Path) -> list[Path]:
+    """Checkpoints of trainings that have their result: a kill between the two left them."""
+    trials = [path for path in results.glob("*/trials/**/checkpoint") if (path.parent / "result.json").exists()]
+    kept = [*results.glob(f"{DIRECTORY}/*.checkpoint"), *results.glob(f"*/{DIRECTORY}/*.checkpoint")]
+    return sorted([*trials, *(path for path in kept if path.with_suffix(".json").exists())])
+
+
+def unused_trainings(results: Path) -> list[Path]:
+    """The trainings that no result of a study here is of: of studies that were deleted, of settings that changed.
+
+    Raises:
+        SidewinderError: A file of a study is malformed.
+    """
+    used = {
+        Kept.of(config, path.parent, training.run, training.held_out).path.name
+        for path in results.glob("*/config.yaml")
+        for config in [StudyConfig.load(path)]
+        for training in on_record(path.parent, ["trials", "confirmation"], 0)
+    }
+    return [path for path in trainings(results) if path.name not in used]
+
+
+def trainings(results: Path) -> list[Path]:
+    """All trainings that are kept for all studies, the oldest first."""
+    return sorted((results / DIRECTORY).glob("*.json"), key=lambda path: (path.stat().st_mtime, path.name))
+
+
+def beyond(paths: Iterable[Path], n_bytes: float) -> list[Path]:
+    """Of these files, the first ones without which the others have no more than so many bytes."""
+    sizes = {path: path.stat().st_size for path in paths}
+    left, found = sum(sizes.values()), []
+    for path, size in sizes.items():
+        if left <= n_bytes:
+            break
+        found.append(path)
+        left -= size
+    return found

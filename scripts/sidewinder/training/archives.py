@@ -1,0 +1,96 @@
+"""Trainings that were made elsewhere, read only: results directories, what scripts/archive.py makes, tars of either."""
+
+import gzip
+import io
+import tarfile
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+from sidewinder import SidewinderError
+from sidewinder.files import reading, write_atomically
+from sidewinder.paths import ROOT
+
+# Where a results directory keeps its trainings, and the tar that an archive has in its place.
+DIRECTORY, TAR = ".trainings", "trainings.tar.gz"
+# The archive that comes with Sidewinder, by this name in `archives`.
+SHIPPED = "shipped"
+
+
+def check_archives(archives: Sequence[str]) -> None:
+    """Check that all are there.
+
+    Raises:
+        SidewinderError: One is not, or holds no trainings.
+    """
+    for archive in archives:
+        place = _place(archive)
+        if not place.is_dir() and not (place.is_file() and tarfile.is_tarfile(place)):
+            accepted = f"{SHIPPED}, a results directory, or a tar of one"
+            raise SidewinderError(f"archives: found {archive!r}, which is not there or no tar, accepted: {accepted}")
+        if place.is_dir() and not (place / DIRECTORY).is_dir() and not (place / TAR).is_file():
+            accepted = f"a directory with {DIRECTORY}/ or {TAR}"
+            raise SidewinderError(f"archives: found {archive!r}, which has no trainings, accepted: {accepted}")
+
+
+def archived(archive: str, name: str) -> bytes | None:
+    """The file of this name among an archive's trainings; None if there is none.
+
+    Raises:
+        SidewinderError: The archive cannot be read.
+    """
+    place = _place(archive)
+    if not place.is_dir():
+        return trainings_of(place).get(name)
+    file, tar = place / DIRECTORY / name, place / TAR
+    if file.is_file():
+        return file.read_bytes()
+    return trainings_of(tar).get(name) if tar.is_file() else None
+
+
+def names_in(archive: str) -> list[str]:
+    """The names of the files of an archive's trainings.
+
+    Raises:
+        SidewinderError: The archive cannot be read.
+    """
+    place = _place(archive)
+    if not place.is_dir():
+        return sorted(trainings_of(place))
+    packed = trainings_of(place / TAR) if (place / TAR).is_file() else {}
+    return sorted({path.name for path in (place / DIRECTORY).glob("*.json")} | packed.keys())
+
+
+@cache
+def trainings_of(tar: Path) -> Mapping[str, bytes]:
+    """The trainings in a tar, wherever in it, by their files' names.
+
+    Raises:
+        SidewinderError: It cannot be read.
+    """
+    with reading(tar, "archives in the configfile names it", "and take it out of `archives`"):
+        try:
+            with tarfile.open(tar) as opened:
+                files = ((PurePosixPath(member.name), opened.extractfile(member)) for member in opened)
+                return {
+                    path.name: file.read()
+                    for path, file in files
+                    if file and path.suffix == ".json" and (path.parent.name == DIRECTORY or len(path.parts) == 1)
+                }
+        except (tarfile.TarError, EOFError) as error:
+            raise ValueError(error) from None
+
+
+def write_trainings(tar: Path, trainings: Mapping[str, bytes]) -> None:
+    """Write trainings, by their files' names, as a tar: the same bytes for the same trainings."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as opened:
+        for name, data in sorted(trainings.items()):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            opened.addfile(member, io.BytesIO(data))
+    write_atomically(tar, gzip.compress(content.getvalue(), mtime=0))
+
+
+def _place(archive: str) -> Path:
+    return ROOT / "results" / "reference" / TAR if archive == SHIPPED else Path(archive)
