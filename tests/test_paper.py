@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from tiny_study import REPOSITORY, TINY, run, run_to_the_end
 
 from sidewinder.report.figures import COMPARISON_FIGURES, SWEEP_FIGURES, WINNER_FIGURES
+from sidewinder.training.archives import TAR
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +60,7 @@ def archived(made: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: st
 
 def test_figures_of_a_paper_again_from_its_archive(made: Path, archived: Path) -> None:
     paper, archive = made / "results/paper", archived / "results/reference"
-    assert sorted(path.name for path in archive.iterdir()) == ["seeds", "seeds-0", "seeds-1"]
+    assert sorted(path.name for path in archive.iterdir()) == ["seeds", "seeds-0", "seeds-1", TAR]
     assert (archive / "seeds-0/best.yaml").read_bytes() == (paper / "seeds-0/best.yaml").read_bytes()
     assert set(pd.read_csv(archive / "seeds-0/timings.csv")["host"]) == {"machine 1"}
     figures = [

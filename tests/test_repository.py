@@ -141,7 +141,9 @@ def test_its_names_are_in_the_code(module: str, name: str) -> None:
 
 def test_a_rule_runs_the_script_of_its_name() -> None:
     rules = re.split(r"^(?=rule \w+:)", "\n".join(path.read_text() for path in SMK), flags=re.MULTILINE)
-    named = {match[1]: re.findall(r"/(\w+)\.py\"", rule) for rule in rules if (match := re.match(r"rule (\w+):", rule))}
-    assert named == {name: [name] for name in named}
+    named = {
+        match[1]: {*re.findall(r"/(\w+)\.py\"", rule)} for rule in rules if (match := re.match(r"rule (\w+):", rule))
+    }
+    assert named == {name: {name} for name in named}
     assert len(named) > 10
     assert all((REPOSITORY / f"scripts/{name}.py").exists() for name in named)
