@@ -51,11 +51,11 @@ def train_all(name: str, algorithms: Iterable[str]) -> None:
     pin(level, 1)
     os.environ.update(others)
     for algorithm in algorithms:
-        digest, seconds = train_once(algorithm)
+        digest, seconds = train_once(algorithm, level)
         print(f"| {name} | {algorithm} | {digest} | {seconds:.1f} |", flush=True)
 
 
-def train_once(algorithm: str) -> tuple[str, float]:
+def train_once(algorithm: str, level: str) -> tuple[str, float]:
     """A digest of the agent and its evaluations, and how long it learnt."""
     # Imported late: numpy and torch read the pins when they load.
     from omegaconf import OmegaConf
@@ -74,7 +74,7 @@ def train_once(algorithm: str) -> tuple[str, float]:
     config = {
         "agent": agent,
         "environment": {"env_id": env_id},
-        "training": {"total_timesteps": 400, "checkpoint_every": None},
+        "training": {"total_timesteps": 400, "instruction_set": level, "checkpoint_every": None},
         "evaluation": EVALUATION,
     }
     started = time.process_time()

@@ -19,6 +19,7 @@ from sidewinder.training.checkpoints import Checkpoint, UnusableError
 from sidewinder.training.environments import close, make_training_env
 from sidewinder.training.episodes import Episodes
 from sidewinder.training.evaluator import EndOfTraining, Evaluator, NotOfTheTrainingError
+from sidewinder.training.exact_torch import exact_square_roots
 from sidewinder.training.keeper import Keeper, cut
 from sidewinder.training.outcome import Outcome
 from sidewinder.training.recorded import Recorded, Tape
@@ -67,6 +68,8 @@ def train(
     _check_device(run.training.device)
     torch.set_num_threads(run.training.threads)
     torch.set_deterministic_debug_mode("error" if run.training.device == "cpu" else "default")
+    if run.training.instruction_set == "compatible":
+        exact_square_roots()
     kept = Checkpoint(checkpoint, run.training.checkpoint_every) if checkpoint else None
     while True:
         outcome = Outcome()
