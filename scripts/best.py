@@ -33,13 +33,15 @@ def main() -> None:
         with recorded(arguments.record, rule_settings("best", config), read) as write:
             tested = Tested(config, chosen, read_table(arguments.confirmation))
             frames = [tested.returns(), parameters(config, {"tuned": chosen.params})]
-            provenance: dict[str, Any] = {"selection_gap": tested.selection_gap, "test": tested.data()}
+            verdict = tested.verdict()
+            provenance: dict[str, Any] = {"verdict": verdict.sentence, "recommended": verdict.recommended}
+            provenance |= {"selection_gap": tested.selection_gap, "test": tested.data()}
             if tested.failed_in_validation:
                 provenance["failed_in_validation"] = tested.failed_in_validation
             if tested.archives:
                 provenance["archives"] = tested.archives
-            write(output / "best.md", markdown(config.study.name, frames, tested.note()))
-            write(output / "best.tex", latex(frames, tested.note()))
+            write(output / "best.md", markdown(config.study.name, frames, tested.note(), verdict.sentence))
+            write(output / "best.tex", latex(frames, f"{verdict.sentence} {tested.note()}"))
             write(output / "best.yaml", trainable(config, Result.load(result), provenance))
 
 

@@ -22,8 +22,9 @@ from sidewinder.config.composition import compose_study
 from sidewinder.config.run_config import HeldOut
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, confirmation_run
+from sidewinder.confirmation.comparisons import compare
 from sidewinder.confirmation.results import ConfirmationResult, ConfirmationRun, table
-from sidewinder.confirmation.statistics import gain, probability_of_improvement, summarize, winner
+from sidewinder.confirmation.statistics import probability_of_improvement, summarize, winner
 from sidewinder.report.terminal import print_summary
 from sidewinder.report.tested import Tested as Figures
 from sidewinder.results import EvaluationResult, Result
@@ -91,7 +92,103 @@ def test_failed_seeds_are_counted_and_compared_with_nothing() -> None:
     whole, part = rows("winner", 2.0, 3.0), rows("defaults", 1.0, None)
     for one, other in ((whole, part), (part, whole), (whole, rows("defaults", None, None))):
         assert probability_of_improvement(one, other, "maximize") is None
-        assert gain(one, other, "maximize") is None
+        assert compare(one, {"other": other}, "maximize") == {"other": None}
+
+
+def test_settings_are_compared_seed_by_seed() -> None:
+    """What is luck of the seed is in both, so the interval is that of the differences."""
+    generator = np.random.default_rng(0)
+    luck, differences = generator.normal(0, 100, size=10), generator.normal(5, 1, size=10)
+    tuned, others = rows("winner", *(luck + differences)), {"defaults": rows("defaults", *luck)}
+    found, loss = (compare(tuned, others, direction)["defaults"] for direction in ("maximize", "minimize"))
+    assert found is not None
+    assert loss is not None
+    assert found.n_seeds == 10
+    assert found.gain.value == pytest.approx(differences.mean())
+    normal = stats.norm.interval(0.95, differences.mean(), differences.std() / np.sqrt(10))
+    assert [found.gain.low, found.gain.high] == pytest.approx(list(normal), abs=0.1)
+    # All ten are positive: as extreme as two of the 2^10 ways to exchange them.
+    assert found.p_value == 2 / 2**10
+    assert (loss.gain.value, loss.p_value) == (-found.gain.value, found.p_value)
+
+
+def test_several_baselines_are_no_better_chance() -> None:
+    """Holm's method: the smallest of two p-values counts twice."""
+    one = [float(value) for value in range(1, 11)]
+    others = {
+        "defaults": rows("defaults", *[0.0] * 10),
+        "zoo": rows("zoo", *(value + wave for value, wave in zip(one, WAVE, strict=True))),
+    }
+    found = compare(rows("winner", *one), others, "maximize")
+    assert found["defaults"] is not None
+    assert found["zoo"] is not None
+    assert found["defaults"].p_value == 2 * 2 / 2**10
+    assert found["zoo"].p_value == 1
+    assert found["zoo"].needed is None
+
+
+def test_what_could_have_been_found_is_found() -> None:
+    """A difference of `detectable` is found in 80 % of studies, and with `needed` seeds the one that was seen is."""
+    generator = np.random.default_rng(0)
+    differences = np.array([2.0, -1.0, 3.0, 0.0, 1.0, -2.0, 2.0, 1.0, -1.0, 2.0])
+    found = compare(rows("winner", *differences), {"zoo": rows("zoo", *[0.0] * 10)}, "maximize")["zoo"]
+    assert found is not None
+    assert found.needed is not None
+    assert not found.sure
+    for n_seeds, difference in ((10, found.detectable), (found.needed, found.gain.value)):
+        studies = generator.normal(difference, differences.std(ddof=1), size=(4000, n_seeds))
+        assert np.mean(stats.ttest_1samp(studies, 0, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.03)
+
+
+UP, SAME, DOWN = ([sign * value for value in range(1, 11)] for sign in (1, 0.0, -1))
+WAVE = [1.0, -1.0] * 5
+
+
+@pytest.mark.parametrize(
+    ("winner", "baselines", "recommended", "sentence"),
+    [
+        (
+            UP,
+            {"defaults": SAME},
+            "tuned",
+            r"Use trial 3: it is better than the defaults by 5\.5 \[.*\] \(p = 0\.002\)\.",
+        ),
+        (
+            UP,
+            {"defaults": SAME, "zoo": [value + wave for value, wave in zip(UP, WAVE, strict=True)]},
+            "tuned",
+            r"Use trial 3: it is better than the defaults by .*\. Trial 3 is better than RL Zoo's setting by 0\.0 \[.*"
+            r"which may be luck; a difference of 1\.0 would have been found with 80 % probability, and this one takes "
+            r"more than 10,000 seeds\.",
+        ),
+        (
+            DOWN,
+            {"defaults": SAME},
+            "defaults",
+            r"Use the defaults: trial 3 is worse, by 5\.5 \[3\.\d, 7\.\d\] \(p = 0\.002\)\.",
+        ),
+        (DOWN, {"defaults": DOWN[::-1], "zoo": SAME}, "zoo", r"Use RL Zoo's setting: trial 3 is worse, by .*"),
+        (
+            [1.0, -0.5, 2.0, 0.5, -1.0, 1.5, 0.0, 1.0, -0.5, 1.0],
+            {"defaults": SAME},
+            "defaults",
+            r"Nothing surely better than the defaults was found\. Trial 3 is better than the defaults by 0\.5 .*"
+            r"a difference of 1\.0 would have been found with 80 % probability, and this one takes about \d\d seeds\.",
+        ),
+        (UP[:5], {"defaults": SAME[:5]}, "defaults", r"Nothing .* luck: 5 seeds can be sure of nothing, 6 at least .*"),
+        (UP, {}, "tuned", r"Trial 3 has 5\.5 \[.*\] on test seeds\. It was compared with nothing\."),
+        (
+            UP,
+            {"defaults": [None, *SAME[1:]]},
+            "tuned",
+            r"Trial 3 has 5\.5 \[.*\] on test seeds\. It cannot be compared with the defaults: trainings failed\.",
+        ),
+    ],
+)
+def test_the_verdict(winner: list[Any], baselines: dict[str, list[Any]], recommended: str, sentence: str) -> None:
+    found = figures(winner=winner, **baselines).verdict()
+    assert found.recommended == recommended
+    assert re.fullmatch(sentence, found.sentence), found.sentence
 
 
 @pytest.mark.parametrize(("direction", "expected"), [("maximize", 0.75), ("minimize", 0.25)])

@@ -26,7 +26,11 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
         "winner": {"mean": figure(-140.0)},
         "defaults": {"mean": figure(-150.5), "gain_of_winner": figure(10.5)},
     }
-    one = study(tmp_path / "one", ["complete", "pruned", "complete", "failed"], {"trial": 2, "test": tests})
+    one = study(
+        tmp_path / "one",
+        ["complete", "pruned", "complete", "failed"],
+        {"trial": 2, "test": tests, "verdict": "Use [it]."},
+    )
     worse = {
         "winner": {"mean": figure(0.5), "failed": "failed in 3 of 10"},
         "defaults": {"n_failed": 10, "failed": "failed in 10 of 10", "gain_of_winner": None},
@@ -41,6 +45,7 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
     print_summary([one, failed, several, swept, tmp_path / "not_yet"], console)
     assert isinstance(console.file, StringIO)
     lines = console.file.getvalue().splitlines()
+    assert lines[-1] == "one: Use [it]."
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
     assert cells == [
         [

@@ -108,9 +108,9 @@ def summarize(rows: pd.DataFrame) -> SeedSummary | None:
         n_seeds=rows["index"].nunique(),
         n_failed=n_failed(rows),
         n_episodes=int(rows["n_episodes"].max()),
-        mean=_estimate(samples, _mean_of_means),
-        median=_estimate(samples, lambda *parts, axis: np.median(np.concatenate(parts, axis), axis=axis)),
-        iqm=_estimate(samples, lambda *parts, axis: stats.trim_mean(np.concatenate(parts, axis), 0.25, axis=axis)),
+        mean=bootstrapped(samples, _mean_of_means),
+        median=bootstrapped(samples, lambda *parts, axis: np.median(np.concatenate(parts, axis), axis=axis)),
+        iqm=bootstrapped(samples, lambda *parts, axis: stats.trim_mean(np.concatenate(parts, axis), 0.25, axis=axis)),
     )
 
 
@@ -132,9 +132,9 @@ def objective_estimates(config: StudyConfig, rows: pd.DataFrame) -> dict[Objecti
 
     def estimate(objective: Objective) -> Estimate:
         if objective == "spread":
-            return _estimate([np.arange(len(part)) for part in parts], spreads)
+            return bootstrapped([np.arange(len(part)) for part in parts], spreads)
         column = value_column(rows) if objective == "return" else objective
-        return _estimate([part[column].to_numpy(float) for part in parts], _mean_of_means)
+        return bootstrapped([part[column].to_numpy(float) for part in parts], _mean_of_means)
 
     return {objective: estimate(objective) for objective in config.study.objectives}
 
@@ -155,7 +155,7 @@ def probability_of_improvement(rows: pd.DataFrame, others: pd.DataFrame, directi
         half = len(parts) // 2
         return _mean(_wins(one, other, axis) for one, other in zip(parts[:half], parts[half:], strict=True))
 
-    return _estimate(samples, share)
+    return bootstrapped(samples, share)
 
 
 def interval_of_mean(values: Sequence[float]) -> tuple[float, float]:
@@ -182,25 +182,6 @@ def performance_profile(scores: Sequence[np.ndarray], thresholds: np.ndarray) ->
     return [Estimate(value=float(value), low=float(low), high=float(high)) for value, low, high in values]
 
 
-def gain(rows: pd.DataFrame, others: pd.DataFrame, direction: str) -> Estimate | None:
-    """By how much the first candidate's mean return (or score) is better than the second's, in several environments the
-    mean; None if trainings of either failed."""
-    if n_failed(rows) or n_failed(others):
-        return None
-    value, sign = value_column(rows), -1 if direction == "minimize" else 1
-    samples = [
-        sign * part[value].to_numpy(float)
-        for candidate in (rows, others)
-        for part in by_environment(candidate).values()
-    ]
-
-    def difference(*parts: np.ndarray, axis: int) -> np.ndarray:
-        half = len(parts) // 2
-        return np.asarray(_mean_of_means(*parts[:half], axis=axis) - _mean_of_means(*parts[half:], axis=axis))
-
-    return _estimate(samples, difference)
-
-
 def _mean(parts: Iterable[Any]) -> np.ndarray:
     return np.asarray(np.mean(list(parts), axis=0))
 
@@ -217,7 +198,8 @@ def _wins(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
     return wins
 
 
-def _estimate(samples: Sequence[np.ndarray], statistic: Any) -> Estimate:
+def bootstrapped(samples: Sequence[np.ndarray], statistic: Any) -> Estimate:
+    """A statistic of samples, which are resampled each for itself, with its interval."""
     interval = _bootstrap(samples, statistic)
     return Estimate(value=float(statistic(*samples, axis=-1)), low=float(interval.low), high=float(interval.high))
 

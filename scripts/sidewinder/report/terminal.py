@@ -1,4 +1,4 @@
-"""What a finished run says in the terminal: each study's winner, what it gains, and where its files are."""
+"""What a finished run says in the terminal: what each study recommends, what that gains, and where its files are."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,13 +14,14 @@ _STATES = ("complete", "pruned", "failed")
 
 
 def print_summary(studies: Iterable[Path], console: Console | None = None) -> None:
-    """Print a row a study: its winner, or of several objectives that there is a Pareto set.
+    """Print a row a study: its winner, or of several objectives that there is a Pareto set; below them the verdicts.
 
     Args:
         studies: Directories of studies; one whose tables are not made, or not all of them, is left out.
         console: Where to print (default: standard error, as Snakemake does).
     """
-    rows = [_row(study) for study in studies if (study / "trials.csv").exists()]
+    studies = [study for study in studies if (study / "trials.csv").exists()]
+    rows = [_row(study) for study in studies]
     if not rows:
         return
     table = Table()
@@ -28,14 +29,17 @@ def print_summary(studies: Iterable[Path], console: Console | None = None) -> No
         table.add_column(name, overflow="fold", no_wrap=name == "study")
     for row in rows:
         table.add_row(*row.values())
-    (console or Console(stderr=True)).print(table)
+    console = console or Console(stderr=True)
+    console.print(table)
+    for study in studies:
+        if sentence := _winner(study).get("verdict"):
+            console.print(f"{study.name}: {sentence}", markup=False, highlight=False)
 
 
 def _row(study: Path) -> dict[str, str]:
     states = read_trials(study / "trials.csv")["state"].value_counts()
-    best, found, tests = study / "best.yaml", "not confirmed yet", {}
-    if best.exists():
-        winner = yaml.safe_load(best.read_text())["winner"]
+    found, tests = "not confirmed yet", {}
+    if winner := _winner(study):
         tests = winner["test"]
         found = f"trial {winner['trial']}: {_tested(tests['winner'])}"
         if failed := winner.get("failed_in_validation", {}).get(winner["trial"]):
@@ -51,6 +55,13 @@ def _row(study: Path) -> dict[str, str]:
         "trials": ", ".join(f"{states[state]} {state}" for state in _STATES if state in states),
         "files": f"{study}/",
     }
+
+
+def _winner(study: Path) -> dict[str, Any]:
+    """What best.yaml says of the winner; nothing if it is not made."""
+    best = study / "best.yaml"
+    winner: dict[str, Any] = yaml.safe_load(best.read_text())["winner"] if best.exists() else {}
+    return winner
 
 
 def _tested(figures: dict[str, Any]) -> str:

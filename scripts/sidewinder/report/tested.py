@@ -6,16 +6,22 @@ import pandas as pd
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate
+from sidewinder.confirmation.comparisons import compare
 from sidewinder.confirmation.statistics import (
     Estimate,
     by_environment,
     failed,
-    gain,
     n_failed,
     probability_of_improvement,
     summarize,
 )
 from sidewinder.report.texts import from_archives, taken_from, text
+from sidewinder.report.verdict import Verdict, verdict
+
+_HOW_COMPARED = (
+    " Settings share their seeds: gains are means of differences seed by seed, p is of a permutation test of these, "
+    "adjusted by Holm's method for several baselines."
+)
 
 
 class Tested:
@@ -37,7 +43,7 @@ class Tested:
         self.archives = from_archives(confirmed)
         winner, direction = self.rows["winner"], config.study.return_direction
         self.baselines = {name: rows for name, rows in self.rows.items() if name != "winner"}
-        self.gain = {name: gain(winner, rows, direction) for name, rows in self.baselines.items()}
+        self.comparisons = compare(winner, self.baselines, direction)
         self.improvement = {
             name: probability_of_improvement(winner, rows, direction) for name, rows in self.baselines.items()
         }
@@ -59,8 +65,10 @@ class Tested:
             if in_each := _in_each(rows):
                 data[name]["environments"] = {environment: _data(part) for environment, part in in_each.items()}
             if name in self.baselines:
-                own, better = self.gain[name], self.improvement[name]
-                data[name]["gain_of_winner"] = own.model_dump() if own else None
+                found, better = self.comparisons[name], self.improvement[name]
+                data[name]["gain_of_winner"] = found.gain.model_dump() if found else None
+                if found:
+                    data[name] |= {"p_value": found.p_value, "detectable": found.detectable, "needed": found.needed}
                 data[name]["probability_that_winner_is_better"] = better.model_dump() if better else None
         return data
 
@@ -81,20 +89,32 @@ class Tested:
         """By how much and how probably the winner is better than a baseline; no columns for that without baselines."""
         if not self.baselines:
             return {}
-        gain, better = self.gain.get(name), self.improvement.get(name)
+        found, better = self.comparisons.get(name), self.improvement.get(name)
         lacking = "not compared" if name in self.baselines else ""
         return {
-            "gain of tuned [95% CI]": text(gain, digits) if gain else lacking,
+            "gain of tuned [95% CI]": text(found.gain, digits) if found else lacking,
+            "p": f"{found.p_value:.2g}" if found else lacking,
             "P(tuned is better)": text(better, 2) if better else lacking,
         }
+
+    def verdict(self) -> Verdict:
+        """What to use."""
+        assert self.chosen.trial is not None
+        winner = summarize(self.rows["winner"])
+        return verdict(self.chosen.trial, winner.mean if winner else None, self.comparisons, self._digits)
+
+    @property
+    def _digits(self) -> int:
+        """Of returns or scores, behind the point."""
+        return 3 if self.config.environments else 1
 
     def note(self) -> str:
         """How the figures came about, in a few sentences."""
         confirmation, gap = self.config.confirmation, self.selection_gap
-        luck, scores, digits = "", "", 1
+        luck, scores, digits = "", "", self._digits
         if self.config.environments:
             ends = (f"{name} {scored.low:g} to {scored.high:g}" for name, scored in self.config.environments.items())
-            scores, digits = f" Scores are 0 to 1 from a return of {', '.join(ends)}.", 3
+            scores = f" Scores are 0 to 1 from a return of {', '.join(ends)}."
         if gap is not None:
             more = f"{abs(gap):.{digits}f} {'more' if gap > 0 else 'less'} than its test mean"
             luck = f" In the sweep the winner had {self.chosen.objective:.{digits}f}: {more}."
@@ -102,6 +122,7 @@ class Tested:
             f"Returns of {confirmation.n_eval_episodes} episodes a seed on {confirmation.n_test_seeds} test seeds that "
             f"chose nothing; {confirmation.n_validation_seeds} other seeds chose the winner among the sweep's best "
             f"{len(self.config.candidates())} of {self.config.study.n_trials} trials.{scores}{luck}{self._failures()}"
+            f"{_HOW_COMPARED if any(self.comparisons.values()) else ''}"
             f"{taken_from(self.archives)}"
         )
 

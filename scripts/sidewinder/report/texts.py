@@ -78,13 +78,13 @@ def taken_from(archives: dict[str, int]) -> str:
     return f" Not trained here but taken from archives, made with the same versions of packages: {places}."
 
 
-def markdown(title: str, frames: Sequence[pd.DataFrame], note: str) -> str:
-    """Tables of text with a title and a note, in Markdown."""
+def markdown(title: str, frames: Sequence[pd.DataFrame], note: str, lead: str = "") -> str:
+    """Tables of text with a title, a sentence below it if there is one to begin with, and a note, in Markdown."""
     tables = (
         frame.map(lambda cell: cell.replace("|", r"\|")).to_markdown(index=False, disable_numparse=True)
         for frame in frames
     )
-    return "\n\n".join([f"# {title}", *tables, note]) + "\n"
+    return "\n\n".join([f"# {title}", *filter(None, [lead]), *tables, note]) + "\n"
 
 
 def latex(frames: Sequence[pd.DataFrame], note: str) -> str:
