@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from stable_baselines3.common.save_util import load_from_zip_file
 
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.training import keeper
+from sidewinder.training.agents import SavedAgent
 from sidewinder.training.run import train
 
 HELD_OUT = HeldOut(2, seed=77)
@@ -85,11 +87,13 @@ def _train(
             os.kill(os.getpid(), signal.SIGKILL)
 
     run.training.checkpoint_every = every
+    agent = directory / (checkpoint or "no_checkpoint") / "agent"
     found = train(
         run,
         tensorboard_log=directory / "tensorboard",
         report=report,
         held_out=HELD_OUT,
+        counted=lambda model: SavedAgent(model).write(agent),
         checkpoint=directory / checkpoint if checkpoint else None,
         progressed=progressed,
     )
@@ -101,10 +105,20 @@ def _train(
         "held_out_returns": found.held_out_returns,
         "steps": found.model.num_timesteps,
         "weights": _digest(found.model),
+        "agent": _saved(agent / "model.zip"),
         "drawn_next": [float(torch.rand(1)), float(np.random.rand())],
         "written": written,
     }
     (directory / "outcome.json").write_text(json.dumps(content))
+
+
+def _saved(path: Path) -> str:
+    """Of the parameters of the agent that counts, as it was saved."""
+    _, parameters, _ = load_from_zip_file(path)
+    saved: Any = parameters or {}
+    values = [value for name in sorted(saved) for value in saved[name].values()]
+    arrays = [value.numpy() for value in values if isinstance(value, torch.Tensor)]
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
 
 
 def _digest(model: Any) -> str:

@@ -175,7 +175,12 @@ WAVE = [1.0, -1.0] * 5
             r"Nothing surely better than the defaults was found\. Trial 3 is better than the defaults by 0\.5 .*"
             r"a difference of 1\.0 would have been found with 80 % probability, and this one takes about \d\d seeds\.",
         ),
-        (UP[:5], {"defaults": SAME[:5]}, "defaults", r"Nothing .* luck: 5 seeds can be sure of nothing, 6 at least .*"),
+        (
+            UP[:5],
+            {"defaults": SAME[:5]},
+            "defaults",
+            r"Nothing .* luck\. With 5 test seeds nothing is sure: .*",
+        ),
         (UP, {}, "tuned", r"Trial 3 has 5\.5 \[.*\] on test seeds\. It was compared with nothing\."),
         (
             UP,

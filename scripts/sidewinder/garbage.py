@@ -17,7 +17,8 @@ def ended_checkpoints(results: Path) -> list[Path]:
 
 
 def unused_trainings(results: Path) -> list[Path]:
-    """The trainings that no result of a study here is of: of studies that were deleted, of settings that changed.
+    """The trainings, and agents of trainings, that no result of a study here is of: of studies that were deleted, of
+    settings that changed.
 
     Raises:
         SidewinderError: A file of a study is malformed.
@@ -28,7 +29,8 @@ def unused_trainings(results: Path) -> list[Path]:
         for config in [StudyConfig.load(path)]
         for training in on_record(path.parent, ["trials", "confirmation"], 0)
     }
-    return [path for path in trainings(results) if path.name not in used]
+    kept = [*trainings(results), *sorted((results / DIRECTORY).glob("*.agent"))]
+    return [path for path in kept if path.with_suffix(".json").name not in used]
 
 
 def trainings(results: Path) -> list[Path]:

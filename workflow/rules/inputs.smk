@@ -140,6 +140,8 @@ def ends_of(entries):
             ends.append(f"<results>/{study}/{'best.yaml' if has_winner(study) else 'pareto.md'}")
             ends.append(f"<results>/{study}/.records/database.json")
             ends.append(f"<results>/{study}/provenance.json")
+            if has_winner(study) and STUDIES[study].config.confirmation.keep_agents != "none":
+                ends.append(f"<results>/{study}/agent/README.md")
             ends += shown_of_study(study, f"<results>/{study}")
         if len(STUDIES.of(entry)) > 1:
             ends += figures_of_entry(entry)

@@ -102,6 +102,32 @@ rule best:
         " 2> {log:q}"
 
 
+# Where the training's agent was not kept, it is trained again.
+rule agent:
+    input:
+        config="<results>/{study}/config.yaml",
+        best="<results>/{study}/best.yaml",
+        confirmation="<results>/{study}/confirmation.csv",
+        stale=if_stale("agent", ["agent/README.md"]),
+    output:
+        card="<results>/{study}/agent/README.md",
+        record="<results>/{study}/.records/agent.json",
+    log:
+        "<results>/{study}/logs/agent.log",
+    conda:
+        "../../environment.yml"
+    threads: lambda wildcards: STUDIES[wildcards.study].config.training["threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        directory=lambda wildcards, output: Path(output.card).parent,
+    shell:
+        f"python {SCRIPTS}/agent.py"
+        " {input.config:q} {input.best:q} {input.confirmation:q}"
+        " --output {params.directory:q} --record {output.record:q} 2> {log:q}"
+
+
 rule provenance:
     input:
         config="<results>/{study}/config.yaml",

@@ -31,6 +31,7 @@ def rule_settings(rule: str, config: StudyConfig, overrides: Sequence[str] = ())
         "winner": {"n_candidates": n_candidates, "n_validation_seeds": confirmation["n_validation_seeds"]},
         "confirmation_table": {"n_candidates": n_candidates, "confirmation": confirmation, "baselines": baselines},
         "best": {"n_trials": n_trials, "confirmation": confirmation, "baselines": baselines},
+        "agent": {"confirmation": confirmation, "baselines": baselines},
         "provenance": {"n_trials": n_trials, "confirmation": confirmation, "baselines": baselines},
         "pareto": {"n_trials": n_trials, "confirmation": confirmation, "baselines": baselines},
         "sweep_figures": {},

@@ -140,6 +140,7 @@ class Confirmation(Section):
 
     Attributes:
         baselines: Which of the study's baselines the winner is compared with.
+        keep_agents: Of the test's trainings: the one of the recommended setting that the study's agent/ has, all, none.
     """
 
     top_k: Annotated[int, Field(ge=1)]
@@ -148,3 +149,4 @@ class Confirmation(Section):
     n_test_seeds: Annotated[int, Field(ge=2)]
     n_eval_episodes: Annotated[int, Field(ge=1)]
     baselines: list[Baseline] = Field(default_factory=lambda: list(get_args(Baseline)))
+    keep_agents: Literal["recommended", "all", "none"] = "recommended"

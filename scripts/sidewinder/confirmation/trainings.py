@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,9 +42,14 @@ def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, 
         raise SidewinderError(f"index: found {training!r}, accepted: {', '.join(trainings)}")
     environment, index = trainings[training]
     run, is_new, name = None, False, f"{candidate_path.stem}, {phase}"
+    keeps = phase == "test" and config.confirmation.keep_agents != "none"
     if candidate.exists:
         run, is_new = _trained(
-            config, study_dir, f"{name} {training}", *confirmation_run(config, candidate, environment, phase, index)
+            config,
+            study_dir,
+            f"{name} {training}",
+            *confirmation_run(config, candidate, environment, phase, index),
+            keeps=keeps,
         )
     result = ConfirmationResult(
         phase=phase,
@@ -62,14 +66,22 @@ def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, 
         if left > 0 and ahead_of != training:
             with suppress(Timeout):
                 ahead = confirmation_run(config, candidate, environment, phase, index)
-                left -= _trained(config, study_dir, f"{name} {ahead_of}", *ahead, patience=0)[1]
+                left -= _trained(config, study_dir, f"{name} {ahead_of}", *ahead, keeps=keeps, patience=0)[1]
 
 
 def _trained(
-    config: StudyConfig, study_dir: Path, name: str, run: RunConfig, held_out: HeldOut, patience: float = -1
+    config: StudyConfig,
+    study_dir: Path,
+    name: str,
+    run: RunConfig,
+    held_out: HeldOut,
+    *,
+    keeps: bool,
+    patience: float = -1,
 ) -> tuple[ConfirmationRun, bool]:
     """This training's outcome, and whether it was trained just now: when a raised budget makes trials change ranks, or
-    another study had the same baseline, nothing is trained twice. `name` is for people.
+    another study had the same baseline, nothing is trained twice. `name` is for people; with `keeps`, the agent is kept
+    where one is trained.
 
     Raises:
         Timeout: For so many seconds another process has been at it; -1 waits for it.
@@ -79,10 +91,7 @@ def _trained(
         known = kept.load()
         is_new = known is None
         if known is None:
-            checkpoint = kept.path.with_suffix(".checkpoint")
-            with attempt(kept.path, name, "") as progressed:
-                known = _train(config, kept, run, held_out, checkpoint, progressed)
-            shutil.rmtree(checkpoint, ignore_errors=True)
+            known = _train(config, kept, name, keeps=keeps)
         else:
             logger.info("%s: %s was trained already", name, kept.path.stem)
     assert run.evaluation.seed is not None
@@ -99,22 +108,62 @@ def _trained(
     ), is_new
 
 
-def _train(
-    config: StudyConfig,
-    kept: Kept,
-    run: RunConfig,
-    held_out: HeldOut,
-    checkpoint: Path,
-    progressed: Callable[[], None],
-) -> Training:
-    # Imported late: a job whose training is known need not load torch.
-    from sidewinder.training.run import train
+def _train(config: StudyConfig, kept: Kept, name: str, *, keeps: bool) -> Training:
+    """Train what is to be kept there, and keep it; its lock is held."""
+    checkpoint = kept.path.with_suffix(".checkpoint")
+    # With the checkpoint it is as old as that: what comes after is done again.
+    agent = checkpoint / "agent"
+    with attempt(kept.path, name, "") as progressed:
+        # Imported late: a job whose training is known need not load torch.
+        from sidewinder.training.agents import SavedAgent
+        from sidewinder.training.run import train
 
-    outcome = train(
-        run,
-        held_out=held_out,
-        direction=config.study.return_direction,
-        checkpoint=checkpoint,
-        progressed=progressed,
-    )
-    return kept.save(outcome)
+        outcome = train(
+            kept.run,
+            held_out=kept.held_out,
+            counted=lambda model: SavedAgent(model).write(agent) if keeps else None,
+            direction=config.study.return_direction,
+            checkpoint=checkpoint,
+            progressed=progressed,
+        )
+        if outcome.state == "complete" and keeps:
+            copied = kept.agent.with_suffix(".copied")
+            shutil.rmtree(copied, ignore_errors=True)
+            shutil.copytree(agent, copied)
+            shutil.rmtree(kept.agent, ignore_errors=True)
+            copied.rename(kept.agent)
+        training = kept.save(outcome)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    return training
+
+
+def agent_of(config: StudyConfig, study_dir: Path, candidate: Candidate, training: str) -> Path:
+    """The directory of the agent of one of a candidate's test trainings, as `SavedAgent` writes it. It is trained again
+    if it was not kept.
+
+    Raises:
+        SidewinderError: Trained again, it has other returns than are on record.
+    """
+    path = study_dir / "confirmation" / "test" / candidate.name / f"{training}.json"
+    on_record = ConfirmationResult.load(path).run
+    environment, index = config.trainings(config.confirmation.n_test_seeds)[training]
+    kept = Kept.of(config, study_dir, *confirmation_run(config, candidate, environment, "test", index))
+    with kept.lock():
+        if not kept.agent.is_dir():
+            logger.info("the agent of %s was not kept, so it is trained again", path)
+            known = _train(config, kept, f"{candidate.name}, test {training}", keeps=True)
+            if on_record is None or known.held_out_returns != on_record.returns:
+                raise SidewinderError(
+                    f"{path}: returns: found others than those of the agent, which was trained again here; accepted: "
+                    "the same; delete the file, and the results are made again with this agent"
+                )
+    return kept.agent
+
+
+def forget_agents(config: StudyConfig, study_dir: Path) -> None:
+    """Delete the agents of the test's trainings."""
+    for name in ["winner", *config.compared()]:
+        candidate = Candidate.load(study_dir / "confirmation" / "candidates" / f"{name}.yaml")
+        for environment, index in config.trainings(config.confirmation.n_test_seeds).values():
+            run, held_out = confirmation_run(config, candidate, environment, "test", index)
+            shutil.rmtree(Kept.of(config, study_dir, run, held_out).agent, ignore_errors=True)

@@ -49,6 +49,8 @@ def verdict(trial: int, own: Estimate | None, comparisons: Mapping[str, Comparis
     worse = {name: found for name, found in known.items() if found.sure and found.gain.value < 0}
     unsure = {name: found for name, found in known.items() if not found.sure}
     open_questions = "".join(f" {_open(tuned, name, found, digits)}" for name, found in unsure.items())
+    if (fewest := min(found.n_seeds for found in known.values())) < FEWEST:
+        open_questions += f" With {fewest} test seeds nothing is sure: {FEWEST} at least are needed."
     if worse:
         name = min(worse, key=lambda name: worse[name].gain.value)
         loss = _amount(worse[name], digits)
@@ -74,7 +76,7 @@ def _open(tuned: str, name: str, found: Comparison, digits: int) -> str:
     way = "worse" if found.gain.value < 0 else "better"
     seen = f"{tuned.capitalize()} is {way} than {_NAMES[name]} by {_amount(found, digits)}, which may be luck"
     if found.n_seeds < FEWEST:
-        return f"{seen}: {found.n_seeds} seeds can be sure of nothing, {FEWEST} at least are needed."
+        return f"{seen}."
     more = f"about {found.needed:,} seeds" if found.needed else "more than 10,000 seeds"
     return (
         f"{seen}; a difference of {found.detectable:.{digits}f} would have been found with 80 % probability, and this "

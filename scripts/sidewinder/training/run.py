@@ -57,7 +57,8 @@ def train(
             last call is with the agent that the objective is of.
         direction: What makes an evaluation the best: `maximize` or `minimize`.
         checkpoint: Directory for its checkpoint, as `training.checkpoint_every` says. Training goes on from one that
-            is there and fits, with the same outcome. Who keeps the outcome removes it; who needs `counted` has none.
+            is there and fits, with the same outcome. Who keeps the outcome removes it. What `counted` writes belongs
+            into it, for then it is as old as the rest; what it keeps in memory is lost.
         progressed: Called after each checkpoint.
 
     Raises:

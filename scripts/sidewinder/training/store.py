@@ -98,6 +98,11 @@ class Kept:
         """The file that it will have if it goes well; its lock and its checkpoint are beside it."""
         return self.shared or self.own
 
+    @property
+    def agent(self) -> Path:
+        """The directory of its agent, where that is kept."""
+        return self.path.with_suffix(".agent")
+
     def lock(self) -> BaseFileLock:
         """Whose holder may train it."""
         return file_lock(self.path.with_suffix(".lock"), self.storage)

@@ -1,0 +1,106 @@
+"""The page of a trained agent, in the format of Hugging Face's model cards: what it is, and what it is worth."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import yaml
+
+from sidewinder.config.algorithms import backend_of
+from sidewinder.config.run_config import RunConfig
+from sidewinder.confirmation.statistics import interval_of_mean
+
+
+def agent_card(
+    study: str,
+    setting: str,
+    verdict: str,
+    run: RunConfig,
+    seed: str,
+    setting_returns: Sequence[float],
+    agent_returns: Sequence[float],
+    loading: tuple[str, str],
+) -> str:
+    """The text of README.md.
+
+    Args:
+        study: Its name.
+        setting: What was trained, in words: `trial 7` or `defaults`.
+        verdict: The study's.
+        run: The training.
+        seed: Which of the test seeds it is, by its name.
+        setting_returns: Of the setting, one a test seed: the mean over held-out episodes.
+        agent_returns: Of this agent, one a held-out episode.
+        loading: The package and the class that load it.
+    """
+    package, algorithm = loading
+    env_id = run.environment.env_id.rpartition(":")[2]
+    mean, deviation = np.mean(setting_returns), np.std(setting_returns)
+    low, high = interval_of_mean(setting_returns)
+    own_low, own_high = interval_of_mean(agent_returns)
+    head: dict[str, Any] = {
+        "library_name": "stable-baselines3",
+        "tags": [env_id, "deep-reinforcement-learning", "reinforcement-learning", "stable-baselines3"],
+        "model-index": [
+            {
+                "name": algorithm,
+                "results": [
+                    {
+                        "task": {"type": "reinforcement-learning", "name": "reinforcement-learning"},
+                        "dataset": {"name": env_id, "type": env_id},
+                        "metrics": [
+                            {
+                                "type": "mean_reward",
+                                "value": f"{mean:.2f} +/- {deviation:.2f}",
+                                "name": "mean_reward",
+                                "verified": False,
+                            }
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
+    keywords = (f"{name}={value!r}" for name, value in run.environment.env_kwargs.items())
+    arguments = ", ".join([repr(run.environment.env_id), *keywords])
+    others = {
+        "wrappers": run.environment.wrappers,
+        "VecFrameStack": run.environment.frame_stack,
+        "VecNormalize (vecnormalize.pkl)": run.environment.normalize,
+    }
+    used = ", ".join(name for name, value in others.items() if value)
+    around = f" It needs more around it, as `config.yaml` says: {used}." if used else ""
+    return f"""---
+{yaml.safe_dump(head, sort_keys=False)}---
+
+# {algorithm} on {env_id}: {setting} of study {study}
+
+{verdict}
+
+| | mean return | 95 % interval |
+|---|---|---|
+| this setting, over {len(setting_returns)} training seeds that chose nothing | {mean:.1f} | [{low:.1f}, {high:.1f}] |
+| this agent (seed {seed}, the best of them), over {len(agent_returns)} episodes | {np.mean(agent_returns):.1f} | \
+[{own_low:.1f}, {own_high:.1f}] |
+
+What to expect of this setting is the first row: the second is of the seed that was luckiest.
+
+```python
+import gymnasium
+from {package} import {algorithm}
+
+env = gymnasium.make({arguments})
+model = {algorithm}.load("model.zip")
+```
+
+`python scripts/enjoy.py <this directory>` plays its episodes again, and shows them.{around}
+
+Trained for {run.training.total_timesteps:,} environment steps with {_packages(run)}; `config.yaml` has all of its
+hyperparameters.
+"""
+
+
+def _packages(run: RunConfig) -> str:
+    names = ["stable-baselines3", "gymnasium", "torch"] + (["sbx-rl"] if backend_of(run.agent) == "sbx" else [])
+    return ", ".join(f"{name} {version(name)}" for name in names)
