@@ -22,6 +22,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from sidewinder.determinism import pin
 
+# The default of `training.checkpoint_every`.
+EVERY = 1.0
 AGENTS = {
     "PPO on CartPole": ["agent=ppo", "environment=cartpole", "environment.n_envs=8", "agent.n_steps=256"],
     "A2C on CartPole": ["agent=a2c", "environment=cartpole"],
@@ -59,14 +61,14 @@ def steps_in(name: str, seconds: float) -> int:
 
 def cost(name: str, n_steps: int, repetitions: int) -> None:
     """Print the share of a training's processor time that checkpoints take, and how large they are."""
-    best = {2.0: float("inf"), None: float("inf")}
+    best = {EVERY: float("inf"), None: float("inf")}
     size = 0
     for _ in range(repetitions):
         for every in best:
             with tempfile.TemporaryDirectory() as directory:
                 best[every] = min(best[every], trained(name, n_steps, Path(directory), every)["processor"])
                 size = max(size, sum(path.stat().st_size for path in Path(directory).glob("checkpoint/*")))
-    share = best[2.0] / best[None] - 1
+    share = best[EVERY] / best[None] - 1
     print(f"| {name} | {n_steps} | {best[None]:.1f} | {100 * share:.1f} % | {size / 1e6:.1f} |", flush=True)
 
 
@@ -78,12 +80,12 @@ def kills(name: str, n_steps: int, n_kills: int, generator: random.Random) -> No
         pauses = [generator.uniform(0, 2 * undisturbed["seconds"] / n_kills) for _ in range(n_kills)]
         again, repeating, started = 0, 0.0, time.monotonic()
         for pause in pauses:
-            found = trained(name, n_steps, Path(directory, "killed"), 2.0, kill_after=pause)
+            found = trained(name, n_steps, Path(directory, "killed"), EVERY, kill_after=pause)
             if not found["killed"]:
                 break
             again += found["again"]
             repeating += found["repeating"]
-        found = trained(name, n_steps, Path(directory, "killed"), 2.0)
+        found = trained(name, n_steps, Path(directory, "killed"), EVERY)
         took = time.monotonic() - started
         repeating += found["repeating"]
         assert found["evaluations"] == undisturbed["evaluations"]

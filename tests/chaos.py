@@ -58,8 +58,9 @@ EXECUTIONS: list[dict[str, object]] = [
     {"study.trials_per_job": 2, "study.storage": "journal"},
     {"study.trials_per_job": 1, "training.checkpoint_every": 0},
     {"study.trials_per_job": 3, "training.checkpoint_every": "null"},
+    {"study.trials_per_job": 2, "confirmation.keep_agents": "all"},
 ]
-SWEEP, BEST = "results/tiny/trials.csv", "results/tiny/best.yaml"
+SWEEP, BEST, CARD = "results/tiny/trials.csv", "results/tiny/best.yaml", "results/tiny/agent/README.md"
 TARGETS = [[], [SWEEP], [BEST]]
 # Made by rules from other files: whatever becomes of them, they are made again.
 DERIVED = [
@@ -72,6 +73,8 @@ DERIVED = [
     "best.yaml",
     "best.md",
     "best.tex",
+    "provenance.json",
+    "agent/*",
     "confirmation/candidates/*.yaml",
     "confirmation/*/*/*.json",
     ".records/*",
@@ -81,7 +84,16 @@ DERIVED = [
 # Without which no result changes.
 CHECKPOINTS = ["trials/*/checkpoint/*", ".trainings/*.checkpoint/*"]
 KNOWN = [".trainings/*.json"]
-BESIDE = [*CHECKPOINTS, "trials/*/timing.json", "trials/*/progress.json", "logs/*.log", "study.db", "study.journal"]
+AGENTS = [".trainings/*.agent/*"]
+BESIDE = [
+    *CHECKPOINTS,
+    *AGENTS,
+    "trials/*/timing.json",
+    "trials/*/progress.json",
+    "logs/*.log",
+    "study.db",
+    "study.journal",
+]
 
 
 def overrides(settings: Mapping[str, object], execution: Mapping[str, object]) -> list[str]:
@@ -138,8 +150,7 @@ class Chaos:
         if done.returncode != 0:
             return [f"exit code {done.returncode}: {done.stdout[-3000:]}{done.stderr[-6000:]}"]
         problems = []
-        expected = results(self._reference())
-        found = results(self.directory / "disturbed")
+        expected, found = (self._made(directory) for directory in (self._reference(), self.directory / "disturbed"))
         for name in sorted(expected.keys() | found.keys()):
             # Results of a larger budget stay.
             beyond = name not in expected and name.startswith(("trials/", "confirmation/"))
@@ -155,6 +166,11 @@ class Chaos:
             ]
             problems += [f"study.db: trial {t.number} {t.state.name}" for t in trials if not t.state.is_finished()]
         return problems
+
+    def _made(self, directory: Path) -> dict[str, bytes]:
+        """What must be the same, byte by byte."""
+        agent = directory / "results/tiny/agent"
+        return results(directory) | {f"agent/{path.name}": path.read_bytes() for path in agent.glob("[!m]*")}
 
     def start_and_kill(self) -> str:
         """Of everything, of Snakemake alone, or of one job; after a random time."""
@@ -207,7 +223,7 @@ class Chaos:
 
     def damage_a_file(self) -> str:
         """Empty, truncated, or with another content; one that says when trials ran would have to be deleted."""
-        path = self._any_of([*DERIVED, *CHECKPOINTS, *CHECKPOINTS, *KNOWN, "trials/*/progress.json"])
+        path = self._any_of([*DERIVED, *CHECKPOINTS, *CHECKPOINTS, *KNOWN, *AGENTS, "trials/*/progress.json"])
         if path:
             content = path.read_bytes()
             how = self.random.choice([b"", content[: len(content) // 2], b"\xff\x00 no such content: [{"])
@@ -302,9 +318,9 @@ class Chaos:
         """A study that was made once with these settings."""
         name = "-".join(str(value) for value in self.settings.values())
         directory = self.directory / f"reference-{name}"
-        if not (directory / BEST).exists():
+        if not (directory / CARD).exists():
             self._config_in(directory, overrides(self.settings, EXECUTIONS[0] | self.lengths))
-            done = run(snakemake(directory, "--cores", "1", BEST))
+            done = run(snakemake(directory, "--cores", "1", BEST, CARD))
             assert done.returncode == 0, done.stdout + done.stderr
         return directory
 

@@ -1,5 +1,6 @@
 """The trained agent of what a study recommends: kept by the confirmation, loaded by plain SB3."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -76,6 +77,15 @@ def test_an_agent_that_was_not_kept_is_trained_again(study: Path) -> None:
     run_to_the_end(study, CARD)
     assert "trained again" in (study / "results/tiny/logs/agent.log").read_text()
     assert (study / CARD).read_text() == card
+    assert enjoy(study / "results/tiny/agent", "--no-render").stdout.endswith(f": {own_mean(card):.1f}\n")
+
+
+def test_a_damaged_agent_is_trained_again(study: Path) -> None:
+    for directory in agents(study):
+        os.truncate(directory / "model.zip", 1000)
+    run_to_the_end(study, CARD)
+    assert "trained again" in (study / "results/tiny/logs/agent.log").read_text()
+    card = (study / CARD).read_text()
     assert enjoy(study / "results/tiny/agent", "--no-render").stdout.endswith(f": {own_mean(card):.1f}\n")
 
 

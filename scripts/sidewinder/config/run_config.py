@@ -106,7 +106,7 @@ class Training(Section):
     device: str = "cpu"
     threads: Annotated[int, Field(ge=1)] = 1
     instruction_set: Literal["avx2", "compatible", "native"] = "avx2"
-    checkpoint_every: Annotated[Annotated[float, Field(ge=0)] | None, Identity.NEVER] = 2.0
+    checkpoint_every: Annotated[Annotated[float, Field(ge=0)] | None, Identity.NEVER] = 1.0
 
 
 def _n_envs(value: Any) -> Any:

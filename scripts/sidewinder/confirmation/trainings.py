@@ -148,8 +148,11 @@ def agent_of(config: StudyConfig, study_dir: Path, candidate: Candidate, trainin
     on_record = ConfirmationResult.load(path).run
     environment, index = config.trainings(config.confirmation.n_test_seeds)[training]
     kept = Kept.of(config, study_dir, *confirmation_run(config, candidate, environment, "test", index))
+    # Imported late: only this needs torch.
+    from sidewinder.training.agents import is_whole
+
     with kept.lock():
-        if not kept.agent.is_dir():
+        if not is_whole(kept.agent, normalized=kept.run.environment.normalize is not None):
             logger.info("the agent of %s was not kept, so it is trained again", path)
             known = _train(config, kept, f"{candidate.name}, test {training}", keeps=True)
             if on_record is None or known.held_out_returns != on_record.returns:

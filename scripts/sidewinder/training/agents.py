@@ -2,6 +2,7 @@
 
 import io
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,18 @@ class SavedAgent:
         write_atomically(directory / f"{prefix}model.zip", self._model)
         if self._normalization is not None:
             write_atomically(directory / f"{prefix}vecnormalize.pkl", self._normalization)
+
+
+def is_whole(directory: Path, *, normalized: bool) -> bool:
+    """Whether a directory has an agent as `SavedAgent` writes it, undamaged."""
+    try:
+        with zipfile.ZipFile(directory / "model.zip") as model:
+            damaged = model.testzip() is not None
+        if normalized:
+            pickle.loads((directory / "vecnormalize.pkl").read_bytes())
+    except (OSError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError):
+        return False
+    return not damaged
 
 
 def _check_goals(agent: dict[str, Any], env: VecEnv) -> None:

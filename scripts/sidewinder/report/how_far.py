@@ -1,0 +1,199 @@
+"""How far a study is, from its files alone: what is done, what runs, the best so far, and how long the rest takes.
+
+Trainings that run are seen by their checkpoints. Nothing is locked or written, so this may be asked at any time, from
+anywhere that sees the files.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.candidates import Candidate, confirmation_run
+from sidewinder.results import result_path
+from sidewinder.study.clock import step_price
+from sidewinder.training.archives import DIRECTORY
+from sidewinder.training.store import Kept
+
+# Without a new checkpoint for so long, a training is not counted as one that runs.
+_SILENT = 120.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A training that runs.
+
+    Attributes:
+        name: The trial's, e.g. `trial 7`; of the confirmation `a training`.
+        share: How much of its environment steps it has done, 0 to 1, at its last checkpoint.
+    """
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True)
+class HowFar:
+    """How far a study is.
+
+    Attributes:
+        states: How many trials are complete, pruned, failed.
+        n_trials: The budget.
+        running: Trainings that run.
+        best: The best complete trial so far and its objective.
+        confirmed: How many trainings of the confirmation are done, and of how many.
+        seconds_left: About; None where nothing tells yet.
+    """
+
+    states: Mapping[str, int]
+    n_trials: int
+    running: list[Running]
+    best: tuple[int, float] | None
+    confirmed: tuple[int, int]
+    seconds_left: float | None
+
+    @property
+    def stage(self) -> str:
+        """What is being done: `sweep`, `confirmation`, or `done`."""
+        if sum(self.states.values()) < self.n_trials:
+            return "sweep"
+        return "confirmation" if self.confirmed[0] < self.confirmed[1] else "done"
+
+
+def how_far(study_dir: Path) -> HowFar:
+    """Look at a study's files.
+
+    Raises:
+        SidewinderError: It has no config.yaml.
+    """
+    config = StudyConfig.load(study_dir / "config.yaml")
+    n_trials = config.study.n_trials
+    paths = {number: result_path(study_dir, number) for number in range(n_trials)}
+    finished = {number: _read(path, path.stat().st_mtime_ns) for number, path in paths.items() if path.exists()}
+    values = {number: one["objective"] for number, one in finished.items() if one["state"] == "complete"}
+    choose = min if config.study.return_direction == "minimize" else max
+    best = choose(values, key=lambda number: values[number]) if values else None
+    states = Counter(one["state"] for one in finished.values())
+    total = config.training["total_timesteps"]
+    trials = [
+        Running(f"trial {number}", step / total)
+        for number, path in paths.items()
+        if number not in finished
+        for step in _steps(path.parent.glob("**/checkpoint/**/state"))
+    ]
+    planned = _confirmations(config, study_dir)
+    done = [path for path in planned if path.exists()]
+    confirming = len(finished) == n_trials and len(done) < len(planned)
+    store = study_dir.parent / DIRECTORY
+    others = [Running("a training", step / total) for step in _steps(store.glob("*.checkpoint/state"))]
+    running = trials + (others if confirming else [])
+    return HowFar(
+        states=states,
+        n_trials=n_trials,
+        running=running,
+        best=None if best is None else (best, values[best]),
+        confirmed=(len(done), len(planned)),
+        seconds_left=_seconds_left(config, study_dir, finished, best, planned, running),
+    )
+
+
+@cache
+def _read(path: Path, _modified: int) -> dict[str, Any]:
+    """A result, read once unless it changes."""
+    content: dict[str, Any] = json.loads(path.read_bytes())
+    return content
+
+
+def _steps(states: Iterable[Path]) -> list[int]:
+    """The step of each checkpoint that is young."""
+    found = []
+    for path in states:
+        try:
+            if time.time() - path.stat().st_mtime < _SILENT:
+                with path.open("rb") as file:
+                    found.append(int(json.loads(file.readline())["facts"]["step"]))
+        except (OSError, ValueError, LookupError):
+            continue  # it ended meanwhile
+    return found
+
+
+def _confirmations(config: StudyConfig, study_dir: Path) -> list[Path]:
+    """The results that the confirmation will have."""
+    settings, one = config.confirmation, len(config.study.objectives) == 1
+    tested = [*(["winner"] if one else config.candidates()), *config.compared()]
+    parts = [("validation", config.candidates(), settings.n_validation_seeds)] if one else []
+    parts.append(("test", tested, settings.n_test_seeds))
+    return [
+        study_dir / "confirmation" / phase / name / f"{training}.json"
+        for phase, names, n_seeds in parts
+        for name in names
+        for training in config.trainings(n_seeds)
+    ]
+
+
+def _seconds_left(
+    config: StudyConfig,
+    study_dir: Path,
+    finished: Mapping[int, dict[str, Any]],
+    best: int | None,
+    planned: list[Path],
+    running: list[Running],
+) -> float | None:
+    """By the virtual clock's work, and how long that of the trials so far took; for as many at once as run now."""
+    timed = {number: _seconds(result_path(study_dir, number).with_name("timing.json")) for number in finished}
+    work = {number: _work(config, finished[number]) for number in finished}
+    seconds = sum(timed.values())
+    if not seconds or best is None:
+        return 0.0 if len(finished) == config.study.n_trials and all(path.exists() for path in planned) else None
+    environments = config.environment_names()
+    full = config.training["total_timesteps"]
+    tuned = sum(_price(config, finished[best], environment) for environment in environments) / len(environments)
+    left = (config.study.n_trials - len(finished)) * sum(work.values()) / len(work)
+    for path in planned:
+        if not path.exists():
+            name = path.parent.name
+            price = tuned if name == "winner" or name.startswith("top-") else _baseline_price(config, study_dir, path)
+            left += price * full
+    left -= sum(one.share for one in running) * tuned * full
+    return float(max(0.0, left) * seconds / sum(work.values()) / max(1, len(running)))
+
+
+def _seconds(path: Path) -> float:
+    try:
+        return float(sum(training["seconds"] for training in json.loads(path.read_bytes())))
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0.0
+
+
+def _work(config: StudyConfig, result: Mapping[str, Any]) -> float:
+    parts = result["replicates"] or [result]
+    return float(
+        sum(
+            _price(config, result, part["environment"]) * part["evaluations"][-1]["step"]
+            for part in parts
+            if part["evaluations"]
+        )
+    )
+
+
+_prices: dict[tuple[str, int, str | None], int] = {}
+
+
+def _price(config: StudyConfig, result: Mapping[str, Any], environment: str | None) -> int:
+    key = (result["config"], result["number"], environment)
+    if key not in _prices:
+        _prices[key] = step_price(config.for_trial(result["params"], environment))
+    return _prices[key]
+
+
+def _baseline_price(config: StudyConfig, study_dir: Path, path: Path) -> int:
+    """Nothing, where its training is known already."""
+    environment, index = config.trainings(config.confirmation.n_test_seeds)[path.stem]
+    candidate = Candidate.of_baseline(path.parent.name)
+    run, held_out = confirmation_run(config, candidate, environment, "test", index)
+    return 0 if Kept.of(config, study_dir, run, held_out).load() else step_price(run)
