@@ -18,8 +18,10 @@ from small_agents import agent
 from tiny_study import BEST, N_TRIALS, REPOSITORY, SWEEP, TINY, results, run, run_to_the_end, snakemake
 
 from sidewinder import SidewinderError
+from sidewinder.config.composition import compose_study
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.candidates import Candidate, confirmation_run
 from sidewinder.determinism import processor
 from sidewinder.files import to_json
 from sidewinder.results import EvaluationResult
@@ -248,6 +250,20 @@ def test_a_broken_archive_is_an_error(tmp_path: Path) -> None:
     os.truncate(path, 50000)
     with pytest.raises(SidewinderError, match=f"{path}: .*; delete the file and take it out of `archives`"):
         archived(str(path), "b.json")
+
+
+def test_the_shipped_archive_fits_its_studies() -> None:
+    """Each training that is shipped is one that a shipped study needs."""
+    shipped = trainings_of(REPOSITORY / "results/reference" / TAR)
+    config = compose_study("pendulum_ddpg")
+    needed = [
+        Kept.of(
+            config, Path("results/any"), *confirmation_run(config, Candidate.of_baseline(name), None, "test", index)
+        )
+        for name in config.compared()
+        for index in range(config.confirmation.n_test_seeds)
+    ]
+    assert {kept.path.name for kept in needed} <= shipped.keys()
 
 
 # What nobody needs
