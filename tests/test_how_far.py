@@ -29,6 +29,9 @@ def checkpoint(directory: Path, step: int, age: float = 0) -> None:
 
 
 def test_a_study_that_is_done(study: Path) -> None:
+    assert how_far(study).stage == "agent"
+    (study / "agent").mkdir()
+    (study / "agent/README.md").touch()
     found = how_far(study)
     assert (found.stage, found.confirmed, found.running, found.seconds_left) == ("done", (8, 8), [], 0)
     assert sum(found.states.values()) == found.n_trials == N_TRIALS
@@ -72,6 +75,8 @@ def test_what_is_known_takes_no_time(study: Path) -> None:
 
 
 def test_the_table(study: Path) -> None:
+    (study / "agent").mkdir()
+    (study / "agent/README.md").touch()
     script = [sys.executable, str(REPOSITORY / "scripts/how_far.py")]
     done = run([*script, str(study.parent)])
     assert f"{N_TRIALS} of" in done.stdout

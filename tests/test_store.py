@@ -123,6 +123,14 @@ def test_what_is_on_record_is_verified(undisturbed: Path, archive: Path, tmp_pat
     code, lines = verified("confirmation/test/winner/1")
     assert code == 0
     assert lines[0].endswith("(made with torch 1.0)")
+    # So may another processor.
+    content["run"]["packages"]["torch"] = version("torch")
+    content["run"]["archived"] = {"archive": "theirs", "processor": "Z80"}
+    path.write_text(json.dumps(content))
+    code, lines = verified("confirmation/test/winner/1")
+    assert code == 0
+    assert "differs the returns" in lines[0]
+    assert lines[0].endswith("(made with Z80)")
 
 
 @pytest.mark.slow

@@ -118,12 +118,14 @@ def difference(training: OnRecord) -> str | None:
 
 
 def made_with(training: OnRecord) -> tuple[bool, str]:
-    """Whether a training's packages are those of this process, and what it was made with that differs, in words."""
+    """Whether a training must have the same bits here, and what it was made with that differs, in words. Other packages
+    may give other bits, and so may another processor, unless the instruction set is `compatible`."""
     # Optuna trains nothing.
     others = [f"{name} {known}" for name, known in other_packages(training.packages).items() if name != "optuna"]
     elsewhere = training.processor not in (None, processor())
     words = [*others, *([f"{training.processor}"] if elsewhere else [])]
-    return not others, f"made with {', '.join(words)}" if words else "made with the same packages"
+    comparable = not others and (not elsewhere or training.run.training.instruction_set == "compatible")
+    return comparable, f"made with {', '.join(words)}" if words else "made with the same packages"
 
 
 def _of_trial(config: StudyConfig, study_dir: Path, path: Path) -> Iterator[OnRecord]:

@@ -47,6 +47,7 @@ class HowFar:
         running: Trainings that run.
         best: The best complete trial so far and its objective.
         confirmed: How many trainings of the confirmation are done, and of how many.
+        ended: Whether the winner or the Pareto set is there, and the agent if one is wanted.
         seconds_left: About; None where nothing tells yet.
     """
 
@@ -55,14 +56,17 @@ class HowFar:
     running: list[Running]
     best: tuple[int, float] | None
     confirmed: tuple[int, int]
+    ended: bool
     seconds_left: float | None
 
     @property
     def stage(self) -> str:
-        """What is being done: `sweep`, `confirmation`, or `done`."""
+        """What is being done: `sweep`, `confirmation`, `agent`, or `done`."""
         if sum(self.states.values()) < self.n_trials:
             return "sweep"
-        return "confirmation" if self.confirmed[0] < self.confirmed[1] else "done"
+        if self.confirmed[0] < self.confirmed[1]:
+            return "confirmation"
+        return "done" if self.ended else "agent"
 
 
 def how_far(study_dir: Path) -> HowFar:
@@ -88,17 +92,22 @@ def how_far(study_dir: Path) -> HowFar:
     ]
     planned = _confirmations(config, study_dir)
     done = [path for path in planned if path.exists()]
-    confirming = len(finished) == n_trials and len(done) < len(planned)
+    wanted = ["best.yaml"] if len(config.study.objectives) == 1 else ["pareto.md"]
+    if wanted == ["best.yaml"] and config.confirmation.keep_agents != "none":
+        wanted.append("agent/README.md")
+    ended = all((study_dir / name).exists() for name in wanted)
+    swept = len(finished) == n_trials
     store = study_dir.parent / DIRECTORY
     others = [Running("a training", step / total) for step in _steps(store.glob("*.checkpoint/state"))]
-    running = trials + (others if confirming else [])
+    running = trials + (others if swept and not ended else [])
     return HowFar(
         states=states,
         n_trials=n_trials,
         running=running,
         best=None if best is None else (best, values[best]),
         confirmed=(len(done), len(planned)),
-        seconds_left=_seconds_left(config, study_dir, finished, best, planned, running),
+        ended=ended,
+        seconds_left=0 if ended else _seconds_left(config, study_dir, finished, best, planned, running),
     )
 
 
@@ -149,7 +158,7 @@ def _seconds_left(
     work = {number: _work(config, finished[number]) for number in finished}
     seconds = sum(timed.values())
     if not seconds or best is None:
-        return 0.0 if len(finished) == config.study.n_trials and all(path.exists() for path in planned) else None
+        return None
     environments = config.environment_names()
     full = config.training["total_timesteps"]
     tuned = sum(_price(config, finished[best], environment) for environment in environments) / len(environments)
@@ -160,7 +169,9 @@ def _seconds_left(
             price = tuned if name == "winner" or name.startswith("top-") else _baseline_price(config, study_dir, path)
             left += price * full
     left -= sum(one.share for one in running) * tuned * full
-    return float(max(0.0, left) * seconds / sum(work.values()) / max(1, len(running)))
+    if left <= 0:
+        return None  # nobody knows how long what runs now takes
+    return float(left * seconds / sum(work.values()) / max(1, len(running)))
 
 
 def _seconds(path: Path) -> float:

@@ -77,8 +77,8 @@ def _open(tuned: str, name: str, found: Comparison, digits: int) -> str:
     seen = f"{tuned.capitalize()} is {way} than {_NAMES[name]} by {_amount(found, digits)}, which may be luck"
     if found.n_seeds < FEWEST:
         return f"{seen}."
-    more = f"about {found.needed:,} seeds" if found.needed else "more than 10,000 seeds"
+    more = f"about {found.needed:,}" if found.needed else "more than 10,000"
     return (
-        f"{seen}; a difference of {found.detectable:.{digits}f} would have been found with 80 % probability, and this "
-        f"one takes {more}."
+        f"{seen}; a difference of {found.detectable:.{digits}f} would have been found with 80 % probability, and to "
+        f"find one as small as this takes {more} seeds."
     )
