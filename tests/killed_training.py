@@ -22,7 +22,7 @@ from stable_baselines3.common.save_util import load_from_zip_file
 
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.training import keeper
-from sidewinder.training.agents import SavedAgent
+from sidewinder.training.agents import keep_agent
 from sidewinder.training.run import train
 
 HELD_OUT = HeldOut(2, seed=77)
@@ -93,7 +93,7 @@ def _train(
         tensorboard_log=directory / "tensorboard",
         report=report,
         held_out=HELD_OUT,
-        counted=lambda model: SavedAgent(model).write(agent),
+        counted=lambda model: keep_agent(model, agent) if every is not None else None,
         checkpoint=directory / checkpoint if checkpoint else None,
         progressed=progressed,
     )
@@ -113,7 +113,9 @@ def _train(
 
 
 def _saved(path: Path) -> str:
-    """Of the parameters of the agent that counts, as it was saved."""
+    """Of the parameters of the agent that counts, as it was saved; empty if it was not."""
+    if not path.exists():
+        return ""
     _, parameters, _ = load_from_zip_file(path)
     saved: Any = parameters or {}
     values = [value for name in sorted(saved) for value in saved[name].values()]

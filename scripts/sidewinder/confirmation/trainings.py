@@ -115,18 +115,18 @@ def _train(config: StudyConfig, kept: Kept, name: str, *, keeps: bool) -> Traini
     agent = checkpoint / "agent"
     with attempt(kept.path, name, "") as progressed:
         # Imported late: a job whose training is known need not load torch.
-        from sidewinder.training.agents import SavedAgent
+        from sidewinder.training.agents import keep_agent
         from sidewinder.training.run import train
 
         outcome = train(
             kept.run,
             held_out=kept.held_out,
-            counted=lambda model: SavedAgent(model).write(agent) if keeps else None,
+            counted=lambda model: keep_agent(model, agent) if keeps else None,
             direction=config.study.return_direction,
             checkpoint=checkpoint,
             progressed=progressed,
         )
-        if outcome.state == "complete" and keeps:
+        if outcome.state == "complete" and agent.is_dir() and keeps:
             copied = kept.agent.with_suffix(".copied")
             shutil.rmtree(copied, ignore_errors=True)
             shutil.copytree(agent, copied)
@@ -155,6 +155,11 @@ def agent_of(config: StudyConfig, study_dir: Path, candidate: Candidate, trainin
         if not is_whole(kept.agent, normalized=kept.run.environment.normalize is not None):
             logger.info("the agent of %s was not kept, so it is trained again", path)
             known = _train(config, kept, f"{candidate.name}, test {training}", keeps=True)
+            if not kept.agent.is_dir():
+                raise SidewinderError(
+                    f"{path}: found an agent that cannot be saved, as the line above says; accepted with "
+                    "confirmation.keep_agents=none: no agent"
+                )
             if on_record is None or known.held_out_returns != on_record.returns:
                 raise SidewinderError(
                     f"{path}: returns: found others than those of the agent, which was trained again here; accepted: "

@@ -1,7 +1,9 @@
 """From the `agent` section of a config to a model of Stable-Baselines3, SB3-Contrib or SBX. It never trains."""
 
 import io
+import logging
 import pickle
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +20,14 @@ from stable_baselines3.her import HerReplayBuffer
 
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import backend_of
+from sidewinder.errors import first_line
 from sidewinder.files import write_atomically
 from sidewinder.training.arguments import ACTION_NOISES, algorithm_of, constructor_arguments, wrong
 from sidewinder.training.fast_torch import make_fast
 from sidewinder.training.lean_torch import defer_compiler
 
 defer_compiler()
+logger = logging.getLogger(__name__)
 
 UNSEEN_END = (
     "found one that ends episodes, which SB3's Monitor and so the returns do not know of, accepted: an environment "
@@ -159,6 +163,15 @@ class SavedAgent:
         write_atomically(directory / f"{prefix}model.zip", self._model)
         if self._normalization is not None:
             write_atomically(directory / f"{prefix}vecnormalize.pkl", self._normalization)
+
+
+def keep_agent(model: BaseAlgorithm, directory: Path) -> None:
+    """Write an agent as `SavedAgent` does. Where that fails, a line says so, and there is none: no older one stays."""
+    try:
+        SavedAgent(model).write(directory)
+    except Exception as error:  # a full disk, or whatever somebody's classes raise when they are pickled
+        shutil.rmtree(directory, ignore_errors=True)
+        logger.warning("the agent could not be kept (%s); the training goes on", first_line(error))
 
 
 def is_whole(directory: Path, *, normalized: bool) -> bool:
