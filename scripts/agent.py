@@ -54,17 +54,19 @@ def write_agent(arguments: argparse.Namespace) -> None:
         if environment is not None:
             rows = rows[rows["environment"] == environment]
         tested = rows.dropna(subset="mean_return").set_index("index")["mean_return"]
-        shutil.rmtree(arguments.output, ignore_errors=True)
         if tested.empty:
+            shutil.rmtree(arguments.output, ignore_errors=True)
             write(arguments.output / "README.md", f"All trainings of {name} failed: there is no agent.\n")
             return
         best = int(str(tested.idxmin() if config.study.return_direction == "minimize" else tested.idxmax()))
         training = next(key for key, value in config.trainings(best + 1).items() if value == (environment, best))
-        for path in sorted(agent_of(config, study_dir, candidate, training).iterdir()):
-            write(arguments.output / path.name, path.read_bytes())
+        files = agent_of(config, study_dir, candidate, training, arguments.output)
+        (arguments.output / "vecnormalize.pkl").unlink(missing_ok=True)  # of another setting
+        for file, content in files.items():
+            write(arguments.output / file, content)
         run, held_out = confirmation_run(config, candidate, environment, "test", best)
-        content = {**run.model_dump(), "held_out": {"n_episodes": held_out.n_episodes, "seed": held_out.seed}}
-        write(arguments.output / "config.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        settings = {**run.model_dump(), "held_out": {"n_episodes": held_out.n_episodes, "seed": held_out.seed}}
+        write(arguments.output / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         result = ConfirmationResult.load(study_dir / "confirmation" / "test" / name / f"{training}.json")
         assert result.run
         algorithm = algorithm_of(run.agent)

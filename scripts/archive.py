@@ -5,11 +5,13 @@ python scripts/archive.py results/paper results/reference
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.files import to_json, write_atomically
+from sidewinder.report.provenance import NAME as PROVENANCE
 from sidewinder.training.archives import TAR, trainings_of, write_trainings
 from sidewinder.training.store import Kept
 from sidewinder.trials.tables import read_timings
@@ -25,7 +27,6 @@ NAMES = (
     "best.md",
     "pareto.csv",
     "pareto.md",
-    "provenance.json",
 )
 
 
@@ -53,6 +54,10 @@ def archive(study: Path, target: Path) -> None:
     for name in NAMES:
         if (study / name).exists():
             write_atomically(target / name, (study / name).read_bytes())
+    if (study / PROVENANCE).exists():
+        told = json.loads((study / PROVENANCE).read_text())
+        told["files"] = {name: known for name, known in told["files"].items() if name in NAMES}
+        write_atomically(target / PROVENANCE, to_json(told))
     timings = read_timings(study / "timings.csv")
     hosts = {host: f"machine {number}" for number, host in enumerate(timings["host"].unique(), 1)}
     write_atomically(target / "timings.csv", timings.replace({"host": hosts}).to_csv(index=False))

@@ -1,6 +1,7 @@
 """Watch a trained agent, and evaluate it: python scripts/enjoy.py results/<study>/agent
 
-It plays the held-out episodes that its page tells of, so its mean return is that of the page.
+It plays the held-out episodes that its page tells of. So its mean return is that of the page, unless it acts at random
+(evaluation.deterministic=false).
 """
 
 import argparse
@@ -57,7 +58,10 @@ def play(directory: Path, n_episodes: int | None, *, rendered: bool) -> list[flo
         if isinstance(env, VecNormalize):
             env = VecNormalize.load(str(directory / "vecnormalize.pkl"), env.venv)
             env.training = env.norm_reward = False
-        seed_episodes(env, held_out["seed"], n_episodes) if rendered else env.seed(held_out["seed"])
+        if env.num_envs < n_episodes:
+            seed_episodes(env, held_out["seed"], n_episodes)
+        else:
+            env.seed(held_out["seed"])
         model = algorithm_of(run.agent).load(directory / "model.zip", device="cpu")
         return agents.evaluate(model, env, n_episodes, deterministic=run.evaluation.deterministic)
     except (DependencyNotInstalled, Error) as error:

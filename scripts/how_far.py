@@ -41,7 +41,7 @@ def shown(directories: Sequence[Path]) -> Table:
     studies = [
         path.parent
         for directory in directories
-        for path in [*directory.glob("config.yaml"), *sorted(directory.glob("*/config.yaml"))]
+        for path in [*directory.glob("config.yaml")] or sorted(directory.glob("*/config.yaml"))
     ]
     if not studies:
         found = " ".join(map(str, directories))

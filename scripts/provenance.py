@@ -25,7 +25,7 @@ def main() -> None:
     with errors_in_one_line():
         config, study_dir = StudyConfig.load(arguments.config), arguments.config.parent
         trials = [result_path(study_dir, number) for number in range(config.study.n_trials)]
-        results, others = [*trials, *arguments.confirmations], [arguments.config, *arguments.tables]
+        results, others = [*trials, *arguments.confirmations], arguments.tables
         with recorded(arguments.record, rule_settings("provenance", config), [*results, *others]) as write:
             write(arguments.output, to_json(provenance(config, study_dir, results, others)))
 

@@ -181,6 +181,20 @@ WAVE = [1.0, -1.0] * 5
             "defaults",
             r"Nothing .* luck\. With 5 test seeds nothing is sure: .*",
         ),
+        (
+            [value * 1000 for value in UP[:6]],
+            {"defaults": SAME[:6], "zoo": SAME[:6]},
+            "defaults",
+            r"Nothing .* With 6 test seeds nothing is sure: 7 at least are needed\.",
+        ),
+        (
+            [500.0] * 10,
+            {"defaults": [500.0] * 10},
+            "defaults",
+            r"Nothing .* Trial 3 and the defaults have the same returns on all test seeds\.",
+        ),
+        ([None, *UP[1:]], {"defaults": SAME}, "defaults", r"Use the defaults: trial 3 failed in 1 of 10 trainings .*"),
+        ([None, *UP[1:]], {"defaults": [None, *SAME[1:]]}, "tuned", r"Trial 3 failed in 1 of 10 trainings on test .*"),
         (UP, {}, "tuned", r"Trial 3 has 5\.5 \[.*\] on test seeds\. It was compared with nothing\."),
         (
             UP,

@@ -1,5 +1,6 @@
 """The trained agent of what a study recommends: kept by the confirmation, loaded by plain SB3."""
 
+import json
 import os
 import re
 import shutil
@@ -45,7 +46,12 @@ def test_the_agent_of_the_recommended_setting(study: Path) -> None:
     run_to_the_end(study, CARD)
     assert "trained again" not in (study / "results/tiny/logs/agent.log").read_text()
     directory = study / "results/tiny/agent"
-    assert sorted(path.name for path in directory.iterdir()) == ["README.md", "config.yaml", "model.zip"]
+    assert sorted(path.name for path in directory.iterdir()) == [
+        "README.md",
+        "config.yaml",
+        "model.zip",
+        "returns.json",
+    ]
     card = (directory / "README.md").read_text()
     _, head, text = card.split("---\n", 2)
     best = yaml.safe_load((study / BEST).read_text())["winner"]
@@ -72,12 +78,32 @@ def test_the_agent_of_the_recommended_setting(study: Path) -> None:
 def test_an_agent_that_was_not_kept_is_trained_again(study: Path) -> None:
     run_to_the_end(study, CARD)
     card = (study / CARD).read_text()
+    # What is there already is written again, not trained again.
+    (study / "results/tiny/.records/agent.json").unlink()
+    run_to_the_end(study, CARD)
+    assert "trained again" not in (study / "results/tiny/logs/agent.log").read_text()
     (study / "results/tiny/agent/model.zip").unlink()
     assert not agents(study)
     run_to_the_end(study, CARD)
     assert "trained again" in (study / "results/tiny/logs/agent.log").read_text()
     assert (study / CARD).read_text() == card
     assert enjoy(study / "results/tiny/agent", "--no-render").stdout.endswith(f": {own_mean(card):.1f}\n")
+
+
+def test_an_agent_of_other_returns_is_refused(study: Path) -> None:
+    """Each time, not the first time only."""
+    for directory in agents(study):
+        shutil.rmtree(directory)
+    for path in (study / "results/tiny/confirmation/test").glob("*/*.json"):
+        content = json.loads(path.read_text())
+        content["run"]["returns"] = [value + 1 for value in content["run"]["returns"]]
+        path.write_text(json.dumps(content))
+    for _ in range(2):
+        done = run(snakemake(study, CARD))
+        assert done.returncode == 1
+        assert "returns: found others than the same training has here; accepted: the same; delete" in done.stdout
+        assert not (study / CARD).exists()
+    assert not agents(study)
 
 
 def test_a_damaged_agent_is_trained_again(study: Path) -> None:

@@ -1,7 +1,11 @@
 """What a results directory keeps beside its results, and nobody needs."""
 
+import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.training.archives import DIRECTORY
@@ -13,12 +17,23 @@ def ended_checkpoints(results: Path) -> list[Path]:
     """Checkpoints of trainings that have their result: a kill between the two left them."""
     trials = [path for path in results.glob("*/trials/**/checkpoint") if (path.parent / "result.json").exists()]
     kept = [*results.glob(f"{DIRECTORY}/*.checkpoint"), *results.glob(f"*/{DIRECTORY}/*.checkpoint")]
-    return sorted([*trials, *(path for path in kept if path.with_suffix(".json").exists())])
+    return sorted([*trials, *(path for path in kept if path.with_suffix(".json").exists() and _is_free(path))])
+
+
+def _is_free(checkpoint: Path) -> bool:
+    """Whether nobody trains it: with its result there, it may be trained again for its agent."""
+    lock = checkpoint.with_suffix(".lock")
+    if not lock.exists():
+        return True
+    with suppress(Timeout), FileLock(lock).acquire(timeout=0):
+        return True
+    return False
 
 
 def unused_trainings(results: Path) -> list[Path]:
     """The trainings, and agents of trainings, that no result of a study here is of: of studies that were deleted, of
-    settings that changed.
+    settings that changed. Those of environments of one's own stay: whether they are used can only be told with their
+    code at hand.
 
     Raises:
         SidewinderError: A file of a study is malformed.
@@ -30,7 +45,14 @@ def unused_trainings(results: Path) -> list[Path]:
         for training in on_record(path.parent, ["trials", "confirmation"], 0)
     }
     kept = [*trainings(results), *sorted((results / DIRECTORY).glob("*.agent"))]
-    return [path for path in kept if path.with_suffix(".json").name not in used]
+    return [path for path in kept if path.with_suffix(".json").name not in used and not _has_sources(path)]
+
+
+def _has_sources(path: Path) -> bool:
+    try:
+        return bool(json.loads(path.with_suffix(".json").read_bytes())["sources"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def trainings(results: Path) -> list[Path]:

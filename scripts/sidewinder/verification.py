@@ -80,7 +80,7 @@ def in_archive(archive: str, number: int) -> tuple[list[OnRecord], int]:
     for name in names:
         known = fitting(archived(archive, name) or b"")
         run = _run_here(known) if known else None
-        if not (known and run):
+        if not (known and run and known.state == "complete"):
             left_out += 1
         elif len(found) < number:
             returns, made_with = known.held_out_returns, (known.packages, known.processor, known.direction)
@@ -122,8 +122,8 @@ def made_with(training: OnRecord) -> tuple[bool, str]:
     may give other bits, and so may another processor, unless the instruction set is `compatible`."""
     # Optuna trains nothing.
     others = [f"{name} {known}" for name, known in other_packages(training.packages).items() if name != "optuna"]
-    elsewhere = training.processor not in (None, processor())
-    words = [*others, *([f"{training.processor}"] if elsewhere else [])]
+    elsewhere = training.processor != processor()
+    words = [*others, *([training.processor or "a processor that is not on record"] if elsewhere else [])]
     comparable = not others and (not elsewhere or training.run.training.instruction_set == "compatible")
     return comparable, f"made with {', '.join(words)}" if words else "made with the same packages"
 

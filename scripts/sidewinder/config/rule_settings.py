@@ -21,7 +21,8 @@ def rule_settings(rule: str, config: StudyConfig, overrides: Sequence[str] = ())
     Raises:
         KeyError: The rule keeps no record.
     """
-    study, confirmation, baselines = config.study, config.confirmation.model_dump(), digest(config.baselines)
+    study, baselines = config.study, digest(config.baselines)
+    confirmation = config.confirmation.model_dump(exclude={"keep_agents"})
     n_trials, n_candidates = study.n_trials, len(config.candidates())
     own: dict[str, dict[str, Any]] = {
         "tables": {"n_trials": n_trials, "max_failure_rate": study.max_failure_rate, "give_up": study.give_up},
@@ -31,7 +32,7 @@ def rule_settings(rule: str, config: StudyConfig, overrides: Sequence[str] = ())
         "winner": {"n_candidates": n_candidates, "n_validation_seeds": confirmation["n_validation_seeds"]},
         "confirmation_table": {"n_candidates": n_candidates, "confirmation": confirmation, "baselines": baselines},
         "best": {"n_trials": n_trials, "confirmation": confirmation, "baselines": baselines},
-        "agent": {"confirmation": confirmation, "baselines": baselines},
+        "agent": {"confirmation": config.confirmation.model_dump(), "baselines": baselines},
         "provenance": {"n_trials": n_trials, "confirmation": confirmation, "baselines": baselines},
         "pareto": {"n_trials": n_trials, "confirmation": confirmation, "baselines": baselines},
         "sweep_figures": {},

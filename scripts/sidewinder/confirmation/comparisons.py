@@ -16,8 +16,6 @@ from sidewinder.confirmation.statistics import Estimate, bootstrapped, by_enviro
 
 # Of errors: to call a difference sure that is none, and not to find one that is there.
 ALPHA, POWER = 0.05, 0.8
-# So many pairs, at least, can be sure of anything: 2 of 2^6 ways to exchange them are as extreme.
-FEWEST = 6
 # Where more would be needed, nobody will train them.
 _MANY = 10_000
 
@@ -31,8 +29,10 @@ class Comparison(BaseModel):
         p_value: Of a permutation test that exchanges the two within seeds, two-sided; against several others adjusted
             by Holm's method.
         n_seeds: How many differences there are.
-        detectable: The difference that so many seeds find with 80 % power, by a paired t-test of 5 %.
+        detectable: The difference that so many seeds find with 80 % power, by a paired t-test of 5 % over the number
+            of comparisons.
         needed: How many seeds would find the difference that was seen; None if more than 10,000.
+        fewest: So many seeds, at least, can be sure of anything.
     """
 
     gain: Estimate
@@ -40,6 +40,7 @@ class Comparison(BaseModel):
     n_seeds: int
     detectable: float
     needed: int | None
+    fewest: int
 
     @property
     def sure(self) -> bool:
@@ -60,7 +61,7 @@ def compare(rows: pd.DataFrame, others: Mapping[str, pd.DataFrame], direction: s
     tested = {name: _p_value(found) for name, found in differences.items() if found is not None}
     adjusted = dict(zip(tested, multipletests([*tested.values()], method="holm")[1], strict=True)) if tested else {}
     return {
-        name: None if found is None else _comparison(found, float(adjusted[name]))
+        name: None if found is None else _comparison(found, float(adjusted[name]), len(tested))
         for name, found in differences.items()
     }
 
@@ -75,26 +76,30 @@ def _differences(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
     return pd.concat(parts, axis=1).mean(axis=1).to_numpy(float)
 
 
-def _comparison(differences: np.ndarray, p_value: float) -> Comparison:
+def _comparison(differences: np.ndarray, p_value: float, n_compared: int) -> Comparison:
     from statsmodels.stats.power import TTestPower
 
     n_seeds, deviation = len(differences), float(differences.std(ddof=1))
-    power = TTestPower()
-    detectable = float(power.solve_power(nobs=n_seeds, alpha=ALPHA, power=POWER)) * deviation
-    effect = abs(float(differences.mean())) / deviation if deviation else math.inf
-    needed: int | None = FEWEST
+    power, alpha = TTestPower(), ALPHA / n_compared
+    # Of 2^n ways to exchange the settings within n seeds, two are as extreme as the most extreme.
+    fewest = next(n for n in range(2, 100) if 2 / 2**n < alpha)
+    detectable = float(power.solve_power(nobs=n_seeds, alpha=alpha, power=POWER)) * deviation
+    mean = abs(float(differences.mean()))
+    effect = 0.0 if mean == 0 else mean / deviation if deviation else math.inf
+    needed: int | None = fewest
     # The solver finds no end beyond these.
     if effect < 2:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = float(power.solve_power(effect_size=effect, alpha=ALPHA, power=POWER)) if effect else math.inf
-        needed = max(FEWEST, math.ceil(found)) if found < _MANY else None
+            found = float(power.solve_power(effect_size=effect, alpha=alpha, power=POWER)) if effect else math.inf
+        needed = max(fewest, math.ceil(found)) if found < _MANY else None
     return Comparison(
         gain=bootstrapped([differences], np.mean),
         p_value=p_value,
         n_seeds=n_seeds,
         detectable=detectable,
         needed=needed,
+        fewest=fewest,
     )
 
 

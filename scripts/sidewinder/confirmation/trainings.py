@@ -1,5 +1,6 @@
 """The trainings of the confirmation: each is trained once, whoever needs it, and kept by its digest."""
 
+import json
 import logging
 import shutil
 from contextlib import suppress
@@ -17,6 +18,9 @@ from sidewinder.files import to_json, write_atomically
 from sidewinder.training.store import Kept, Training
 
 logger = logging.getLogger(__name__)
+
+# Beside an agent: the returns of its held-out episodes.
+RETURNS = "returns.json"
 
 
 def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, output: Path) -> None:
@@ -115,7 +119,7 @@ def _train(config: StudyConfig, kept: Kept, name: str, *, keeps: bool) -> Traini
     agent = checkpoint / "agent"
     with attempt(kept.path, name, "") as progressed:
         # Imported late: a job whose training is known need not load torch.
-        from sidewinder.training.agents import keep_agent
+        from sidewinder.training.agents import keep_agent, kept_agent
         from sidewinder.training.run import train
 
         outcome = train(
@@ -126,52 +130,78 @@ def _train(config: StudyConfig, kept: Kept, name: str, *, keeps: bool) -> Traini
             checkpoint=checkpoint,
             progressed=progressed,
         )
-        if outcome.state == "complete" and agent.is_dir() and keeps:
-            copied = kept.agent.with_suffix(".copied")
-            shutil.rmtree(copied, ignore_errors=True)
-            shutil.copytree(agent, copied)
+        files = kept_agent(agent, normalized=kept.run.environment.normalize is not None)
+        if outcome.state == "complete" and keeps and files:
             shutil.rmtree(kept.agent, ignore_errors=True)
-            copied.rename(kept.agent)
+            # Last: with it the agent is whole.
+            for name, content in {**files, RETURNS: to_json(outcome.held_out_returns).encode()}.items():
+                write_atomically(kept.agent / name, content)
         training = kept.save(outcome)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return training
 
 
-def agent_of(config: StudyConfig, study_dir: Path, candidate: Candidate, training: str) -> Path:
-    """The directory of the agent of one of a candidate's test trainings, as `SavedAgent` writes it. It is trained again
-    if it was not kept.
+def agent_of(
+    config: StudyConfig, study_dir: Path, candidate: Candidate, training: str, before: Path
+) -> dict[str, bytes]:
+    """The files of the agent of one of a candidate's test trainings, by name: `SavedAgent`'s, and its returns. It is
+    trained again if it was not kept.
+
+    Args:
+        config: The study's.
+        study_dir: Its directory.
+        candidate: Whose agent.
+        training: Which of the test's trainings, by its name.
+        before: A directory that may have it, too: where it was written last.
 
     Raises:
-        SidewinderError: Trained again, it has other returns than are on record.
+        SidewinderError: Trained again, it has other returns than are on record; or it cannot be saved.
     """
     path = study_dir / "confirmation" / "test" / candidate.name / f"{training}.json"
     on_record = ConfirmationResult.load(path).run
+    returns = on_record.returns if on_record else []
     environment, index = config.trainings(config.confirmation.n_test_seeds)[training]
     kept = Kept.of(config, study_dir, *confirmation_run(config, candidate, environment, "test", index))
-    # Imported late: only this needs torch.
-    from sidewinder.training.agents import is_whole
-
     with kept.lock():
-        if not is_whole(kept.agent, normalized=kept.run.environment.normalize is not None):
-            logger.info("the agent of %s was not kept, so it is trained again", path)
-            known = _train(config, kept, f"{candidate.name}, test {training}", keeps=True)
-            if not kept.agent.is_dir():
-                raise SidewinderError(
-                    f"{path}: found an agent that cannot be saved, as the line above says; accepted with "
-                    "confirmation.keep_agents=none: no agent"
-                )
-            if on_record is None or known.held_out_returns != on_record.returns:
-                raise SidewinderError(
-                    f"{path}: returns: found others than those of the agent, which was trained again here; accepted: "
-                    "the same; delete the file, and the results are made again with this agent"
-                )
-    return kept.agent
+        for directory in (kept.agent, before):
+            if files := _agent_with(directory, kept, returns):
+                return files
+        logger.info("the agent of %s was not kept, so it is trained again", path)
+        known = _train(config, kept, f"{candidate.name}, test {training}", keeps=True)
+        if files := _agent_with(kept.agent, kept, returns):
+            return files
+        shutil.rmtree(kept.agent, ignore_errors=True)
+    if known.held_out_returns == returns:
+        raise SidewinderError(
+            f"{path}: found an agent that cannot be saved, as the line above says; accepted with "
+            "confirmation.keep_agents=none: no agent"
+        )
+    again = "delete the file to confirm it again here"
+    if on_record and on_record.archived:
+        again = f"take {on_record.archived.archive} out of `archives` and {again}, or set confirmation.keep_agents=none"
+    raise SidewinderError(f"{path}: returns: found others than the same training has here; accepted: the same; {again}")
+
+
+def _agent_with(directory: Path, kept: Kept, returns: list[float]) -> dict[str, bytes] | None:
+    """The files of the agent in a directory, if it is whole and has these returns."""
+    from sidewinder.training.agents import kept_agent
+
+    files = kept_agent(directory, normalized=kept.run.environment.normalize is not None)
+    try:
+        content = (directory / RETURNS).read_bytes()
+        same = json.loads(content) == returns
+    except (OSError, ValueError):
+        return None
+    return {**files, RETURNS: content} if files and same else None
 
 
 def forget_agents(config: StudyConfig, study_dir: Path) -> None:
-    """Delete the agents of the test's trainings."""
-    for name in ["winner", *config.compared()]:
+    """Delete the agents of the test's trainings; those of the baselines only where no other study may want them."""
+    alone = len(list(study_dir.parent.glob("*/config.yaml"))) == 1
+    for name in ["winner", *(config.compared() if alone else [])]:
         candidate = Candidate.load(study_dir / "confirmation" / "candidates" / f"{name}.yaml")
         for environment, index in config.trainings(config.confirmation.n_test_seeds).values():
             run, held_out = confirmation_run(config, candidate, environment, "test", index)
-            shutil.rmtree(Kept.of(config, study_dir, run, held_out).agent, ignore_errors=True)
+            kept = Kept.of(config, study_dir, run, held_out)
+            with suppress(Timeout), kept.lock().acquire(timeout=0):
+                shutil.rmtree(kept.agent, ignore_errors=True)

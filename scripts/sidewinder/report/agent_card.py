@@ -37,8 +37,7 @@ def agent_card(
     package, algorithm = loading
     env_id = run.environment.env_id.rpartition(":")[2]
     mean, deviation = np.mean(setting_returns), np.std(setting_returns)
-    low, high = interval_of_mean(setting_returns)
-    own_low, own_high = interval_of_mean(agent_returns)
+    n_seeds, own_mean = len(setting_returns), np.mean(agent_returns)
     head: dict[str, Any] = {
         "library_name": "stable-baselines3",
         "tags": [env_id, "deep-reinforcement-learning", "reinforcement-learning", "stable-baselines3"],
@@ -80,9 +79,9 @@ def agent_card(
 
 | | mean return | 95 % interval |
 |---|---|---|
-| this setting, over {len(setting_returns)} training seeds that chose nothing | {mean:.1f} | [{low:.1f}, {high:.1f}] |
-| this agent (seed {seed}, the best of them), over {len(agent_returns)} episodes | {np.mean(agent_returns):.1f} | \
-[{own_low:.1f}, {own_high:.1f}] |
+| this setting, over {n_seeds} training seeds that chose nothing | {mean:.1f} | {_interval(setting_returns)} |
+| this agent (seed {seed}, the best of them), over {len(agent_returns)} episodes | {own_mean:.1f} | \
+{_interval(agent_returns)} |
 
 What to expect of this setting is the first row: the second is of the seed that was luckiest.
 
@@ -99,6 +98,13 @@ model = {algorithm}.load("model.zip")
 Trained for {run.training.total_timesteps:,} environment steps with {_packages(run)}; `config.yaml` has all of its
 hyperparameters.
 """
+
+
+def _interval(values: Sequence[float]) -> str:
+    if len(values) < 2:
+        return "-"
+    low, high = interval_of_mean(values)
+    return f"[{low:.1f}, {high:.1f}]"
 
 
 def _packages(run: RunConfig) -> str:

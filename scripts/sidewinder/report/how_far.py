@@ -95,8 +95,8 @@ def how_far(study_dir: Path) -> HowFar:
     wanted = ["best.yaml"] if len(config.study.objectives) == 1 else ["pareto.md"]
     if wanted == ["best.yaml"] and config.confirmation.keep_agents != "none":
         wanted.append("agent/README.md")
-    ended = all((study_dir / name).exists() for name in wanted)
     swept = len(finished) == n_trials
+    ended = swept and len(done) == len(planned) and all((study_dir / name).exists() for name in wanted)
     store = study_dir.parent / DIRECTORY
     others = [Running("a training", step / total) for step in _steps(store.glob("*.checkpoint/state"))]
     running = trials + (others if swept and not ended else [])
@@ -157,6 +157,7 @@ def _seconds_left(
     timed = {number: _seconds(result_path(study_dir, number).with_name("timing.json")) for number in finished}
     work = {number: _work(config, finished[number]) for number in finished}
     seconds = sum(timed.values())
+    trained = sum(work[number] for number in finished if timed[number])
     if not seconds or best is None:
         return None
     environments = config.environment_names()
@@ -171,21 +172,23 @@ def _seconds_left(
     left -= sum(one.share for one in running) * tuned * full
     if left <= 0:
         return None  # nobody knows how long what runs now takes
-    return float(left * seconds / sum(work.values()) / max(1, len(running)))
+    return float(left * seconds / trained / max(1, len(running)))
 
 
 def _seconds(path: Path) -> float:
     try:
-        return float(sum(training["seconds"] for training in json.loads(path.read_bytes())))
+        trainings = json.loads(path.read_bytes())
+        # What was known took no time.
+        return float(sum(training["seconds"] for training in trainings if training["environment_steps"]))
     except (OSError, ValueError, LookupError, TypeError):
         return 0.0
 
 
 def _work(config: StudyConfig, result: Mapping[str, Any]) -> float:
-    parts = result["replicates"] or [result]
+    parts = result.get("replicates") or [result]
     return float(
         sum(
-            _price(config, result, part["environment"]) * part["evaluations"][-1]["step"]
+            _price(config, result, part.get("environment")) * part["evaluations"][-1]["step"]
             for part in parts
             if part["evaluations"]
         )

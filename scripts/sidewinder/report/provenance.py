@@ -1,4 +1,4 @@
-"""Where a study comes from: the code, the packages and the processors that made it, and the content of its files."""
+"""Where a study comes from: the packages that made it, the code that wrote this down, and the content of its files."""
 
 import json
 import platform

@@ -101,7 +101,8 @@ class Tested:
         """What to use."""
         assert self.chosen.trial is not None
         winner = summarize(self.rows["winner"])
-        return verdict(self.chosen.trial, winner.mean if winner else None, self.comparisons, self._digits)
+        failures = {name: text for name, rows in self.rows.items() if (text := failed(rows))}
+        return verdict(self.chosen.trial, winner.mean if winner else None, failures, self.comparisons, self._digits)
 
     @property
     def _digits(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from sidewinder.confirmation.comparisons import FEWEST, Comparison
+from sidewinder.confirmation.comparisons import Comparison
 from sidewinder.confirmation.statistics import Estimate
 from sidewinder.report.texts import text
 
@@ -23,16 +23,23 @@ class Verdict(BaseModel):
     sentence: str
 
 
-def verdict(trial: int, own: Estimate | None, comparisons: Mapping[str, Comparison | None], digits: int) -> Verdict:
+def verdict(
+    trial: int,
+    own: Estimate | None,
+    failures: Mapping[str, str],
+    comparisons: Mapping[str, Comparison | None],
+    digits: int,
+) -> Verdict:
     """Judge the winner of a sweep by its test seeds.
 
-    A baseline that is surely better is recommended. Else it is the tuned setting, if it is surely better than the
-    defaults, or than all that it is compared with where the defaults are not among them. Else nothing is surely better,
-    and the first baseline is recommended: it does no harm.
+    A baseline that is surely better is recommended, or the first that never failed where the winner did. Else it is the
+    tuned setting, if it is surely better than the defaults, or than all that it is compared with where the defaults are
+    not among them. Else nothing is surely better, and the first baseline is recommended: it does no harm.
 
     Args:
         trial: The winner's number.
         own: Its mean test return.
+        failures: Of `winner` and baselines of which trainings failed: in how many of how many, in words.
         comparisons: With each baseline, by name; None where trainings failed.
         digits: Of returns, behind the point.
     """
@@ -40,17 +47,24 @@ def verdict(trial: int, own: Estimate | None, comparisons: Mapping[str, Comparis
     known = {name: found for name, found in comparisons.items() if found}
     failed = ", ".join(_NAMES[name] for name in comparisons if name not in known)
     unknown = f" It cannot be compared with {failed}: trainings failed." if failed else ""
+    steady = next((name for name in comparisons if name not in failures), None)
+    if "winner" in failures and steady:
+        sentence = f"Use {_NAMES[steady]}: {tuned} {failures['winner']} trainings on test seeds."
+        return Verdict(recommended=steady, sentence=sentence)
+    if "winner" in failures:
+        sentence = f"{tuned.capitalize()} {failures['winner']} trainings on test seeds.{unknown}"
+        return Verdict(recommended="tuned", sentence=sentence)
     if not known:
-        mean = f" has {text(own, digits)} on test seeds" if own else " failed on test seeds"
+        mean = f" has {text(own, digits)} on test seeds." if own else ""
         compared = unknown or " It was compared with nothing."
-        return Verdict(recommended="tuned", sentence=f"{tuned.capitalize()}{mean}.{compared}")
+        return Verdict(recommended="tuned", sentence=f"{tuned.capitalize()}{mean}{compared}")
 
     better = {name: found for name, found in known.items() if found.sure and found.gain.value > 0}
     worse = {name: found for name, found in known.items() if found.sure and found.gain.value < 0}
     unsure = {name: found for name, found in known.items() if not found.sure}
     open_questions = "".join(f" {_open(tuned, name, found, digits)}" for name, found in unsure.items())
-    if (fewest := min(found.n_seeds for found in known.values())) < FEWEST:
-        open_questions += f" With {fewest} test seeds nothing is sure: {FEWEST} at least are needed."
+    if few := next((found for found in known.values() if found.n_seeds < found.fewest), None):
+        open_questions += f" With {few.n_seeds} test seeds nothing is sure: {few.fewest} at least are needed."
     if worse:
         name = min(worse, key=lambda name: worse[name].gain.value)
         loss = _amount(worse[name], digits)
@@ -73,9 +87,11 @@ def _amount(found: Comparison, digits: int) -> str:
 
 def _open(tuned: str, name: str, found: Comparison, digits: int) -> str:
     """What is known of a difference that may be luck."""
+    if found.gain.low == found.gain.high == 0:
+        return f"{tuned.capitalize()} and {_NAMES[name]} have the same returns on all test seeds."
     way = "worse" if found.gain.value < 0 else "better"
     seen = f"{tuned.capitalize()} is {way} than {_NAMES[name]} by {_amount(found, digits)}, which may be luck"
-    if found.n_seeds < FEWEST:
+    if found.n_seeds < found.fewest:
         return f"{seen}."
     more = f"about {found.needed:,}" if found.needed else "more than 10,000"
     return (

@@ -174,16 +174,19 @@ def keep_agent(model: BaseAlgorithm, directory: Path) -> None:
         logger.warning("the agent could not be kept (%s); the training goes on", first_line(error))
 
 
-def is_whole(directory: Path, *, normalized: bool) -> bool:
-    """Whether a directory has an agent as `SavedAgent` writes it, undamaged."""
+def kept_agent(directory: Path, *, normalized: bool) -> dict[str, bytes] | None:
+    """The files of an agent as `SavedAgent` writes them, by name; None if they are not there, or damaged."""
     try:
-        with zipfile.ZipFile(directory / "model.zip") as model:
-            damaged = model.testzip() is not None
+        files = {"model.zip": (directory / "model.zip").read_bytes()}
+        with zipfile.ZipFile(io.BytesIO(files["model.zip"])) as model:
+            if model.testzip() is not None:
+                return None
         if normalized:
-            pickle.loads((directory / "vecnormalize.pkl").read_bytes())
+            files["vecnormalize.pkl"] = (directory / "vecnormalize.pkl").read_bytes()
+            pickle.loads(files["vecnormalize.pkl"])
     except (OSError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError):
-        return False
-    return not damaged
+        return None
+    return files
 
 
 def _check_goals(agent: dict[str, Any], env: VecEnv) -> None:

@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import lzma
 import tarfile
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -17,14 +19,16 @@ DIRECTORY, TAR = ".trainings", "trainings.tar.gz"
 SHIPPED = "shipped"
 
 
-def check_archives(archives: Sequence[str]) -> None:
-    """Check that all are there.
+def check_archives(archives: Sequence[str], results: Path | None = None) -> None:
+    """Check that all are there, and none is in the results directory: its trainings come and go while studies run.
 
     Raises:
         SidewinderError: One is not, or holds no trainings.
     """
     for archive in archives:
         place = _place(archive)
+        if results is not None and place.resolve() in (results.resolve(), (results / "paper").resolve()):
+            raise SidewinderError(f"archives: found {archive!r}, where this run keeps its results, accepted: others")
         if not place.is_dir() and not (place.is_file() and tarfile.is_tarfile(place)):
             accepted = f"{SHIPPED}, a results directory, or a tar of one"
             raise SidewinderError(f"archives: found {archive!r}, which is not there or no tar, accepted: {accepted}")
@@ -72,12 +76,16 @@ def trainings_of(tar: Path) -> Mapping[str, bytes]:
         try:
             with tarfile.open(tar) as opened:
                 files = ((PurePosixPath(member.name), opened.extractfile(member)) for member in opened)
-                return {
+                found = {
                     path.name: file.read()
                     for path, file in files
                     if file and path.suffix == ".json" and (path.parent.name == DIRECTORY or len(path.parts) == 1)
                 }
-        except (tarfile.TarError, EOFError) as error:
+                # To the end, where the checksum of a compressed one is.
+                while opened.fileobj and opened.fileobj.read(2**20):
+                    pass
+                return found
+        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
             raise ValueError(error) from None
 
 

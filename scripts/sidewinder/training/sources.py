@@ -102,7 +102,8 @@ def _located(module: str, path: list[str]) -> dict[str, Path]:
         if places is None:
             return {}
         name = ".".join(names[:length])
-        spec = PathFinder.find_spec(name, list(places))
+        # By its last name: the parent need not be imported.
+        spec = PathFinder.find_spec(names[length - 1], list(places))
         if spec is None:
             return {}
         if spec.origin is not None and Path(spec.origin).name == "__init__.py":
@@ -119,7 +120,7 @@ def _imported(file: Path, module: str) -> list[str]:
     """What a module imports. A name that is imported from a module may be a module itself."""
     try:
         tree = ast.parse(file.read_bytes())
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return []
     package = module.split(".")[:-1]
     names: list[str] = []

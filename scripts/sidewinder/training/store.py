@@ -114,7 +114,8 @@ class Kept:
         """
         for archive in self.archives if self.shared else []:
             content = archived(archive, self.path.name)
-            if content and (found := fitting(content)):
+            # Failures are their study's own.
+            if content and (found := fitting(content)) and found.state == "complete":
                 return found.model_copy(update={"archived": Archived(archive=archive, processor=found.processor)})
         for path in filter(None, (self.shared, self.own)):
             with suppress(OSError):
