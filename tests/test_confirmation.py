@@ -158,7 +158,7 @@ WAVE = [1.0, -1.0] * 5
             {"defaults": SAME, "zoo": [value + wave for value, wave in zip(UP, WAVE, strict=True)]},
             "tuned",
             r"Use trial 3: it is better than the defaults by .*\. Trial 3 is better than RL Zoo's setting by 0\.0 \[.*"
-            r"which may be luck; a difference of 1\.0 would have been found with 80 % probability, and to find one "
+            r"which may be luck; a difference of 1\.\d would have been found with 80 % probability, and to find one "
             r"as small as this takes more than 10,000 seeds\.",
         ),
         (

@@ -252,7 +252,7 @@ def test_an_archive_that_is_none(make: Callable[[Path], None], says: str, tmp_pa
 def test_an_archive_is_no_results_of_this_run(tmp_path: Path) -> None:
     (tmp_path / ".trainings").mkdir()
     check_archives([str(tmp_path)], tmp_path / "other")
-    with pytest.raises(SidewinderError, match="archives: found '.*', where this run keeps its results"):
+    with pytest.raises(SidewinderError, match=r"archives: found '.*', where this run keeps its results"):
         check_archives([str(tmp_path)], tmp_path)
 
 
