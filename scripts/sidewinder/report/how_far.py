@@ -15,6 +15,7 @@ from typing import Any
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, confirmation_run
+from sidewinder.files import reading
 from sidewinder.results import result_path
 from sidewinder.study.clock import step_price
 from sidewinder.training.archives import DIRECTORY
@@ -73,7 +74,7 @@ def how_far(study_dir: Path) -> HowFar:
     """Look at a study's files.
 
     Raises:
-        SidewinderError: It has no config.yaml.
+        SidewinderError: It has no config.yaml, or a file is malformed.
     """
     config = StudyConfig.load(study_dir / "config.yaml")
     n_trials = config.study.n_trials
@@ -114,8 +115,9 @@ def how_far(study_dir: Path) -> HowFar:
 @cache
 def _read(path: Path, _modified: int) -> dict[str, Any]:
     """A result, read once unless it changes."""
-    content: dict[str, Any] = json.loads(path.read_bytes())
-    return content
+    with reading(path, "the trial's job makes it", "to train that trial again"):
+        content: dict[str, Any] = json.loads(path.read_bytes())
+        return content
 
 
 def _steps(states: Iterable[Path]) -> list[int]:
