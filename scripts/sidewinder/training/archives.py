@@ -27,6 +27,8 @@ def check_archives(archives: Sequence[str], results: Path | None = None) -> None
     """
     for archive in archives:
         place = _place(archive)
+        if _is_not_carried(archive):
+            continue
         if results is not None and place.resolve() in (results.resolve(), (results / "paper").resolve()):
             raise SidewinderError(f"archives: found {archive!r}, where this run keeps its results, accepted: others")
         if not place.is_dir() and not (place.is_file() and tarfile.is_tarfile(place)):
@@ -44,6 +46,8 @@ def archived(archive: str, name: str) -> bytes | None:
         SidewinderError: The archive cannot be read.
     """
     place = _place(archive)
+    if _is_not_carried(archive):
+        return None
     if not place.is_dir():
         return trainings_of(place).get(name)
     file, tar = place / DIRECTORY / name, place / TAR
@@ -59,6 +63,8 @@ def names_in(archive: str) -> list[str]:
         SidewinderError: The archive cannot be read.
     """
     place = _place(archive)
+    if _is_not_carried(archive):
+        return []
     if not place.is_dir():
         return sorted(trainings_of(place))
     packed = trainings_of(place / TAR) if (place / TAR).is_file() else {}
@@ -98,6 +104,11 @@ def write_trainings(tar: Path, trainings: Mapping[str, bytes]) -> None:
             member.size = len(data)
             opened.addfile(member, io.BytesIO(data))
     write_atomically(tar, gzip.compress(content.getvalue(), mtime=0))
+
+
+def _is_not_carried(archive: str) -> bool:
+    """Whether the workflow was copied without what is shipped: then nothing of it is known."""
+    return archive == SHIPPED and not _place(archive).exists()
 
 
 def _place(archive: str) -> Path:
