@@ -1,5 +1,6 @@
 """The same bytes on a Slurm of two virtual nodes on this machine, whatever happens to it: `make test-cluster`."""
 
+import json
 import os
 import signal
 import subprocess
@@ -135,17 +136,19 @@ def test_snakemake_is_killed_and_started_again(undisturbed: Path, tmp_path: Path
 
 def test_a_time_limit_shorter_than_a_trial(tmp_path: Path) -> None:
     """Slurm ends the job; the next one goes on where it was."""
-    settings = [
-        "study.n_trials=1",
-        # For which a minute is not enough.
-        "training.total_timesteps=25000",
-        "evaluation.eval_freq=12500",
-        "confirmation.baselines=[]",
-    ]
+
+    def settings(n_steps: int) -> list[str]:
+        steps = [f"training.total_timesteps={n_steps}", f"evaluation.eval_freq={n_steps // 2}"]
+        return [*steps, "study.n_trials=1", "confirmation.baselines=[]"]
+
     result = "results/tiny/trials/0/result.json"
-    run_to_the_end(new_study(tmp_path / "local", *settings), result)
+    # For how many steps a minute is not enough, on this machine.
+    run_to_the_end(new_study(tmp_path / "short", *settings(4000)), result)
+    (short,) = json.loads((tmp_path / "short" / result).with_name("timing.json").read_text())
+    n_steps = 1000 * round(0.1 * short["environment_steps"] / short["seconds"])
+    run_to_the_end(new_study(tmp_path / "local", *settings(n_steps)), result)
     limit = ["--set-resources", "trial:runtime=1"]
-    done = run(on_slurm(new_study(tmp_path / "slurm", *settings), *limit, "--", result))
+    done = run(on_slurm(new_study(tmp_path / "slurm", *settings(n_steps)), *limit, "--", result))
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("has been submitted with SLURM jobid") >= 2
     assert "goes on at step" in (tmp_path / "slurm/results/tiny/logs/trial/0.log").read_text()
