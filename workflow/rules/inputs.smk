@@ -43,18 +43,12 @@ def all_candidates(wildcards):
 
 def all_validation(wildcards):
     """A result for each trial that may win and each validation seed."""
-    config = STUDIES[wildcards.study].config
-    return confirmations(wildcards.study, "validation", config.candidates(), config.confirmation.n_validation_seeds)
+    return confirmations(wildcards.study, ["validation"])
 
 
 def all_confirmations(wildcards):
-    """Those of the validation, and a result for the winner, each baseline to compare with, and each test seed. Of several
-    objectives there is no winner to validate: all of the Pareto set is tested."""
-    config = STUDIES[wildcards.study].config
-    one = has_winner(wildcards.study)
-    tested = [*(["winner"] if one else config.candidates()), *config.compared()]
-    tests = confirmations(wildcards.study, "test", tested, config.confirmation.n_test_seeds)
-    return [*all_validation(wildcards), *tests] if one else tests
+    """Those of the validation, if there is one, and a result for each test seed of all that is tested."""
+    return confirmations(wildcards.study, ["validation", "test"])
 
 
 def tables_with_provenance(wildcards):
@@ -63,11 +57,13 @@ def tables_with_provenance(wildcards):
     return [f"<results>/{wildcards.study}/{name}" for name in (*TABLES, "confirmation.csv", found)]
 
 
-def confirmations(study, phase, candidates, n_seeds):
+def confirmations(study, phases):
+    trainings = STUDIES[study].config.confirmations()
     return [
-        f"<results>/{study}/confirmation/{phase}/{candidate}/{index}.json"
-        for candidate in candidates
-        for index in STUDIES[study].config.trainings(n_seeds)
+        f"<results>/{study}/confirmation/{phase}/{candidate}/{training}.json"
+        for phase in phases
+        for candidate, names in trainings.get(phase, {}).items()
+        for training in names
     ]
 
 

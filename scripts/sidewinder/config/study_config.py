@@ -148,6 +148,20 @@ class StudyConfig(Section):
         """Names of the baselines that the winner is compared with: those of `confirmation.baselines` that there are."""
         return [name for name in self.baselines if name in self.confirmation.baselines]
 
+    def confirmations(self) -> dict[str, dict[str, list[str]]]:
+        """The trainings of the confirmation: by phase, for each candidate their names, as `trainings` has them.
+
+        Of several objectives there is no winner to validate: all of the Pareto set is tested.
+        """
+        validation, test = (
+            list(self.trainings(n_seeds))
+            for n_seeds in (self.confirmation.n_validation_seeds, self.confirmation.n_test_seeds)
+        )
+        if len(self.study.objectives) > 1:
+            return {"test": dict.fromkeys([*self.candidates(), *self.compared()], test)}
+        tested = dict.fromkeys(["winner", *self.compared()], test)
+        return {"validation": dict.fromkeys(self.candidates(), validation), "test": tested}
+
     def digest(self) -> str:
         """A hash of all that makes this study another than others, 16 hexadecimal digits."""
         return digest(sorted(self._identity().items()))

@@ -133,9 +133,9 @@ def _train(config: StudyConfig, kept: Kept, name: str, *, keeps: bool) -> Traini
         files = kept_agent(agent, normalized=kept.run.environment.normalize is not None)
         if outcome.state == "complete" and keeps and files:
             shutil.rmtree(kept.agent, ignore_errors=True)
-            # Last: with it the agent is whole.
-            for name, content in {**files, RETURNS: to_json(outcome.held_out_returns).encode()}.items():
-                write_atomically(kept.agent / name, content)
+            # The returns last: with them the agent is whole.
+            for file, content in {**files, RETURNS: to_json(outcome.held_out_returns).encode()}.items():
+                write_atomically(kept.agent / file, content)
         training = kept.save(outcome)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return training

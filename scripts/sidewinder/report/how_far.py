@@ -91,7 +91,12 @@ def how_far(study_dir: Path) -> HowFar:
         if number not in finished
         for step in _steps(path.parent.glob("**/checkpoint/**/state"))
     ]
-    planned = _confirmations(config, study_dir)
+    planned = [
+        study_dir / "confirmation" / phase / name / f"{training}.json"
+        for phase, candidates in config.confirmations().items()
+        for name, trainings in candidates.items()
+        for training in trainings
+    ]
     done = [path for path in planned if path.exists()]
     wanted = ["best.yaml"] if len(config.study.objectives) == 1 else ["pareto.md"]
     if wanted == ["best.yaml"] and config.confirmation.keep_agents != "none":
@@ -133,20 +138,6 @@ def _steps(states: Iterable[Path]) -> list[int]:
     return found
 
 
-def _confirmations(config: StudyConfig, study_dir: Path) -> list[Path]:
-    """The results that the confirmation will have."""
-    settings, one = config.confirmation, len(config.study.objectives) == 1
-    tested = [*(["winner"] if one else config.candidates()), *config.compared()]
-    parts = [("validation", config.candidates(), settings.n_validation_seeds)] if one else []
-    parts.append(("test", tested, settings.n_test_seeds))
-    return [
-        study_dir / "confirmation" / phase / name / f"{training}.json"
-        for phase, names, n_seeds in parts
-        for name in names
-        for training in config.trainings(n_seeds)
-    ]
-
-
 def _seconds_left(
     config: StudyConfig,
     study_dir: Path,
@@ -158,9 +149,8 @@ def _seconds_left(
     """By the virtual clock's work, and how long that of the trials so far took; for as many at once as run now."""
     timed = {number: _seconds(result_path(study_dir, number).with_name("timing.json")) for number in finished}
     work = {number: _work(config, finished[number]) for number in finished}
-    seconds = sum(timed.values())
     trained = sum(work[number] for number in finished if timed[number])
-    if not seconds or best is None:
+    if not trained or best is None:
         return None
     environments = config.environment_names()
     full = config.training["total_timesteps"]
@@ -174,7 +164,7 @@ def _seconds_left(
     left -= sum(one.share for one in running) * tuned * full
     if left <= 0:
         return None  # nobody knows how long what runs now takes
-    return float(left * seconds / trained / max(1, len(running)))
+    return float(left * sum(timed.values()) / trained / max(1, len(running)))
 
 
 def _seconds(path: Path) -> float:

@@ -45,15 +45,8 @@ def archived(archive: str, name: str) -> bytes | None:
     Raises:
         SidewinderError: The archive cannot be read.
     """
-    place = _place(archive)
-    if _is_not_carried(archive):
-        return None
-    if not place.is_dir():
-        return trainings_of(place).get(name)
-    file, tar = place / DIRECTORY / name, place / TAR
-    if file.is_file():
-        return file.read_bytes()
-    return trainings_of(tar).get(name) if tar.is_file() else None
+    file = _place(archive) / DIRECTORY / name
+    return file.read_bytes() if file.is_file() else _packed(archive).get(name)
 
 
 def names_in(archive: str) -> list[str]:
@@ -62,13 +55,16 @@ def names_in(archive: str) -> list[str]:
     Raises:
         SidewinderError: The archive cannot be read.
     """
+    loose = {path.name for path in (_place(archive) / DIRECTORY).glob("*.json")}
+    return sorted(loose | _packed(archive).keys())
+
+
+def _packed(archive: str) -> Mapping[str, bytes]:
+    """The trainings in an archive's tar, if it has one."""
     place = _place(archive)
-    if _is_not_carried(archive):
-        return []
-    if not place.is_dir():
-        return sorted(trainings_of(place))
-    packed = trainings_of(place / TAR) if (place / TAR).is_file() else {}
-    return sorted({path.name for path in (place / DIRECTORY).glob("*.json")} | packed.keys())
+    tar = place / TAR if place.is_dir() else place
+    lacking = _is_not_carried(archive) or (place.is_dir() and not tar.is_file())
+    return {} if lacking else trainings_of(tar)
 
 
 @cache
