@@ -41,6 +41,7 @@ def write_agent(arguments: argparse.Namespace) -> None:
     from sidewinder.confirmation.trainings import agent_of, forget_agents
     from sidewinder.records import recorded
     from sidewinder.report.agent_card import agent_card
+    from sidewinder.report.zoo_entry import zoo_entry
     from sidewinder.training.arguments import algorithm_of
 
     config, study_dir = StudyConfig.load(arguments.config), arguments.config.parent
@@ -59,7 +60,8 @@ def write_agent(arguments: argparse.Namespace) -> None:
             write(arguments.output / "README.md", f"All trainings of {name} failed: there is no agent.\n")
             return
         best = int(str(tested.idxmin() if config.study.return_direction == "minimize" else tested.idxmax()))
-        training = next(key for key, value in config.trainings(best + 1).items() if value == (environment, best))
+        trainings = config.confirmations()["test"][name]
+        training = next(key for key, value in trainings.items() if value == (environment, best))
         files = agent_of(config, study_dir, candidate, training, arguments.output)
         (arguments.output / "vecnormalize.pkl").unlink(missing_ok=True)  # of another setting
         for file, content in files.items():
@@ -80,6 +82,7 @@ def write_agent(arguments: argparse.Namespace) -> None:
             result.run.returns,
             (algorithm.__module__.partition(".")[0], algorithm.__name__),
         )
+        write(arguments.output / "hyperparams.yml", zoo_entry(run))
         write(arguments.output / "README.md", card)
     if config.confirmation.keep_agents == "recommended":
         forget_agents(config, study_dir)

@@ -36,6 +36,8 @@ def main() -> None:
             verdict = tested.verdict()
             provenance: dict[str, Any] = {"verdict": verdict.sentence, "recommended": verdict.recommended}
             provenance |= {"selection_gap": tested.selection_gap, "test": tested.data()}
+            if tested.race:
+                provenance["race"] = tested.race.model_dump() | {"tied": tested.race.tied}
             if tested.failed_in_validation:
                 provenance["failed_in_validation"] = tested.failed_in_validation
             if tested.archives:

@@ -8,7 +8,6 @@ from sidewinder.config.rule_settings import rule_settings
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, chosen_trials
 from sidewinder.records import add_record, recorded
-from sidewinder.results import load_result
 
 
 def main() -> None:
@@ -34,13 +33,9 @@ def setting(config: StudyConfig, name: str, study_dir: Path, trials: Path) -> Ca
     # Imported late: a baseline need not load pandas.
     from sidewinder.trials.tables import read_trials
 
-    numbers = chosen_trials(config, read_trials(trials))
-    if not numbers:
-        raise SidewinderError(f"{trials}: state: found no complete trial, accepted: at least one")
+    chosen = chosen_trials(config, study_dir, read_trials(trials))
     rank = config.candidates().index(name)
-    if rank >= len(numbers):
-        return Candidate.absent(name)
-    return Candidate.of_trial(name, load_result(study_dir, numbers[rank], config.digest(), config.study.give_up))
+    return Candidate.of_trial(name, chosen[rank]) if rank < len(chosen) else Candidate.absent(name)
 
 
 if __name__ == "__main__":

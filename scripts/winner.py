@@ -1,14 +1,14 @@
-"""Rule winner: choose among the sweep's best trials the one whose validation seeds did best."""
+"""Rule winner: the trial of the sweep that came first in the race, or behind baselines only."""
 
 import argparse
 from pathlib import Path
 
-from sidewinder import errors_in_one_line
+from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.config.rule_settings import rule_settings
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate
+from sidewinder.confirmation.race import ranking
 from sidewinder.confirmation.results import read_results, table
-from sidewinder.confirmation.statistics import winner
 from sidewinder.records import add_record, recorded
 
 
@@ -24,10 +24,12 @@ def main() -> None:
         config = StudyConfig.load(arguments.config)
         read = [*arguments.candidates, *arguments.validation]
         with recorded(arguments.record, rule_settings("winner", config), read) as write:
-            name = winner(table(config, read_results(arguments.validation)), config.study.return_direction)
-            candidates = [Candidate.load(path) for path in arguments.candidates]
-            chosen = next(candidate for candidate in candidates if candidate.name == name)
-            write(arguments.output, chosen.model_copy(update={"name": "winner"}).dump())
+            order = ranking(table(config, read_results(arguments.validation)), config.study.return_direction)
+            candidates = {candidate.name: candidate for candidate in map(Candidate.load, arguments.candidates)}
+            tuned = [candidates[name] for name in order if candidates[name].trial is not None]
+            if not tuned:
+                raise SidewinderError("confirmation: found only failed runs of the sweep's best trials")
+            write(arguments.output, tuned[0].model_copy(update={"name": "winner"}).dump())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,15 @@ from sidewinder import SidewinderError
 from sidewinder.config.composition import compose_study
 from sidewinder.config.run_config import HeldOut
 from sidewinder.config.study_config import StudyConfig
-from sidewinder.confirmation.candidates import Candidate, confirmation_run
+from sidewinder.confirmation.candidates import Candidate, chosen_trials, confirmation_run
 from sidewinder.confirmation.comparisons import compare
+from sidewinder.confirmation.race import last_two, ranking
 from sidewinder.confirmation.results import ConfirmationResult, ConfirmationRun, table
-from sidewinder.confirmation.statistics import probability_of_improvement, summarize, winner
+from sidewinder.confirmation.statistics import probability_of_improvement, summarize
+from sidewinder.files import to_json, write_atomically
 from sidewinder.report.terminal import print_summary
 from sidewinder.report.tested import Tested as Figures
-from sidewinder.results import EvaluationResult, Result
+from sidewinder.results import EvaluationResult, Result, result_path
 from sidewinder.training.run import train
 
 SMALL = ["agent.learning_starts=20", "agent.policy_kwargs.net_arch=[8]", "evaluation.n_eval_episodes=1"]
@@ -58,14 +61,95 @@ def validation(**returns: list[float | None]) -> pd.DataFrame:
 
 
 def test_the_validation_seeds_choose_the_winner() -> None:
-    assert winner(validation(top_1=[-3, -5], top_2=[-2, -2], top_3=[-1, -4]), "maximize") == "top-2"
-    assert winner(validation(top_1=[-3, -5], top_2=[-2, -2], top_3=[-1, -4]), "minimize") == "top-1"
+    returns: dict[str, list[float | None]] = {"top_1": [-3, -5], "top_2": [-2, -2], "top_3": [-1, -4]}
+    assert ranking(validation(**returns), "maximize") == ["top-2", "top-3", "top-1"]
+    assert ranking(validation(**returns), "minimize") == ["top-1", "top-3", "top-2"]
     # Of equally good ones the one that was better in the sweep; one that diverges comes after those that do not.
-    assert winner(validation(top_1=[1, 3], top_2=[3, 1]), "maximize") == "top-1"
-    assert winner(validation(top_1=[9, None], top_2=[1, 1]), "maximize") == "top-2"
-    assert winner(validation(top_1=[None, None], top_2=[None, 1]), "maximize") == "top-2"
+    assert ranking(validation(top_1=[1, 3], top_2=[3, 1]), "maximize") == ["top-1", "top-2"]
+    assert ranking(validation(top_1=[9, None], top_2=[1, 1]), "maximize") == ["top-2", "top-1"]
+    assert ranking(validation(top_1=[None, None], top_2=[None, 1]), "maximize") == ["top-2"]
     with pytest.raises(SidewinderError, match="only failed runs, the last one: diverged"):
-        winner(validation(top_1=[None], top_2=[None]), "maximize")
+        ranking(validation(top_1=[None], top_2=[None]), "maximize")
+
+
+def test_who_goes_on_in_the_race_is_ahead() -> None:
+    """Of whoever left it, more seeds could only have said the same."""
+    returns: dict[str, list[float | None]] = {"defaults": [3, 3, 0, 0], "top_1": [9], "top_2": [4, 4], "top_3": [1]}
+    returns["top_4"] = [4, 4, 4, None]
+    assert ranking(validation(**returns), "maximize") == ["defaults", "top-4", "top-2", "top-1", "top-3"]
+
+
+def test_the_rounds_of_the_race() -> None:
+    race = ["confirmation.top_k=3", "confirmation.n_validation_seeds=2"]
+    first = ["defaults", "zoo", "top-1", "top-2", "top-3"]
+    config = study(*race, "confirmation.rounds=[[9,1],[2,3]]")
+    places = [f"round-2-{rank}" for rank in range(1, 6)]
+    assert config.race() == [(first, range(2)), (places, range(2, 3)), (["round-3-1", "round-3-2"], range(3, 6))]
+    validation = config.confirmations()["validation"]
+    assert list(validation) == [*first, *places, "round-3-1", "round-3-2"]
+    assert list(validation["top-3"]) == ["0", "1"]
+    assert list(validation["round-3-1"]) == ["3", "4", "5"]
+    assert study(*race, "confirmation.rounds=[]").race() == [(first, range(2))]
+    with pytest.raises(SidewinderError, match=r"confirmation.rounds: found .* accepted: rounds in which no more"):
+        study("confirmation.rounds=[[2,1],[3,1]]")
+    with pytest.raises(SidewinderError, match=r"confirmation.rounds.0"):
+        study("confirmation.rounds=[[0,1]]")
+
+
+def complete(directory: Path, config: StudyConfig, *params: dict[str, Any]) -> pd.DataFrame:
+    """Write a result for each of these settings, each worse than the one before; the table of the trials."""
+    for number, own in enumerate(params):
+        result = complete_trial(config, number, -number, own)
+        write_atomically(result_path(directory, number), to_json(result.model_dump()))
+    return pd.DataFrame([{"number": n, "state": "complete", "objective": -n} for n in range(len(params))])
+
+
+def complete_trial(config: StudyConfig, number: int, objective: float, params: dict[str, Any]) -> Result:
+    return Result(
+        number=number,
+        config=config.digest(),
+        state="complete",
+        objective=objective,
+        reason=None,
+        params=params,
+        distributions={},
+        evaluations=[EvaluationResult(step=1, mean_return=objective, std_return=0.0)],
+        pruner_attrs={},
+        seeds={},
+        bit_exact=True,
+        packages={},
+    )
+
+
+def test_the_best_different_settings_are_confirmed(tmp_path: Path) -> None:
+    """Not one twice, nor a baseline under another name."""
+    config = study("agent=ddpg", "confirmation.top_k=3", "search_space={agent.gamma: 'choice(0.9,0.98,0.99)'}")
+    own = {"agent.gamma": "0.9"}, {"agent.gamma": "0.9"}, {"agent.gamma": "0.98"}, {"agent.gamma": "0.9"}
+    trials = complete(tmp_path, config, *own)
+    assert [trial.number for trial in chosen_trials(config, tmp_path, trials)] == [0, 2]
+    # What `agent` and `environment` of a baseline say, as a trial.
+    config.baselines["defaults"] = {"agent": config.agent | {"gamma": 0.9}, "environment": {}}
+    assert [trial.number for trial in chosen_trials(config, tmp_path, trials)] == [2]
+    # Then it is the only one there is to confirm.
+    assert [trial.number for trial in chosen_trials(config, tmp_path, trials[:2])] == [0]
+    with pytest.raises(SidewinderError, match="found no complete trial"):
+        chosen_trials(config, tmp_path, trials[:0])
+
+
+def test_the_last_two_of_a_race() -> None:
+    """Over the seeds that both had."""
+    found = last_two(validation(top_1=[1, 2, 3, 4], top_2=[0, 1, 2, 3], top_3=[9, 9]), "maximize")
+    assert found
+    assert (found.first, found.second, found.n_seeds, found.tied) == ("top-1", "top-2", 4, False)
+    assert found.gain
+    assert found.gain.value == 1
+    found = last_two(validation(top_1=[1, 2, 3], top_2=[2, 0]), "maximize")
+    assert found
+    assert (found.n_seeds, found.tied) == (2, True)
+    found = last_two(validation(top_1=[1], top_2=[0]), "maximize")
+    assert found
+    assert (found.gain, found.tied) == (None, True)
+    assert last_two(validation(top_1=[1]), "maximize") is None
 
 
 def test_figures_are_those_of_the_literature() -> None:
@@ -117,7 +201,7 @@ def test_several_baselines_are_no_better_chance() -> None:
     one = [float(value) for value in range(1, 11)]
     others = {
         "defaults": rows("defaults", *[0.0] * 10),
-        "zoo": rows("zoo", *(value + wave for value, wave in zip(one, WAVE, strict=True))),
+        "zoo": rows("zoo", *(value + wave for value, wave in zip(one, [1.0, -1.0] * 5, strict=True))),
     }
     found = compare(rows("winner", *one), others, "maximize")
     assert found["defaults"] is not None
@@ -141,7 +225,7 @@ def test_what_could_have_been_found_is_found() -> None:
 
 
 UP, SAME, DOWN = ([sign * value for value in range(1, 11)] for sign in (1, 0.0, -1))
-WAVE = [1.0, -1.0] * 5
+UNSURE = [1.0, -0.5, 2.0, 0.5, -1.0, 1.5, 0.0, 1.0, -0.5, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -154,12 +238,12 @@ WAVE = [1.0, -1.0] * 5
             r"Use trial 3: it is better than the defaults by 5\.5 \[.*\] \(p = 0\.002\)\.",
         ),
         (
-            UP,
-            {"defaults": SAME, "zoo": [value + wave for value, wave in zip(UP, WAVE, strict=True)]},
+            [value + wave for value, wave in zip(UP, [1.1, -0.9] * 5, strict=True)],
+            {"defaults": SAME, "zoo": UP},
             "tuned",
-            r"Use trial 3: it is better than the defaults by .*\. Trial 3 is better than RL Zoo's setting by 0\.0 \[.*"
-            r"which may be luck; a difference of 1\.\d would have been found with 80 % probability, and to find one "
-            r"as small as this takes more than 10,000 seeds\.",
+            r"Use trial 3: it is better than the defaults by .*; and it is better than RL Zoo's setting by 0\.1 \[.*"
+            r"which may be luck \(a difference of 1\.\d would have been found with 80 % probability; to find one as "
+            r"small as this takes about \d,\d+ seeds\)\.",
         ),
         (
             DOWN,
@@ -169,29 +253,36 @@ WAVE = [1.0, -1.0] * 5
         ),
         (DOWN, {"defaults": DOWN[::-1], "zoo": SAME}, "zoo", r"Use RL Zoo's setting: trial 3 is worse, by .*"),
         (
-            [1.0, -0.5, 2.0, 0.5, -1.0, 1.5, 0.0, 1.0, -0.5, 1.0],
+            UNSURE,
             {"defaults": SAME},
+            "tuned",
+            r"Use trial 3: it is better than the defaults by 0\.5 .* luck \(a difference of 1\.0 would have been found "
+            r"with 80 % probability; .* takes about \d\d seeds\)\.",
+        ),
+        (
+            [-value for value in UNSURE],
+            {"defaults": SAME, "zoo": DOWN},
             "defaults",
-            r"Nothing surely better than the defaults was found\. Trial 3 is better than the defaults by 0\.5 .*"
-            r"a difference of 1\.0 would have been found with 80 % probability, and .* takes about \d\d seeds\.",
+            r"Use the defaults: on test seeds trial 3 is worse than the defaults by 0\.5 .* which may be luck \(.*\)\. "
+            r"Trial 3 is better than RL Zoo's setting by 5\.0 .*",
         ),
         (
             UP[:5],
             {"defaults": SAME[:5]},
-            "defaults",
-            r"Nothing .* luck\. With 5 test seeds nothing is sure: .*",
+            "tuned",
+            r"Use trial 3: it is better .* luck\. With 5 test seeds nothing is sure: 6 at least are needed\.",
         ),
         (
             [value * 1000 for value in UP[:6]],
             {"defaults": SAME[:6], "zoo": SAME[:6]},
-            "defaults",
-            r"Nothing .* With 6 test seeds nothing is sure: 7 at least are needed\.",
+            "tuned",
+            r"Use trial 3: .* luck; and it .* luck\. With 6 test seeds nothing is sure: 7 at least are needed\.",
         ),
         (
             [500.0] * 10,
             {"defaults": [500.0] * 10},
             "defaults",
-            r"Nothing .* Trial 3 and the defaults have the same returns on all test seeds\.",
+            r"Use the defaults: on test seeds trial 3 has the same returns as the defaults, seed by seed\.",
         ),
         ([None, *UP[1:]], {"defaults": SAME}, "defaults", r"Use the defaults: trial 3 failed in 1 of 10 trainings .*"),
         ([None, *UP[1:]], {"defaults": [None, *SAME[1:]]}, "tuned", r"Trial 3 failed in 1 of 10 trainings on test .*"),
@@ -208,6 +299,22 @@ def test_the_verdict(winner: list[Any], baselines: dict[str, list[Any]], recomme
     found = figures(winner=winner, **baselines).verdict()
     assert found.recommended == recommended
     assert re.fullmatch(sentence, found.sentence), found.sentence
+
+
+def test_a_baseline_that_came_first_is_recommended() -> None:
+    """Unless the test seeds are sure that the tuned setting is better."""
+    race = confirmed(winner=UNSURE, defaults=SAME)
+    first: pd.DataFrame = rows("defaults", 9.0, 9.0).assign(phase="validation", trial=None)
+    chosen = Candidate(name="winner", exists=True, trial=3, params={}, objective=9.0)
+    found = Figures(study(), chosen, pd.concat([race, first]))
+    assert found.verdict().recommended == "defaults"
+    sentence = (
+        "Use the defaults, which came first in the race: on test seeds trial 3 is better than the defaults by 0.5"
+    )
+    assert found.verdict().sentence.startswith(sentence)
+    assert " It ended with defaults before trial 3, by 8.0 [8.0, 8.0] on the 2 seeds that both had." in found.note()
+    found = Figures(study(), chosen, pd.concat([confirmed(winner=UP, defaults=SAME), first]))
+    assert found.verdict().recommended == "tuned"
 
 
 @pytest.mark.parametrize(("direction", "expected"), [("maximize", 0.75), ("minimize", 0.25)])
@@ -277,20 +384,7 @@ def test_held_out_episodes_change_nothing_and_belong_to_the_best_evaluation(
 
 def test_a_candidate_survives_its_file(tmp_path: Path) -> None:
     config = study()
-    result = Result(
-        number=3,
-        config=config.digest(),
-        state="complete",
-        objective=-1.0,
-        reason=None,
-        params={"agent.gamma": 0.95},
-        distributions={},
-        evaluations=[EvaluationResult(step=1, mean_return=-1.0, std_return=0.0)],
-        pruner_attrs={},
-        seeds={},
-        bit_exact=True,
-        packages={},
-    )
+    result = complete_trial(config, 3, -1.0, {"agent.gamma": "0.95"})
     candidate = Candidate.of_trial("top-1", result)
     path = tmp_path / "top-1.yaml"
     path.write_text(candidate.dump())
@@ -347,7 +441,7 @@ def test_best_yaml_and_tables_say_what_was_found(undisturbed: Path) -> None:
 # Trainings that failed
 
 
-def confirmed(**returns: list[float | None]) -> pd.DataFrame:
+def confirmed(**returns: Sequence[float | None]) -> pd.DataFrame:
     """Rows of confirmation.csv: of the test seeds, and of trial 3's validation."""
     test = [rows(name, *values).assign(phase="test") for name, values in returns.items() if name != "validation"]
     own = rows("top-1", *returns.get("validation", [1.0, 1.0])).assign(phase="validation")
@@ -356,7 +450,7 @@ def confirmed(**returns: list[float | None]) -> pd.DataFrame:
     return table.assign(trial=table["candidate"].map(trials))
 
 
-def figures(**returns: list[float | None]) -> Figures:
+def figures(**returns: Sequence[float | None]) -> Figures:
     chosen = Candidate(name="winner", exists=True, trial=3, params={}, objective=9.0)
     return Figures(study(), chosen, confirmed(**returns))
 
@@ -428,7 +522,7 @@ def test_a_table_of_failures_alone_has_no_winner() -> None:
         phase="validation", candidate="top-1", trial=3, index=0, environment=None, made_from="", run=run
     )
     with pytest.raises(SidewinderError, match="only failed runs, the last one: NaN"):
-        winner(table(study(), [result]), "maximize")
+        ranking(table(study(), [result]), "maximize")
 
 
 @pytest.mark.slow

@@ -49,6 +49,7 @@ def test_the_agent_of_the_recommended_setting(study: Path) -> None:
     assert sorted(path.name for path in directory.iterdir()) == [
         "README.md",
         "config.yaml",
+        "hyperparams.yml",
         "model.zip",
         "returns.json",
     ]

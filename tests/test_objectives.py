@@ -16,8 +16,9 @@ from sidewinder import SidewinderError
 from sidewinder.checks import check_study
 from sidewinder.config.composition import compose_study
 from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.race import ranking
 from sidewinder.confirmation.results import read_table
-from sidewinder.confirmation.statistics import objective_estimates, probability_of_improvement, summarize, winner
+from sidewinder.confirmation.statistics import objective_estimates, probability_of_improvement, summarize
 from sidewinder.report.figures import pareto_front, style
 from sidewinder.report.figures.study_tables import Tables
 from sidewinder.results import EvaluationResult, Result
@@ -163,13 +164,11 @@ def test_estimates_of_several_environments() -> None:
     better = probability_of_improvement(one, other, "maximize")
     assert better is not None
     assert better.value == 0.75
-    assert winner(pd.concat([other, one]), "maximize") == "a"
-    assert winner(pd.concat([other, one]), "minimize") == "b"
+    assert ranking(pd.concat([other, one]), "maximize")[0] == "a"
+    assert ranking(pd.concat([other, one]), "minimize")[0] == "b"
     # A failure in either environment counts, and the mean of an environment is not that of its survivors' number.
-    assert (
-        winner(pd.concat([confirmed("a", x=[9, None], y=[9, 9]), confirmed("b", x=[1, 1], y=[1, 1])]), "maximize")
-        == "b"
-    )
+    unsteady = pd.concat([confirmed("a", x=[9, None], y=[9, 9]), confirmed("b", x=[1, 1], y=[1, 1])])
+    assert ranking(unsteady, "maximize") == ["b", "a"]
     assert summarize(confirmed("a", x=[1, None], y=[1, 1])) is None
 
 

@@ -116,7 +116,7 @@ def test_each_place_of_a_new_file_has_files_of_its_kind() -> None:
         ("sidewinder.study.view", "View.suggest"),
         ("sidewinder.study.samplers", "make_sampler"),
         ("sidewinder.trials.replicates", "reporter"),
-        ("sidewinder.confirmation.statistics", "winner"),
+        ("sidewinder.confirmation.race", "ranking"),
         ("sidewinder.confirmation.candidates", "chosen_trials"),
         ("sidewinder.config.algorithms", "ALGORITHMS"),
         ("sidewinder.config.algorithms", "POLICY_DEFAULTS"),

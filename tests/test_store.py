@@ -111,7 +111,7 @@ def test_what_is_on_record_is_verified(undisturbed: Path, archive: Path, tmp_pat
 
     code, lines = verified("trials", "confirmation/validation")
     assert code == 0, lines
-    assert len(lines) == N_TRIALS + 2
+    assert len(lines) == N_TRIALS + 6  # four settings in the first round, two in the second
     path = directory / "results/tiny/confirmation/test/winner/1.json"
     content = json.loads(path.read_text())
     content["run"]["returns"][0] += 1e-6

@@ -35,7 +35,7 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
         "winner": {"mean": figure(0.5), "failed": "failed in 3 of 10"},
         "defaults": {"n_failed": 10, "failed": "failed in 10 of 10", "gain_of_winner": None},
     }
-    unsteady = {0: "failed in 1 of 3", 5: "failed in 2 of 3"}
+    unsteady = {"trial 0": "failed in 1 of 3", 5: "failed in 2 of 3"}
     failed = study(tmp_path / "failed", ["complete"], {"trial": 0, "test": worse, "failed_in_validation": unsteady})
     several = study(tmp_path / "several", ["complete"])
     (several / "pareto.md").touch()

@@ -34,6 +34,7 @@ TINY = [
     "evaluation.n_eval_episodes=1",
     "confirmation.top_k=2",
     "confirmation.n_validation_seeds=1",
+    "confirmation.rounds=[[2,1]]",
     "confirmation.n_test_seeds=2",
     "confirmation.n_eval_episodes=2",
 ]

@@ -104,8 +104,8 @@ def confirmation_is_stale(
     if files.sha256(path) is None:
         return False
     setting = files.candidate(study_dir / "confirmation" / "candidates" / f"{candidate}.yaml")
-    n_seeds = config.confirmation.n_test_seeds if phase == "test" else config.confirmation.n_validation_seeds
-    if setting is None or training not in (trainings := config.trainings(n_seeds)):
+    trainings = config.confirmations().get(phase, {}).get(candidate, {})
+    if setting is None or training not in trainings:
         return True
     try:
         result = ConfirmationResult.load(path)
@@ -113,7 +113,7 @@ def confirmation_is_stale(
         return True
     environment, index = trainings[training]
     found = (result.phase, result.candidate, result.made_from)
-    return found != (phase, candidate, made_from(config, setting, environment, phase, index))
+    return found != (phase, setting.name, made_from(config, setting, environment, phase, index))
 
 
 def write_marker(study_dir: Path) -> None:

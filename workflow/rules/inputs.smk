@@ -35,14 +35,21 @@ def all_results(wildcards):
     return [result_of(wildcards.study, number) for number in STUDIES[wildcards.study].jobs]
 
 
-def all_candidates(wildcards):
-    """The files of the trials that may win."""
-    names = STUDIES[wildcards.study].config.candidates()
+def first_of_the_race(wildcards):
+    """The files of the settings that are in its first round."""
+    names, _ = STUDIES[wildcards.study].config.race()[0]
     return [f"<results>/{wildcards.study}/confirmation/candidates/{name}.yaml" for name in names]
 
 
+def rounds_before(wildcards):
+    """The results of the rounds that decide who has a place in this one."""
+    rounds = STUDIES[wildcards.study].config.race()
+    places = {name for names, _ in rounds[: int(wildcards.round) - 1] for name in names}
+    return confirmations(wildcards.study, ["validation"], places)
+
+
 def all_validation(wildcards):
-    """A result for each trial that may win and each validation seed."""
+    """The results of all rounds of the race."""
     return confirmations(wildcards.study, ["validation"])
 
 
@@ -57,13 +64,15 @@ def tables_with_provenance(wildcards):
     return [f"<results>/{wildcards.study}/{name}" for name in (*TABLES, "confirmation.csv", found)]
 
 
-def confirmations(study, phases):
+def confirmations(study, phases, names=None):
+    """The results of a study's phases; with `names`, of these settings or places."""
     trainings = STUDIES[study].config.confirmations()
     return [
         f"<results>/{study}/confirmation/{phase}/{candidate}/{training}.json"
         for phase in phases
-        for candidate, names in trainings.get(phase, {}).items()
-        for training in names
+        for candidate, own in trainings.get(phase, {}).items()
+        if names is None or candidate in names
+        for training in own
     ]
 
 
@@ -129,13 +138,13 @@ def figures_of_entry(entry):
 
 def ends_of(entries):
     """What entries end with: of each study its winner, or of several objectives its Pareto set, its pages and its
-    figures, and its database and provenance; and the figures of several studies side by side."""
+    figures, its database, and its provenance and checklists; and the figures of several studies side by side."""
     ends = []
     for entry in entries:
         for study in STUDIES.of(entry):
             ends.append(f"<results>/{study}/{'best.yaml' if has_winner(study) else 'pareto.md'}")
             ends.append(f"<results>/{study}/.records/database.json")
-            ends.append(f"<results>/{study}/provenance.json")
+            ends.append(f"<results>/{study}/checklist.md")
             if has_winner(study) and STUDIES[study].config.confirmation.keep_agents != "none":
                 ends.append(f"<results>/{study}/agent/README.md")
             ends += shown_of_study(study, f"<results>/{study}")

@@ -31,6 +31,29 @@ rule pages:
         " --record {output.record:q} 2> {log:q}"
 
 
+# For authors: what reviewers ask.
+rule checklist:
+    input:
+        tested_of_study,
+        config="<results>/{study}/config.yaml",
+        trials="<results>/{study}/trials.csv",
+        timings="<results>/{study}/timings.csv",
+        confirmation="<results>/{study}/confirmation.csv",
+        provenance="<results>/{study}/provenance.json",
+        stale=if_stale("checklist", ["checklist.md"]),
+    output:
+        text="<results>/{study}/checklist.md",
+        record="<results>/{study}/.records/checklist.json",
+    log:
+        "<results>/{study}/logs/checklist.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        f"python {SCRIPTS}/checklist.py"
+        " {input.config:q} --output {output.text:q} --record {output.record:q} 2> {log:q}"
+
+
 # Made only where it is asked for, with the extra of requirements-video.lock.
 rule video:
     input:

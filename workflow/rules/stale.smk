@@ -33,6 +33,13 @@ def if_candidate_is_stale(wildcards):
     return marker_of(wildcards.study, STUDIES.is_stale(wildcards.study, record, outputs, settings))
 
 
+def if_place_is_stale(wildcards):
+    place = f"{wildcards.round}-{wildcards.rank}"
+    outputs = [f"confirmation/candidates/round-{place}.yaml"]
+    settings = rule_settings("race", STUDIES[wildcards.study].config)
+    return marker_of(wildcards.study, STUDIES.is_stale(wildcards.study, f"race-{place}", outputs, settings))
+
+
 def if_confirmation_is_stale(wildcards):
     is_stale = STUDIES.confirmation_is_stale(wildcards.study, wildcards.phase, wildcards.candidate, wildcards.index)
     return marker_of(wildcards.study, is_stale)

@@ -41,10 +41,30 @@ rule confirmation:
         " {input.config:q} {input.candidate:q} {wildcards.phase} {wildcards.index} {output:q} 2> {log:q}"
 
 
+rule race:
+    input:
+        config="<results>/{study}/config.yaml",
+        candidates=first_of_the_race,
+        validation=rounds_before,
+        stale=if_place_is_stale,
+    output:
+        setting="<results>/{study}/confirmation/candidates/round-{round}-{rank}.yaml",
+        record="<results>/{study}/.records/race-{round}-{rank}.json",
+    log:
+        "<results>/{study}/logs/race/{round}-{rank}.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    shell:
+        f"python {SCRIPTS}/race.py"
+        " {input.config:q} --candidates {input.candidates:q}"
+        " --validation {input.validation:q} --output {output.setting:q} --record {output.record:q} 2> {log:q}"
+
+
 rule winner:
     input:
         config="<results>/{study}/config.yaml",
-        candidates=all_candidates,
+        candidates=first_of_the_race,
         validation=all_validation,
         stale=if_stale("winner", ["confirmation/candidates/winner.yaml"]),
     output:

@@ -24,16 +24,19 @@ def rule_settings(rule: str, config: StudyConfig, overrides: Sequence[str] = ())
     study, baselines = config.study, digest(config.baselines)
     confirmation = config.confirmation.model_dump(exclude={"keep_agents"})
     n_trials, n_candidates = study.n_trials, len(config.candidates())
+    race = {"rounds": [(names, len(seeds)) for names, seeds in config.race()], "baselines": baselines}
     own: dict[str, dict[str, Any]] = {
         "tables": {"n_trials": n_trials, "max_failure_rate": study.max_failure_rate, "give_up": study.give_up},
         "timings": {"n_trials": n_trials},
         "database": {"n_trials": n_trials, "storage": study.storage},
         "candidate": {"n_candidates": n_candidates, "baselines": baselines},
-        "winner": {"n_candidates": n_candidates, "n_validation_seeds": confirmation["n_validation_seeds"]},
+        "race": race,
+        "winner": race,
         "confirmation_table": {"n_candidates": n_candidates, "confirmation": confirmation, "baselines": baselines},
         "best": {"n_trials": n_trials, "confirmation": confirmation, "baselines": baselines},
         "agent": {"confirmation": config.confirmation.model_dump(), "baselines": baselines},
         "provenance": {"n_trials": n_trials, "confirmation": confirmation, "baselines": baselines},
+        "checklist": {"config": digest(config.dump())},
         "pareto": {"n_trials": n_trials, "confirmation": confirmation, "baselines": baselines},
         "sweep_figures": {},
         "winner_figures": {},

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from sidewinder.config.search_space import SearchSpace
 
 
+# Which environment, and which of the seeds, by the names that files have.
+Trainings = dict[str, tuple[str | None, int]]
+
+
 class StudyConfig(Section):
     """A training run and how to vary it.
 
@@ -112,18 +116,18 @@ class StudyConfig(Section):
         zero, unit = self.scale(environment)
         return (mean_return - zero) / unit
 
-    def trainings(self, n_seeds: int) -> dict[str, tuple[str | None, int]]:
-        """One setting trained in each environment with each of so many seeds: the environment and the seed's index, by
+    def trainings(self, seeds: range) -> Trainings:
+        """One setting trained in each environment with each of these seeds: the environment and the seed's index, by
         the name that files have (`0`, or `pendulum-0`), in the order of training."""
         return {
             f"{index}" if environment is None else f"{environment}-{index}": (environment, index)
-            for index in range(n_seeds)
+            for index in seeds
             for environment in self.environment_names()
         }
 
-    def replicates(self) -> dict[str, tuple[str | None, int]]:
+    def replicates(self) -> Trainings:
         """The trainings of a trial, as `trainings` has them."""
-        return self.trainings(self.study.replicates)
+        return self.trainings(range(self.study.replicates))
 
     def replicate_jobs(self) -> list[str]:
         """The replicates of a trial that are jobs of their own; none if the trial trains itself."""
@@ -148,19 +152,29 @@ class StudyConfig(Section):
         """Names of the baselines that the winner is compared with: those of `confirmation.baselines` that there are."""
         return [name for name in self.baselines if name in self.confirmation.baselines]
 
-    def confirmations(self) -> dict[str, dict[str, list[str]]]:
-        """The trainings of the confirmation: by phase, for each candidate their names, as `trainings` has them.
+    def race(self) -> list[tuple[list[str], range]]:
+        """The rounds of the validation: which settings are trained in each, and with which seeds.
+
+        In the first they are the baselines and the sweep's best, by name. Later ones have places for the best so far:
+        whoever is best after the first round has `round-2-1`.
+        """
+        rounds = [([*self.compared(), *self.candidates()], range(self.confirmation.n_validation_seeds))]
+        for number, (n_stay, n_seeds) in enumerate(self.confirmation.rounds, 2):
+            before, seeds = rounds[-1]
+            places = [f"round-{number}-{rank}" for rank in range(1, min(n_stay, len(before)) + 1)]
+            rounds.append((places, range(seeds.stop, seeds.stop + n_seeds)))
+        return rounds
+
+    def confirmations(self) -> dict[str, dict[str, Trainings]]:
+        """The trainings of the confirmation: by phase, for each candidate, as `trainings` has them.
 
         Of several objectives there is no winner to validate: all of the Pareto set is tested.
         """
-        validation, test = (
-            list(self.trainings(n_seeds))
-            for n_seeds in (self.confirmation.n_validation_seeds, self.confirmation.n_test_seeds)
-        )
+        test = self.trainings(range(self.confirmation.n_test_seeds))
         if len(self.study.objectives) > 1:
             return {"test": dict.fromkeys([*self.candidates(), *self.compared()], test)}
-        tested = dict.fromkeys(["winner", *self.compared()], test)
-        return {"validation": dict.fromkeys(self.candidates(), validation), "test": tested}
+        validation = {name: self.trainings(seeds) for names, seeds in self.race() for name in names}
+        return {"validation": validation, "test": dict.fromkeys(["winner", *self.compared()], test)}
 
     def digest(self) -> str:
         """A hash of all that makes this study another than others, 16 hexadecimal digits."""

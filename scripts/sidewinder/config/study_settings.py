@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import parse_qsl, urlsplit
 
@@ -139,14 +140,23 @@ class Confirmation(Section):
     """How the sweep's best trials are trained again, on seeds that it never saw; see docs/confirmation.md.
 
     Attributes:
+        rounds: Of the race after its first round: how many settings stay, and how many more seeds each of them gets.
         baselines: Which of the study's baselines the winner is compared with.
         keep_agents: Of the test's trainings: the one of the recommended setting that the study's agent/ has, all, none.
     """
 
     top_k: Annotated[int, Field(ge=1)]
     n_validation_seeds: Annotated[int, Field(ge=1)]
+    rounds: list[tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]] = Field(default_factory=list)
     # An interval needs two.
     n_test_seeds: Annotated[int, Field(ge=2)]
     n_eval_episodes: Annotated[int, Field(ge=1)]
     baselines: list[Baseline] = Field(default_factory=lambda: list(get_args(Baseline)))
     keep_agents: Literal["recommended", "all", "none"] = "recommended"
+
+    @field_validator("rounds")
+    @classmethod
+    def _narrowing(cls, rounds: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        if any(later > earlier for (earlier, _), (later, _) in pairwise(rounds)):
+            raise PydanticCustomError("rounds", "rounds in which no more settings stay than in the one before")
+        return rounds

@@ -4,19 +4,22 @@ Two phases, each with seeds of its own: `validation` chooses the winner among th
 winner's figures, beside those of the baselines. What chose is never what is reported.
 """
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from sidewinder import SidewinderError
 from sidewinder.config.digests import digest
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.results import Phase
 from sidewinder.determinism import derive_seed
 from sidewinder.files import reading
-from sidewinder.results import Result
+from sidewinder.results import Result, load_result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,17 +99,45 @@ def made_from(config: StudyConfig, candidate: Candidate, environment: str | None
     return digest((config.digest(), setting, environment, phase, index, episodes))
 
 
-def chosen_trials(config: StudyConfig, trials: "pd.DataFrame") -> list[int]:
+def chosen_trials(config: StudyConfig, study_dir: Path, trials: "pd.DataFrame") -> list[Result]:
     """The trials to confirm: the sweep's best; of several objectives its Pareto set, or as many of it as are confirmed,
-    evenly along the return, both ends included."""
+    evenly along the return, both ends included.
+
+    Of trials that were the same training but for their seeds only the best is confirmed, and none that is the same as a
+    baseline, which is confirmed anyway; unless there is no other.
+
+    Raises:
+        SidewinderError: No trial is complete, or a result is missing or malformed.
+    """
     # Imported late: trainings, and Snakemake itself, need not load pandas.
     import numpy as np
 
     from sidewinder.trials.tables import pareto_set, ranked
 
     n_confirmed, settings = len(config.candidates()), config.study
+
+    def different(numbers: list[int]) -> Iterator[Result]:
+        known = {_setting(config, Candidate.of_baseline(name)) for name in config.compared()}
+        for number in numbers:
+            result = load_result(study_dir, number, config.digest(), settings.give_up)
+            setting = _setting(config, Candidate.of_trial("", result))
+            if setting not in known:
+                yield result
+            known.add(setting)
+
     if len(settings.objectives) == 1:
-        return ranked(trials, settings.return_direction)[:n_confirmed]
-    front = pareto_set(trials, settings.objectives, settings.directions)
-    positions = np.linspace(0, len(front) - 1, min(n_confirmed, len(front))).round()
-    return [front[int(position)] for position in positions]
+        order = ranked(trials, settings.return_direction)
+        chosen = list(islice(different(order), n_confirmed))
+    else:
+        order = pareto_set(trials, settings.objectives, settings.directions)
+        front = list(different(order))
+        positions = np.linspace(0, len(front) - 1, min(n_confirmed, len(front))).round()
+        chosen = [front[int(position)] for position in positions]
+    if not order:
+        raise SidewinderError(f"{study_dir / 'trials.csv'}: state: found no complete trial, accepted: at least one")
+    return chosen or [load_result(study_dir, order[0], config.digest(), settings.give_up)]
+
+
+def _setting(config: StudyConfig, candidate: Candidate) -> str:
+    """A hash of its runs in all environments, which have no seeds of their own."""
+    return digest([candidate.run_in(config, environment).digest() for environment in config.environment_names()])

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from sidewinder import SidewinderError
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.config.study_settings import Objective
 from sidewinder.training.objectives import spread
@@ -31,36 +30,6 @@ def by_environment(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     if "environment" not in rows:
         return {"": rows}
     return {str(name): part for name, part in rows.groupby("environment", sort=False)}
-
-
-def winner(validation: pd.DataFrame, direction: str) -> str:
-    """The candidate with the best mean return (or score) over the validation seeds; those with the fewest failed seeds
-    come first, of equally good ones the one that was better in the sweep.
-
-    Args:
-        validation: Rows of `table`, in order of rank in the sweep.
-        direction: `maximize` or `minimize`.
-
-    Raises:
-        SidewinderError: Every run of a candidate in some environment failed, for each candidate.
-    """
-    value = value_column(validation)
-    candidates = {str(name): rows for name, rows in validation.groupby("candidate", sort=False)}
-    ranking = pd.DataFrame(
-        {
-            "failed": {name: rows[value].isna().sum() for name, rows in candidates.items()},
-            "mean": {
-                name: np.mean([part[value].mean() for part in by_environment(rows).values()])
-                for name, rows in candidates.items()
-            },
-        }
-    )
-    ranking = ranking.dropna(subset="mean").sort_values(
-        ["failed", "mean"], ascending=[True, direction == "minimize"], kind="stable"
-    )
-    if ranking.empty:
-        raise SidewinderError(f"confirmation: found only failed runs, the last one: {validation['reason'].iloc[-1]}")
-    return str(ranking.index[0])
 
 
 def n_failed(rows: pd.DataFrame) -> int:

@@ -33,16 +33,16 @@ def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, 
         study_dir: The study's directory.
         candidate_path: The candidate's file.
         phase: Whose seeds.
-        training: Which of the phase's trainings, by its name in `StudyConfig.trainings`.
+        training: Which of the candidate's trainings, by its name in `StudyConfig.confirmations`.
         output: Result to write.
 
     Raises:
-        SidewinderError: A file is missing or malformed, or the phase has no such training.
+        SidewinderError: A file is missing or malformed, or the phase has no such candidate or training.
     """
     config, candidate = StudyConfig.load(study_dir / "config.yaml"), Candidate.load(candidate_path)
-    settings = config.confirmation
-    n_seeds = settings.n_validation_seeds if phase == "validation" else settings.n_test_seeds
-    if training not in (trainings := config.trainings(n_seeds)):
+    if (trainings := config.confirmations().get(phase, {}).get(candidate_path.stem)) is None:
+        raise SidewinderError(f"{candidate_path}: found a setting that the {phase} does not train")
+    if training not in trainings:
         raise SidewinderError(f"index: found {training!r}, accepted: {', '.join(trainings)}")
     environment, index = trainings[training]
     run, is_new, name = None, False, f"{candidate_path.stem}, {phase}"
@@ -57,7 +57,7 @@ def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, 
         )
     result = ConfirmationResult(
         phase=phase,
-        candidate=candidate_path.stem,
+        candidate=candidate.name,
         trial=candidate.trial,
         index=index,
         environment=environment,
@@ -160,7 +160,7 @@ def agent_of(
     path = study_dir / "confirmation" / "test" / candidate.name / f"{training}.json"
     on_record = ConfirmationResult.load(path).run
     returns = on_record.returns if on_record else []
-    environment, index = config.trainings(config.confirmation.n_test_seeds)[training]
+    environment, index = config.confirmations()["test"][candidate.name][training]
     kept = Kept.of(config, study_dir, *confirmation_run(config, candidate, environment, "test", index))
     with kept.lock():
         for directory in (kept.agent, before):
@@ -200,7 +200,7 @@ def forget_agents(config: StudyConfig, study_dir: Path) -> None:
     alone = len(list(study_dir.parent.glob("*/config.yaml"))) == 1
     for name in ["winner", *(config.compared() if alone else [])]:
         candidate = Candidate.load(study_dir / "confirmation" / "candidates" / f"{name}.yaml")
-        for environment, index in config.trainings(config.confirmation.n_test_seeds).values():
+        for environment, index in config.confirmations()["test"][name].values():
             run, held_out = confirmation_run(config, candidate, environment, "test", index)
             kept = Kept.of(config, study_dir, run, held_out)
             with suppress(Timeout), kept.lock().acquire(timeout=0):

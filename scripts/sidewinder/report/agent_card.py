@@ -96,7 +96,7 @@ model = {algorithm}.load("model.zip")
 `python scripts/enjoy.py <this directory>` plays its episodes again, and shows them.{around}
 
 Trained for {run.training.total_timesteps:,} environment steps with {_packages(run)}; `config.yaml` has all of its
-hyperparameters.
+hyperparameters, `hyperparams.yml` the same as an entry for RL Baselines3 Zoo.
 """
 
 

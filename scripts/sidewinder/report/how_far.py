@@ -15,6 +15,7 @@ from typing import Any
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate, confirmation_run
+from sidewinder.confirmation.results import Phase
 from sidewinder.files import reading
 from sidewinder.results import result_path
 from sidewinder.study.clock import step_price
@@ -159,7 +160,7 @@ def _seconds_left(
     for path in planned:
         if not path.exists():
             name = path.parent.name
-            price = tuned if name == "winner" or name.startswith("top-") else _baseline_price(config, study_dir, path)
+            price = _baseline_price(config, study_dir, path) if name in config.baselines else tuned
             left += price * full
     left -= sum(one.share for one in running) * tuned * full
     if left <= 0:
@@ -199,7 +200,8 @@ def _price(config: StudyConfig, result: Mapping[str, Any], environment: str | No
 
 def _baseline_price(config: StudyConfig, study_dir: Path, path: Path) -> int:
     """Nothing, where its training is known already."""
-    environment, index = config.trainings(config.confirmation.n_test_seeds)[path.stem]
+    phase: Phase = "validation" if path.parents[1].name == "validation" else "test"
+    environment, index = config.confirmations()[phase][path.parent.name][path.stem]
     candidate = Candidate.of_baseline(path.parent.name)
-    run, held_out = confirmation_run(config, candidate, environment, "test", index)
+    run, held_out = confirmation_run(config, candidate, environment, phase, index)
     return 0 if Kept.of(config, study_dir, run, held_out).load() else step_price(run)

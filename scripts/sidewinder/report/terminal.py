@@ -42,7 +42,7 @@ def _row(study: Path) -> dict[str, str]:
     if winner := _winner(study):
         tests = winner["test"]
         found = f"trial {winner['trial']}: {_tested(tests['winner'])}"
-        if failed := winner.get("failed_in_validation", {}).get(winner["trial"]):
+        if failed := winner.get("failed_in_validation", {}).get(f"trial {winner['trial']}"):
             found += f", {failed} in validation"
     elif (study / "pareto.md").exists():
         found = "see pareto.md"

@@ -7,6 +7,7 @@ import pandas as pd
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate
 from sidewinder.confirmation.comparisons import compare
+from sidewinder.confirmation.race import last_two
 from sidewinder.confirmation.statistics import (
     Estimate,
     by_environment,
@@ -35,11 +36,16 @@ class Tested:
             str(name): rows for name, rows in confirmed[confirmed["phase"] == "test"].groupby("candidate", sort=False)
         }
         validated = confirmed[confirmed["phase"] == "validation"]
-        self.failed_in_validation = {
-            int(trial): text
-            for trial in validated["trial"].unique()
-            if (text := failed(validated[validated["trial"] == trial]))
+        self.names = {
+            str(name): str(name) if pd.isna(trial) else f"trial {int(trial)}"
+            for name, trial in zip(confirmed["candidate"], confirmed["trial"], strict=True)
         }
+        self.failed_in_validation = {
+            self.names[str(name)]: text
+            for name, rows in validated.groupby("candidate", sort=False)
+            if (text := failed(rows))
+        }
+        self.race = last_two(validated, config.study.return_direction) if len(validated) else None
         self.archives = from_archives(confirmed)
         winner, direction = self.rows["winner"], config.study.return_direction
         self.baselines = {name: rows for name, rows in self.rows.items() if name != "winner"}
@@ -102,7 +108,9 @@ class Tested:
         assert self.chosen.trial is not None
         winner = summarize(self.rows["winner"])
         failures = {name: text for name, rows in self.rows.items() if (text := failed(rows))}
-        return verdict(self.chosen.trial, winner.mean if winner else None, failures, self.comparisons, self._digits)
+        own = winner.mean if winner else None
+        first = self.race.first if self.race and self.race.first in self.baselines else ""
+        return verdict(self.chosen.trial, own, failures, self.comparisons, self._digits, first)
 
     @property
     def _digits(self) -> int:
@@ -111,8 +119,8 @@ class Tested:
 
     def note(self) -> str:
         """How the figures came about, in a few sentences."""
-        confirmation, gap = self.config.confirmation, self.selection_gap
-        luck, scores, digits = "", "", self._digits
+        confirmation, gap, digits = self.config.confirmation, self.selection_gap, self._digits
+        luck, scores = "", ""
         if self.config.environments:
             ends = (f"{name} {scored.low:g} to {scored.high:g}" for name, scored in self.config.environments.items())
             scores = f" Scores are 0 to 1 from a return of {', '.join(ends)}."
@@ -121,17 +129,34 @@ class Tested:
             luck = f" In the sweep the winner had {self.chosen.objective:.{digits}f}: {more}."
         return (
             f"Returns of {confirmation.n_eval_episodes} episodes a seed on {confirmation.n_test_seeds} test seeds that "
-            f"chose nothing; {confirmation.n_validation_seeds} other seeds chose the winner among the sweep's best "
-            f"{len(self.config.candidates())} of {self.config.study.n_trials} trials.{scores}{luck}{self._failures()}"
+            f"chose nothing. {self._how_chosen()}{scores}{luck}{self._failures()}"
             f"{_HOW_COMPARED if any(self.comparisons.values()) else ''}"
             f"{taken_from(self.archives)}"
         )
+
+    def _how_chosen(self) -> str:
+        """How the race went, in sentences."""
+        (first, seeds), *rounds = self.config.race()
+        n_tuned, n_trials = len(self.config.candidates()), self.config.study.n_trials
+        baselines = f" and {', '.join(self.config.compared())}" if len(first) > n_tuned else ""
+        further = "".join(f", the best {len(names)} on {len(more)} more" for names, more in rounds)
+        sentence = (
+            f"The race before: of {n_trials} trials the best {n_tuned}{baselines} on {len(seeds)} other seeds{further}."
+        )
+        if not self.race:
+            return sentence
+        order = f"{self.names[self.race.first]} before {self.names[self.race.second]}"
+        if not self.race.gain:
+            return f"{sentence} It ended with {order}."
+        by = f"by {text(self.race.gain, self._digits)} on the {self.race.n_seeds} seeds that both had"
+        tie = "; a tie, which the higher mean decided" if self.race.tied else ""
+        return f"{sentence} It ended with {order}, {by}{tie}."
 
     def _failures(self) -> str:
         """What failed in either phase, in sentences; empty if nothing did."""
         names = {name: "tuned" if name == "winner" else name for name in self.rows}
         tested = ", ".join(f"{names[name]} {text}" for name, rows in self.rows.items() if (text := failed(rows)))
-        validated = ", ".join(f"trial {trial} {text}" for trial, text in self.failed_in_validation.items())
+        validated = ", ".join(f"{name} {text}" for name, text in self.failed_in_validation.items())
         sentences = []
         if tested:
             sentences.append(

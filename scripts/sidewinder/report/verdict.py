@@ -29,12 +29,13 @@ def verdict(
     failures: Mapping[str, str],
     comparisons: Mapping[str, Comparison | None],
     digits: int,
+    first: str = "",
 ) -> Verdict:
-    """Judge the winner of a sweep by its test seeds.
+    """Judge the winner of a sweep by the race and by its test seeds.
 
-    A baseline that is surely better is recommended, or the first that never failed where the winner did. Else it is the
-    tuned setting, if it is surely better than the defaults, or than all that it is compared with where the defaults are
-    not among them. Else nothing is surely better, and the first baseline is recommended: it does no harm.
+    The tuned setting is recommended, unless a baseline does no worse: one whose mean on the test seeds is as good, or
+    one that came first in the race and that the tuned setting is not surely better than. Where trainings of the tuned
+    setting failed, it is the first baseline that never failed.
 
     Args:
         trial: The winner's number.
@@ -42,6 +43,7 @@ def verdict(
         failures: Of `winner` and baselines of which trainings failed: in how many of how many, in words.
         comparisons: With each baseline, by name; None where trainings failed.
         digits: Of returns, behind the point.
+        first: The baseline that came first in the race; empty if the tuned setting did.
     """
     tuned = f"trial {trial}"
     known = {name: found for name, found in comparisons.items() if found}
@@ -59,22 +61,25 @@ def verdict(
         compared = unknown or " It was compared with nothing."
         return Verdict(recommended="tuned", sentence=f"{tuned.capitalize()}{mean}{compared}")
 
-    better = {name: found for name, found in known.items() if found.sure and found.gain.value > 0}
-    worse = {name: found for name, found in known.items() if found.sure and found.gain.value < 0}
-    unsure = {name: found for name, found in known.items() if not found.sure}
-    open_questions = "".join(f" {_open(tuned, name, found, digits)}" for name, found in unsure.items())
+    too_few = ""
     if few := next((found for found in known.values() if found.n_seeds < found.fewest), None):
-        open_questions += f" With {few.n_seeds} test seeds nothing is sure: {few.fewest} at least are needed."
-    if worse:
-        name = min(worse, key=lambda name: worse[name].gain.value)
-        loss = _amount(worse[name], digits)
-        return Verdict(recommended=name, sentence=f"Use {_NAMES[name]}: {tuned} is worse, by {loss}.{unknown}")
-    if "defaults" in better or len(better) == len(known):
-        gains = " and ".join(f"better than {_NAMES[name]} by {_amount(known[name], digits)}" for name in better)
-        return Verdict(recommended="tuned", sentence=f"Use {tuned}: it is {gains}.{open_questions}{unknown}")
-    name = next(iter(unsure))
-    sentence = f"Nothing surely better than {_NAMES[name]} was found.{open_questions}{unknown}"
-    return Verdict(recommended=name, sentence=sentence)
+        too_few = f" With {few.n_seeds} test seeds nothing is sure: {few.fewest} at least are needed."
+    best = min(known, key=lambda name: known[name].gain.value)
+    if known[best].gain.value > 0:
+        # None has as good a mean: what is left is who came first in the race.
+        best = first if first in known and not known[first].sure else ""
+    if best and known[best].sure:
+        sentence = f"Use {_NAMES[best]}: {tuned} is worse, by {_amount(known[best], digits)}.{unknown}"
+        return Verdict(recommended=best, sentence=sentence)
+    if best:
+        why = ", which came first in the race" if known[best].gain.value > 0 else ""
+        others = [name for name in known if name != best]
+        more = "".join(f" {tuned.capitalize()} {_seen(name, known[name], digits)}." for name in others)
+        seen = f"on test seeds {tuned} {_seen(best, known[best], digits)}.{more}"
+        sentence = f"Use {_NAMES[best]}{why}: {seen}{too_few}{unknown}"
+        return Verdict(recommended=best, sentence=sentence)
+    gains = "; and it ".join(_seen(name, found, digits) for name, found in known.items())
+    return Verdict(recommended="tuned", sentence=f"Use {tuned}: it {gains}.{too_few}{unknown}")
 
 
 def _amount(found: Comparison, digits: int) -> str:
@@ -85,16 +90,19 @@ def _amount(found: Comparison, digits: int) -> str:
     return f"{text(amount, digits)} (p = {found.p_value:.2g})"
 
 
-def _open(tuned: str, name: str, found: Comparison, digits: int) -> str:
-    """What is known of a difference that may be luck."""
+def _seen(name: str, found: Comparison, digits: int) -> str:
+    """How the tuned setting compares with a baseline, as the end of a sentence that it begins."""
     if found.gain.low == found.gain.high == 0:
-        return f"{tuned.capitalize()} and {_NAMES[name]} have the same returns on all test seeds."
+        return f"has the same returns as {_NAMES[name]}, seed by seed"
     way = "worse" if found.gain.value < 0 else "better"
-    seen = f"{tuned.capitalize()} is {way} than {_NAMES[name]} by {_amount(found, digits)}, which may be luck"
+    seen = f"is {way} than {_NAMES[name]} by {_amount(found, digits)}"
+    if found.sure:
+        return seen
+    seen += ", which may be luck"
     if found.n_seeds < found.fewest:
-        return f"{seen}."
+        return seen
     more = f"about {found.needed:,}" if found.needed else "more than 10,000"
     return (
-        f"{seen}; a difference of {found.detectable:.{digits}f} would have been found with 80 % probability, and to "
-        f"find one as small as this takes {more} seeds."
+        f"{seen} (a difference of {found.detectable:.{digits}f} would have been found with 80 % probability; to find "
+        f"one as small as this takes {more} seeds)"
     )

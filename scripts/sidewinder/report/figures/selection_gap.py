@@ -22,7 +22,8 @@ def draw(tables: Tables) -> Figure:
     winner = int(trials.loc[trials["candidate"] == "winner", "trial"].iloc[0])
     numbers = sorted({int(number) for number in trials["trial"]}, key=lambda number: number == winner)
     for number in numbers:
-        _line(axes, tuned[number], trials[trials["trial"] == number], winner == number, number)
+        label = f"winner (trial {number})" if number == winner else "others" if number == numbers[0] else None
+        _line(axes, tuned[number], trials[trials["trial"] == number], winner == number, label)
     axes.set_xticks([0, 1, 2], ["sweep", "validation\nseeds", "test\nseeds"])
     axes.set_xlim(-0.3, 2.3)
     axes.set_ylabel(tables.value)
@@ -36,14 +37,13 @@ def draw(tables: Tables) -> Figure:
     return figure
 
 
-def _line(axes: Axes, tuned: float, rows: pd.DataFrame, won: bool, number: int) -> None:
+def _line(axes: Axes, tuned: float, rows: pd.DataFrame, won: bool, label: str | None) -> None:
     color = BLUE if won else GREY
     # A point a seed: of several environments its mean score.
     seeds = rows.groupby(["phase", "index"])[value_column(rows)].mean().dropna()
     phases = {phase: seeds[seeds.index.get_level_values("phase") == phase] for phase in ("validation", "test")}
     # By position: all validation seeds may have failed, and no test seed.
     means = {0: tuned} | {place: own.mean() for place, own in enumerate(phases.values(), start=1) if len(own)}
-    label = f"winner (trial {number})" if won else f"trial {number}"
     axes.plot(list(means), list(means.values()), "o-" if won else "s--", color=color, markersize=4, label=label)
     for position, returns in enumerate(phases.values(), start=1):
         axes.plot([position] * len(returns), returns, "_", color=color, alpha=0.7, markersize=7)

@@ -1,0 +1,77 @@
+"""A training's setting as RL Baselines3 Zoo writes it: the reverse of what `zoo` baselines are made from."""
+
+from typing import Any
+
+import yaml
+from torch import nn
+
+from sidewinder.config.algorithms import backend_of
+from sidewinder.config.run_config import RunConfig
+from sidewinder.training.arguments import constructor_arguments
+
+# Where the Zoo's name for an algorithm is another.
+_NAMES = {"recurrent_ppo": "ppo_lstm"}
+_SCHEDULES = {"learning_rate": "lr_schedule", "clip_range": "clip_range_schedule"}
+
+
+def zoo_entry(run: RunConfig) -> str:
+    """The text of a file for the Zoo's `--conf-file`, with one entry: the environment's.
+
+    The Zoo trains with Stable-Baselines3 and SB3-Contrib only. Of a setting for SBX it gets the same values.
+    """
+    name, env_id = run.agent["algorithm"], run.environment.env_id
+    head = f"# python -m rl_zoo3.train --algo {_NAMES.get(name, name)} --env {env_id} --conf-file <this file>\n"
+    if backend_of(run.agent) == "sbx":
+        head += "# It was found with SBX, which the Zoo does not have.\n"
+    entry = {env_id.rpartition(":")[2]: _around(run) | _agent(run.agent)}
+    return head + yaml.safe_dump(entry, sort_keys=False)
+
+
+def _around(run: RunConfig) -> dict[str, Any]:
+    """What the Zoo has beside the algorithm's arguments."""
+    environment = run.environment
+    entry: dict[str, Any] = {"n_envs": environment.n_envs, "n_timesteps": run.training.total_timesteps}
+    if environment.env_kwargs:
+        entry["env_kwargs"] = environment.env_kwargs
+    if environment.wrappers:
+        entry["env_wrapper"] = [
+            {path: arguments} if arguments else path
+            for wrapper in environment.wrappers
+            for path, arguments in wrapper.items()
+        ]
+    if environment.frame_stack:
+        entry["frame_stack"] = environment.frame_stack
+    if options := environment.normalize:
+        changed = options.model_dump(exclude_defaults=True)
+        entry["normalize"] = f"dict({_keywords(changed)})" if changed else True
+    return entry
+
+
+def _agent(agent: dict[str, Any]) -> dict[str, Any]:
+    # With names of networks and activations as what they stand for; what is null there is the constructor's default.
+    arguments = constructor_arguments(agent | {"backend": "sb3"})
+    policy_kwargs = arguments["policy_kwargs"] or {}
+    known = {
+        key: value
+        for key, value in agent.items()
+        if value is not None and key not in ("algorithm", "backend", "helpers", *_SCHEDULES.values())
+    }
+    entry: dict[str, Any] = {"policy": known.pop("policy")}
+    noise, deviation = known.pop("action_noise", None), known.pop("noise_std", 0.1)
+    if noise:
+        entry |= {"noise_type": noise, "noise_std": deviation}
+    buffer, buffer_kwargs = known.pop("replay_buffer_class", None), known.pop("replay_buffer_kwargs", None)
+    if buffer == "her":
+        entry |= {"replay_buffer_class": "HerReplayBuffer", "replay_buffer_kwargs": f"dict({_keywords(buffer_kwargs)})"}
+    known.pop("policy_kwargs", None)
+    linear = [key for key, kind in _SCHEDULES.items() if agent.get(kind, "constant") == "linear"]
+    entry |= known | {key: f"lin_{arguments[key].start}" for key in linear}
+    return entry | ({"policy_kwargs": f"dict({_keywords(policy_kwargs)})"} if policy_kwargs else {})
+
+
+def _keywords(arguments: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={_python(value)}" for name, value in arguments.items())
+
+
+def _python(value: Any) -> str:
+    return f"nn.{value.__name__}" if isinstance(value, type) and issubclass(value, nn.Module) else repr(value)
