@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.table import Table
 
 from sidewinder import SidewinderError, errors_in_one_line
-from sidewinder.report.how_far import HowFar, how_far
+from sidewinder.report.how_far import how_far
+from sidewinder.report.how_far_table import how_far_table
 
 
 def main() -> None:
@@ -46,34 +47,7 @@ def shown(directories: Sequence[Path]) -> Table:
     if not studies:
         found = " ".join(map(str, directories))
         raise SidewinderError(f"{found}: found no study, accepted: the directory of a study's config.yaml, or above it")
-    table = Table("study", "stage", "trials", "running", "best so far", "confirmed", "left")
-    for study in studies:
-        table.add_row(study.name, *cells(how_far(study)))
-    return table
-
-
-def cells(found: HowFar) -> list[str]:
-    """The columns behind the study's name."""
-    states = ", ".join(f"{count} {state}" for state, count in sorted(found.states.items()))
-    done = f"{sum(found.states.values())} of {found.n_trials}"
-    return [
-        found.stage,
-        f"{done} ({states})" if states else done,
-        ", ".join(f"{one.name} {one.share:.0%}" for one in found.running) or "-",
-        f"{found.best[1]:.4g} (trial {found.best[0]})" if found.best else "-",
-        f"{found.confirmed[0]} of {found.confirmed[1]}",
-        lasting(found.seconds_left),
-    ]
-
-
-def lasting(seconds: float | None) -> str:
-    """A time that is known roughly."""
-    if seconds is None:
-        return "unknown"
-    if seconds == 0:
-        return "-"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"about {hours} h {minutes} min" if hours else f"about {minutes} min"
+    return how_far_table({study.name: how_far(study) for study in studies})
 
 
 if __name__ == "__main__":

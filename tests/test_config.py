@@ -82,7 +82,9 @@ def test_shipped_study() -> None:
     assert config.training["total_timesteps"] == 20000
     searched = {f"agent.{name}" for name in ("learning_rate", "gamma", "tau", "action_noise", "noise_std")}
     space = section("agent/search_spaces/ddpg.yaml")
-    assert config.search_space == {key: space[key] for key in space if key in searched}
+    noise = {"space": space["agent.noise_std"], "when": {"agent.action_noise": ["normal", "ornstein-uhlenbeck"]}}
+    expected = {key: space[key] for key in space if key in searched} | {"agent.noise_std": noise}
+    assert config.search_space == expected
     assert config.sampler == section("sampler/tpe.yaml") | {"n_startup_trials": 5}
     assert config.pruner == section("pruner/median.yaml")
 
@@ -112,7 +114,8 @@ def test_every_shipped_agent_is_sound_with_its_search_space(name: str) -> None:
     discrete = {"dqn": "CartPole-v1", "qrdqn": "CartPole-v1", "maskable_ppo": "small_environments:Masked-v0"}
     env_id = discrete.get(name, "Pendulum-v1")
     config = compose_study("x", ["study=plain", f"agent={name}", f"environment.env_id={env_id}"])
-    assert config.search_space == section(f"agent/search_spaces/{name}.yaml")
+    written = {key: raw["space"] if isinstance(raw, dict) else raw for key, raw in config.search_space.items()}
+    assert written == section(f"agent/search_spaces/{name}.yaml")
     check_study(config)
 
 

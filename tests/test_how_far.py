@@ -33,7 +33,9 @@ def test_a_study_that_is_done(study: Path) -> None:
     (study / "agent").mkdir()
     (study / "agent/README.md").touch()
     found = how_far(study)
-    assert (found.stage, found.confirmed, found.running, found.seconds_left) == ("done", (12, 12), [], 0)
+    assert (found.stage, found.running, found.seconds_left) == ("done", [], 0)
+    assert found.phases == {"validation": (6, 6), "test": (6, 6)}
+    assert len(found.finished) == N_TRIALS + 12
     assert sum(found.states.values()) == found.n_trials == N_TRIALS
 
 
@@ -51,7 +53,7 @@ def test_a_study_in_its_sweep(study: Path) -> None:
     checkpoint(study / "trials/6/checkpoint", 30, age=10_000)  # nobody is at it
     checkpoint(study.parent / ".trainings/0123456789abcdef.checkpoint", 10)  # another study's
     found = how_far(study)
-    assert (found.stage, found.confirmed) == ("sweep", (0, 12))
+    assert (found.stage, found.phases) == ("sweep", {"validation": (0, 6), "test": (0, 6)})
     assert [(one.name, one.share) for one in found.running] == [("trial 5", 0.5)]
     assert found.best == (objectives[max(objectives)], max(objectives))
     assert found.seconds_left is not None

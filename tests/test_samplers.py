@@ -279,8 +279,9 @@ def test_a_conditional_space_in_a_config(tmp_path: Path) -> None:
     with pytest.raises(SidewinderError, match=r"agent\.noise_std: found 'a'"):
         check_study(composed(tmp_path, {"search_space": wrong}))
     for sampler, kind in (("grid", "GridSampler"), ("cmaes", "CmaEsSampler")):
-        with pytest.raises(SidewinderError, match=f"agent.noise_std: found a condition, accepted for {kind}: none"):
-            composed(tmp_path, {"search_space": CONDITIONAL}, f"sampler={sampler}")
+        own = CONDITIONAL | {"agent.tau": {"space": "interval(0.1, 0.2)", "when": {"agent.action_noise": "normal"}}}
+        with pytest.raises(SidewinderError, match=f"agent.tau: found a condition, accepted for {kind}: none"):
+            composed(tmp_path, {"search_space": own}, f"sampler={sampler}")
 
 
 def _made(directory: Path) -> Path:

@@ -10,6 +10,8 @@ import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from sidewinder import SidewinderError
+from sidewinder.config.composition import compose_study
 from sidewinder.config.distributions import contains, grid_values
 from sidewinder.config.parameter_values import SearchSpaceError, parse_value
 from sidewinder.config.search_space import from_deprecated, parse
@@ -319,6 +321,29 @@ def test_a_parameter_comes_behind_its_condition() -> None:
         ({"agent.train_freq": 1}, False),
     ):
         assert space.has("agent.noise_std", params) is expected
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
+def test_what_has_an_effect_in_some_trials_only_is_searched_in_these(sampler: str) -> None:
+    """In any space, whatever its owner made the choices."""
+    space = ["+search_space.agent.action_noise='choice(normal,null)'"]
+    config = compose_study(
+        "made_up", ["study=plain", "agent=td3", "environment=pendulum", f"sampler={sampler}", *space]
+    )
+    assert config.space().conditions == {"agent.noise_std": {"agent.action_noise": ["normal"]}}
+    always = compose_study("made_up", ["study=plain", "agent=td3", "environment=pendulum", "agent.action_noise=normal"])
+    assert always.search_space["agent.noise_std"] == "interval(0.05, 0.5)"
+
+
+def test_a_sampler_without_conditions_searches_it_in_all_trials(capsys: pytest.CaptureFixture[str]) -> None:
+    """But refuses conditions of which nobody knows that they may be left out."""
+    ddpg = ["study=pendulum_ddpg", "sampler=cmaes"]
+    config = compose_study("made_up", ddpg)
+    assert config.search_space["agent.noise_std"] == "interval(0.05, 0.5)"
+    assert "agent.noise_std is searched in all trials: CmaEsSampler takes no conditions" in capsys.readouterr().err
+    own = "+search_space.agent.learning_starts={space: 'range(1,9)', when: {agent.action_noise: normal}}"
+    with pytest.raises(SidewinderError, match=r"agent\.learning_starts: found a condition, accepted for Cma"):
+        compose_study("made_up", [*ddpg, own])
 
 
 def test_a_condition_on_a_step_of_a_range_holds_for_every_sampler() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -56,9 +57,12 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def run_to_the_end(directory: Path, *arguments: str, repository: Path = REPOSITORY) -> str:
+    """What it says, and below it Snakemake's log, which has the jobs."""
     done = run(snakemake(directory, *arguments, repository=repository))
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    logs = re.findall(r"^Complete log\(s\): (.+)$", said, re.MULTILINE)
+    return said + "".join(Path(log).read_text() for log in logs)
 
 
 @contextmanager

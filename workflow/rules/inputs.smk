@@ -1,7 +1,5 @@
 # What jobs wait for, where a pattern cannot say it.
 
-from snakemake.logging import logger
-
 
 def result_of(study, number):
     return f"<results>/{study}/trials/{number}/result.json"

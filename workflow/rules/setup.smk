@@ -1,5 +1,6 @@
 # What the rules are written with: where scripts and results are, and the environment of their jobs.
 
+import atexit
 import os
 import shlex
 import sys

@@ -1,5 +1,7 @@
 # Which studies there are, as config.yaml says.
 
+from snakemake.logging import logger
+
 # Names of entries; an entry is a study, or several to be compared.
 USERS = dict(config["studies"] if isinstance(config["studies"], dict) else dict.fromkeys(config["studies"], []))
 PAPERS = {f"paper/{entry}": overrides for entry, overrides in config["paper"]["studies"].items()}
@@ -13,6 +15,27 @@ with errors_in_one_line():
     for entry in USERS if workflow.is_main_process else []:
         # Composed now, so that a mistake stops the run before it starts; a cluster's job composes what it needs.
         list(map(STUDIES.__getitem__, STUDIES.of(entry)))
+
+
+WATCHES = []
+
+
+def show_progress():
+    """While jobs run, how far the studies are; not for those who ask for silence, or for all that Snakemake says."""
+    if workflow.output_settings.quiet or workflow.output_settings.verbose:
+        return
+    from sidewinder.report.live import watch
+
+    studies = [study for entry in USERS | PAPERS for study in STUDIES.of(entry)]
+    if shown := watch(logger, results_directory, studies):
+        WATCHES.append(shown)
+        # Also where Snakemake is interrupted.
+        atexit.register(shown.stop)
+
+
+def end_progress():
+    for shown in WATCHES:
+        shown.stop()
 
 
 def print_summaries():

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from sidewinder import SidewinderError
 from sidewinder.config import search_space
-from sidewinder.config.algorithms import ALGORITHMS
+from sidewinder.config.algorithms import ALGORITHMS, SWITCHES
 from sidewinder.config.baselines import baselines_of
 from sidewinder.config.distributions import first_value, grid_values
 from sidewinder.config.interpolation import as_written, deferred, has, raw, resolve, without
@@ -96,6 +96,8 @@ class _Composition:
         config.study.setdefault("name", self.name)
         config.study.setdefault("archives", list(self.archives))
         taken_out = self._told(config, space, taken_out)
+        search_space.add_conditions(space)
+        self._check_conditions(config, space)
         self._put_in(config, space)
         config.search_space = {key: as_written(config.search_space[key], space, key) for key in space.distributions}
         probe = without(config, space.distributions)
@@ -105,7 +107,6 @@ class _Composition:
         entries = plain["study"].pop("enqueue", [])
         study = self._validated({**plain, "baselines": baselines_of(plain)})
         self._enqueue(study, entries, taken_out)
-        self._check_conditions(study, space)
         self._cap_at_grid(study, space)
         return study
 
@@ -234,14 +235,20 @@ class _Composition:
         for note in notes:
             print(f"study {self.name}: {note}", file=sys.stderr)
 
-    def _check_conditions(self, config: StudyConfig, space: SearchSpace) -> None:
-        """Refuse samplers that would waste a conditional space, or stop learning from it."""
+    def _check_conditions(self, config: DictConfig, space: SearchSpace) -> None:
+        """Leave out conditions for samplers that would waste a conditional space, or stop learning from it. Where a
+        parameter might do harm without its condition, refuse that."""
         kind = str(config.sampler.get("_target_", "")).rpartition(".")[2]
-        for key in space.conditions:
+        for key, when in list(space.conditions.items()):
             choice = isinstance(space.distributions[key], CategoricalDistribution)
-            if kind == "GridSampler" or (kind == "CmaEsSampler" and not choice):
+            if kind != "GridSampler" and (kind != "CmaEsSampler" or choice):
+                continue
+            if list(when) != [f"agent.{SWITCHES.get(key.removeprefix('agent.'))}"]:
                 what = f"found a condition, accepted for {kind}: none (brute_force, tpe and others take conditions)"
                 raise self.provenance.error(("search_space", key), what, key=key)
+            del space.conditions[key]
+            why = f"{kind} takes no conditions, and without {next(iter(when))} it has no effect"
+            print(f"study {self.name}: {key} is searched in all trials: {why}", file=sys.stderr)
 
     def _cap_at_grid(self, config: StudyConfig, space: SearchSpace) -> None:
         """End a search of every point with its last one, and say so."""

@@ -22,6 +22,7 @@ from hydra.core.override_parser.types import (
 from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from sidewinder.config.algorithms import SWITCHES
 from sidewinder.config.distributions import contains
 from sidewinder.config.parameter_values import SearchSpaceError, as_text, parse_value, read_entry
 
@@ -108,6 +109,23 @@ def parse(params: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> 
     return space
 
 
+def add_conditions(space: SearchSpace) -> None:
+    """Search what has an effect only while another key is set (`SWITCHES`) only in trials that set it: without this,
+    trials that differ in nothing would look different to the sampler."""
+    for name, switch in SWITCHES.items():
+        key, other = f"agent.{name}", f"agent.{switch}"
+        switches = space.distributions.get(other)
+        if key not in space.distributions or key in space.conditions:
+            continue
+        if not isinstance(switches, CategoricalDistribution):
+            continue
+        values = [parse_value(other, choice) for choice in switches.choices]
+        on = [value for value in values if value not in (None, False)]
+        if 0 < len(on) < len(values):
+            space.conditions[key] = {other: on}
+    _put_in_order(space)
+
+
 def _values_by_key(key: str, when: Any) -> dict[str, list[Any]]:
     if not isinstance(when, Mapping) or not when or [] in when.values():
         raise SearchSpaceError(key, str(when), "when is no mapping from searched keys to their values")
@@ -118,7 +136,7 @@ def _values_by_key(key: str, when: Any) -> dict[str, list[Any]]:
 
 
 def _settle_conditions(space: SearchSpace, known: Mapping[str, Any]) -> None:
-    """Check all conditions, decide those on keys with known values, and put each parameter behind what it needs."""
+    """Check all conditions, and decide those on keys with known values."""
     for key, when in space.conditions.items():
         for other, values in when.items():
             if other not in known and other not in space.distributions:
@@ -135,6 +153,11 @@ def _settle_conditions(space: SearchSpace, known: Mapping[str, Any]) -> None:
         space.conditions[key] = {other: values for other, values in when.items() if other not in known}
         if not space.conditions[key]:
             del space.conditions[key]
+    _put_in_order(space)
+
+
+def _put_in_order(space: SearchSpace) -> None:
+    """Put each parameter behind those that its condition names."""
     waiting, settled = dict(space.distributions), dict[str, BaseDistribution]()
     while waiting:
         ready = [key for key in waiting if settled.keys() >= space.conditions.get(key, {}).keys()]

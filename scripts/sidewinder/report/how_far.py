@@ -48,7 +48,8 @@ class HowFar:
         n_trials: The budget.
         running: Trainings that run.
         best: The best complete trial so far and its objective.
-        confirmed: How many trainings of the confirmation are done, and of how many.
+        phases: Of the confirmation, by name: how many trainings are done, and of how many.
+        finished: What has ended, in words: by the training's name how it did.
         ended: Whether the winner or the Pareto set is there, and the agent if one is wanted.
         seconds_left: About; None where nothing tells yet.
     """
@@ -57,17 +58,19 @@ class HowFar:
     n_trials: int
     running: list[Running]
     best: tuple[int, float] | None
-    confirmed: tuple[int, int]
+    phases: Mapping[str, tuple[int, int]]
+    finished: Mapping[str, str]
     ended: bool
     seconds_left: float | None
 
     @property
     def stage(self) -> str:
-        """What is being done: `sweep`, `confirmation`, `agent`, or `done`."""
+        """What is being done: `sweep`, `race`, `test`, `agent`, or `done`."""
         if sum(self.states.values()) < self.n_trials:
             return "sweep"
-        if self.confirmed[0] < self.confirmed[1]:
-            return "confirmation"
+        for phase, (done, planned) in self.phases.items():
+            if done < planned:
+                return "race" if phase == "validation" else phase
         return "done" if self.ended else "agent"
 
 
@@ -92,18 +95,21 @@ def how_far(study_dir: Path) -> HowFar:
         if number not in finished
         for step in _steps(path.parent.glob("**/checkpoint/**/state"))
     ]
-    planned = [
-        study_dir / "confirmation" / phase / name / f"{training}.json"
+    planned = {
+        phase: [
+            study_dir / "confirmation" / phase / name / f"{training}.json"
+            for name, trainings in candidates.items()
+            for training in trainings
+        ]
         for phase, candidates in config.confirmations().items()
-        for name, trainings in candidates.items()
-        for training in trainings
-    ]
-    done = [path for path in planned if path.exists()]
+    }
+    missing = [path for paths in planned.values() for path in paths if not path.exists()]
+    done = [path for paths in planned.values() for path in paths if path not in missing]
     wanted = ["best.yaml"] if len(config.study.objectives) == 1 else ["pareto.md"]
     if wanted == ["best.yaml"] and config.confirmation.keep_agents != "none":
         wanted.append("agent/README.md")
     swept = len(finished) == n_trials
-    ended = swept and len(done) == len(planned) and all((study_dir / name).exists() for name in wanted)
+    ended = swept and not missing and all((study_dir / name).exists() for name in wanted)
     store = study_dir.parent / DIRECTORY
     others = [Running("a training", step / total) for step in _steps(store.glob("*.checkpoint/state"))]
     running = trials + (others if swept and not ended else [])
@@ -112,10 +118,36 @@ def how_far(study_dir: Path) -> HowFar:
         n_trials=n_trials,
         running=running,
         best=None if best is None else (best, values[best]),
-        confirmed=(len(done), len(planned)),
+        phases={phase: (len(paths) - len(set(paths) & set(missing)), len(paths)) for phase, paths in planned.items()},
+        finished={f"trial {number}": _of_trial(one) for number, one in finished.items()}
+        | {_name(path): _of_confirmation(path, path.stat().st_mtime_ns) for path in done},
         ended=ended,
-        seconds_left=0 if ended else _seconds_left(config, study_dir, finished, best, planned, running),
+        seconds_left=0 if ended else _seconds_left(config, study_dir, finished, best, missing, running),
     )
+
+
+def _of_trial(result: Mapping[str, Any]) -> str:
+    """How a trial ended."""
+    if result["state"] == "complete":
+        return f"{result['objective']:.4g}"
+    return " ".join(filter(None, [result["state"], f"({result['reason']})" if result["reason"] else ""]))
+
+
+def _name(path: Path) -> str:
+    """Of a training of the confirmation: `test of winner, seed 3`."""
+    phase = path.parents[1].name.replace("validation", "race")
+    return f"{phase} of {path.parent.name}, seed {path.stem}"
+
+
+@cache
+def _of_confirmation(path: Path, _modified: int) -> str:
+    """How a training of the confirmation ended, read once unless it changes."""
+    with reading(path, "the confirmation's job makes it", "to train that again"):
+        run = json.loads(path.read_bytes())["run"]
+        if run is None:
+            return "nobody"
+        returns = run["returns"]
+        return f"{sum(returns) / len(returns):.4g}" if returns else f"failed ({run['reason']})"
 
 
 @cache
@@ -144,7 +176,7 @@ def _seconds_left(
     study_dir: Path,
     finished: Mapping[int, dict[str, Any]],
     best: int | None,
-    planned: list[Path],
+    missing: list[Path],
     running: list[Running],
 ) -> float | None:
     """By the virtual clock's work, and how long that of the trials so far took; for as many at once as run now."""
@@ -157,11 +189,9 @@ def _seconds_left(
     full = config.training["total_timesteps"]
     tuned = sum(_price(config, finished[best], environment) for environment in environments) / len(environments)
     left = (config.study.n_trials - len(finished)) * sum(work.values()) / len(work)
-    for path in planned:
-        if not path.exists():
-            name = path.parent.name
-            price = _baseline_price(config, study_dir, path) if name in config.baselines else tuned
-            left += price * full
+    for path in missing:
+        name = path.parent.name
+        left += full * (_baseline_price(config, study_dir, path) if name in config.baselines else tuned)
     left -= sum(one.share for one in running) * tuned * full
     if left <= 0:
         return None  # nobody knows how long what runs now takes

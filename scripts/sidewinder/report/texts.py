@@ -50,7 +50,7 @@ def parameters(config: StudyConfig, tuned: Mapping[str, Mapping[str, Any]]) -> p
     rows = [
         {
             "parameter": name.lstrip("+"),
-            "range": str(searched),
+            "range": _range(searched),
             "default": _value(_lookup(default, name.lstrip("+"))),
             **{setting: _value(params.get(name)) for setting, params in tuned.items()},
         }
@@ -93,6 +93,14 @@ def latex(frames: Sequence[pd.DataFrame], note: str) -> str:
         frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1) for frame in frames
     )
     return "\n".join([*(styler.to_latex(hrules=True) for styler in stylers), f"% {note}"]) + "\n"
+
+
+def _range(searched: Any) -> str:
+    """What a parameter is searched in, and in which trials."""
+    if not isinstance(searched, Mapping):
+        return str(searched)
+    when = " and ".join(f"{other} is {' or '.join(map(_value, values))}" for other, values in searched["when"].items())
+    return f"{searched['space']} where {when}"
 
 
 def _lookup(config: dict[str, Any], key: str) -> Any:

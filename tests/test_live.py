@@ -1,0 +1,68 @@
+"""What one sees while Snakemake runs."""
+
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from tiny_study import N_TRIALS, SWEEP, new_study, run, snakemake
+
+pytestmark = pytest.mark.slow
+SMALL = ["training.total_timesteps=100", "pruner.n_startup_trials=9"]
+
+
+def in_a_terminal(command: list[str]) -> str:
+    """What a command writes to one."""
+    ours, its = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "160"}
+    process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=environment, start_new_session=True)
+    os.close(its)
+    written = b""
+    while True:
+        try:
+            chunk = os.read(ours, 65536)
+        except OSError:  # it ended
+            break
+        if not chunk:
+            break
+        written += chunk
+    assert process.wait() == 0, written.decode()
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", written.decode())
+
+
+def test_a_line_for_each_training_and_snakemakes_in_its_log(tmp_path: Path) -> None:
+    done = run(snakemake(new_study(tmp_path, *SMALL), SWEEP))
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("tiny: trial")]
+    assert {int(line.split()[2].rstrip(":")) for line in lines} == set(range(N_TRIALS))
+    assert re.fullmatch(rf"tiny: trial \d: -[\d.]+; {N_TRIALS} of {N_TRIALS}, best -[\d.]+ \(trial \d\).*", lines[-1])
+    assert "rule trial:" not in done.stderr
+    assert "steps (100%) done" not in done.stderr
+    (log,) = (tmp_path / ".snakemake/log").glob("*.log")
+    assert "rule trial:" in log.read_text()
+    # What is done is no news.
+    (tmp_path / SWEEP).unlink()
+    again = run(snakemake(tmp_path, SWEEP))
+    assert "tiny: trial" not in again.stderr
+
+
+def test_a_table_in_a_terminal(tmp_path: Path) -> None:
+    shown = in_a_terminal(snakemake(new_study(tmp_path, *SMALL), SWEEP))
+    assert "best so far" in shown
+    assert re.search(rf"tiny +│ race +│ {N_TRIALS} of {N_TRIALS} \({N_TRIALS} complete\)", shown), shown
+    assert "rule trial:" not in shown
+
+
+def test_errors_are_seen(tmp_path: Path) -> None:
+    """With the log of the job that failed."""
+    done = run(snakemake(new_study(tmp_path, *SMALL, f"study.give_up={list(range(N_TRIALS))}"), SWEEP))
+    assert done.returncode == 1
+    assert "Error in rule" in done.stderr
+    assert "max_failure_rate" in done.stderr
+
+
+def test_who_asks_for_all_of_snakemake_gets_it(tmp_path: Path) -> None:
+    done = run(snakemake(new_study(tmp_path, *SMALL), "results/tiny/config.yaml", "--verbose"))
+    assert "rule compose:" in done.stderr
