@@ -177,7 +177,19 @@ def test_contrast_lists_what_differs(write: Write) -> None:
 def test_importance_names_what_matters(write: Write) -> None:
     results = [result(n, [-abs(n - 6.0)], rate=0.002 * 2 ** (n / 2)) for n in range(16)]
     labels = [label.get_text() for label in drawn("parameter_importance", write(results)).axes[0].get_yticklabels()]
-    assert set(labels) == {"learning_rate", "action_noise"}
+    assert labels == ["learning_rate", "action_noise"]
+
+
+def test_importance_of_a_parameter_that_some_trials_lack(write: Write) -> None:
+    """PED-ANOVA knows it, fANOVA does not."""
+    results = [result(n, [-abs(n - 6.0)], rate=0.002 * 2 ** (n / 2)) for n in range(16)]
+    for lacking in results[1::2]:
+        del lacking.params["agent.action_noise"]
+        del lacking.distributions["agent.action_noise"]
+    left, right = drawn("parameter_importance", write(results)).axes
+    texts = [[text.get_text() for text in axes.texts] for axes in (left, right)]
+    assert "not in all trials" not in texts[0]
+    assert "not in all trials" in texts[1]
 
 
 def test_slices_and_contours_have_the_parameters_that_matter(write: Write) -> None:

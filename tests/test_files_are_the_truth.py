@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from tiny_study import (
@@ -19,6 +20,7 @@ from tiny_study import (
     N_TRIALS,
     REPOSITORY,
     SWEEP,
+    confirmation_runs,
     new_study,
     results,
     run,
@@ -111,6 +113,30 @@ def test_settings_that_were_changed_while_another_target_was_made(finished: Path
     run_to_the_end(finished, BEST)
     best = yaml.safe_load((study / "best.yaml").read_text())["winner"]["test"]
     assert {figures["n_seeds"] for figures in best.values()} == {2}
+
+
+def test_other_rounds_of_the_race_and_back(finished: Path, undisturbed: Path, tmp_path: Path) -> None:
+    """As in a directory where there were never others; and what was trained is not trained again."""
+    rounds = "confirmation.rounds=[[3,1],[1,2]]"
+    new_study(finished, rounds)
+    run_to_the_end(finished, BEST)
+    alone = tmp_path / "alone"
+    shutil.copytree(undisturbed / "results/tiny/trials", alone / "results/tiny/trials")
+    run_to_the_end(new_study(alone, rounds), BEST)
+    names = {path: content for path, content in results(alone).items() if not path.startswith("confirmation/")}
+    assert {path: results(finished)[path] for path in names} == names
+    race = yaml.safe_load((finished / BEST).read_text())["winner"]["race"]
+    table = pd.read_csv(finished / "results/tiny/confirmation.csv")
+    seeds = table[table["phase"] == "validation"].groupby("candidate").size()
+    # Four in the first round, three in the second; who came first had two seeds more.
+    assert sorted(seeds) == [1, 2, 2, 4]
+    assert seeds[race["first"]] == 4
+    trained = confirmation_runs(finished)
+    new_study(finished)
+    run_to_the_end(finished, BEST)
+    own = results(undisturbed)
+    assert {path: results(finished)[path] for path in own} == own
+    assert confirmation_runs(finished) == trained
 
 
 def test_a_raised_budget_of_moved_results(finished: Path) -> None:

@@ -1,76 +1,141 @@
-"""How much of the objective's variance each parameter explains, by fANOVA, and how sure that is."""
+"""How much each parameter mattered, by two measures, and how sure that is."""
+
+import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import optuna
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.importance import (
+    BaseImportanceEvaluator,
+    FanovaImportanceEvaluator,
+    PedAnovaImportanceEvaluator,
+    get_param_importances,
+)
 
 from sidewinder.report.figures import style
 from sidewinder.report.figures.study_tables import Tables
-from sidewinder.report.figures.style import BLUE, COLUMN
+from sidewinder.report.figures.style import BLUE, PAGE
 
-_RESAMPLES, _TREES_A_RESAMPLE = 20, 16
+_RESAMPLES, _TREES, _TREES_A_RESAMPLE = 20, 64, 16
+# PED-ANOVA compares the best trials with all: a tenth of them is Optuna's default, and five its advice.
+_BEST, _FEWEST = 0.1, 5
 
 
 def draw(tables: Tables) -> Figure:
-    """Horizontal bars, the most important parameter above. Axis: share of the variance explained, in sum 1. Lines are
+    """Horizontal bars, the most important parameter above: left by PED-ANOVA, right by fANOVA, each in sum 1. Lines are
     from the 5th to the 95th percentile of the same in resampled trials."""
     complete = tables.ranked()
     if len(complete) < 2:
         return style.empty(f"importance needs two complete trials, found {len(complete)}")
-    assessed = assessable(tables)
-    if not assessed:
-        return style.empty("no parameter varies among those that all complete trials have")
-    importances = _importances(tables.study(complete), assessed)
-    if not importances:
-        return style.empty("the objective does not vary with the parameters")
-    not_assessed = [name for name in tables.names if name not in assessed]
-    figure = Figure(figsize=(COLUMN, 0.7 + 0.2 * (len(importances) + len(not_assessed))))
-    axes = figure.subplots()
-    names = [style.short(name) for name in [*importances, *not_assessed]]
-    bars = axes.barh(names, [*importances.values(), *(0 for _ in not_assessed)], color=BLUE, height=0.7)
-    low, high = np.percentile(_resampled(tables, list(importances)), [5, 95], axis=0)
-    axes.hlines(range(len(importances)), low, high, color="black", linewidth=1)
-    labels = [*(f"{value:.2f}" for value in importances.values()), *("not in all trials" for _ in not_assessed)]
-    for bar, label, end in zip(bars, labels, [*high, *(0 for _ in not_assessed)], strict=True):
-        place = max(end, bar.get_width()), bar.get_y() + bar.get_height() / 2
-        axes.annotate(label, place, xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1.2 * max(*high, *importances.values()))
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(f"importance (fANOVA, {len(complete)} complete trials)")
+    had = [name for name in tables.names if any(name in tables.params[number] for number in complete)]
+    if not _varies(tables, complete, had):
+        return style.empty("no parameter varies among complete trials")
+    measures: dict[str, tuple[_Evaluator, list[str]]] = {
+        f"PED-ANOVA: to be among the best {_n_best(len(complete))}": (_ped_anova, had),
+        "fANOVA: share of the variance": (_fanova, assessable(tables)),
+    }
+    found = [_importances(tables, complete, evaluator, assessed) for evaluator, assessed in measures.values()]
+    names = sorted(had, key=lambda name: -found[0].get(name, 0))
+    figure = Figure(figsize=(PAGE, 0.8 + 0.2 * len(names)))
+    for axes, importances, (title, (evaluator, assessed)) in zip(
+        figure.subplots(1, 2, sharey=True), found, measures.items(), strict=True
+    ):
+        _bars(axes, names, importances, _resampled(tables, complete, evaluator, assessed), assessed)
+        axes.set_xlabel(title)
+    figure.axes[0].invert_yaxis()
+    figure.suptitle(f"importance in {len(complete)} complete trials", fontsize=8)
     return figure
 
 
 def assessable(tables: Tables) -> list[str]:
     """The parameters that all complete trials have, if any of them varies."""
-    complete = [tables.params[number] for number in tables.ranked()]
-    found = [name for name in tables.names if all(name in params for params in complete)]
-    varies = any(params[name] != complete[0][name] for params in complete for name in found)
-    return found if varies else []
+    complete = tables.ranked()
+    found = [name for name in tables.names if all(name in tables.params[number] for number in complete)]
+    return found if _varies(tables, complete, found) else []
 
 
 def most_important(tables: Tables, n_parameters: int) -> list[str]:
-    """The parameters to look at first: so many, the most important first; in order of name where that is unknown."""
+    """The parameters to look at first, of those that all complete trials have: so many, the most important first by
+    fANOVA; in order of name where that is unknown."""
     assessed = assessable(tables)
-    importances = _importances(tables.study(tables.ranked()), assessed) if assessed else {}
-    return list(importances or assessed)[:n_parameters]
+    importances = _importances(tables, tables.ranked(), _fanova, assessed)
+    return sorted(importances or assessed, key=lambda name: -importances.get(name, 0))[:n_parameters]
 
 
-def _importances(study: optuna.Study, assessed: list[str], n_trees: int = 64, seed: int = 0) -> dict[str, float]:
-    """By name, the most important first; none where no tree of the forest splits. 64 trees are Optuna's default."""
-    evaluator = FanovaImportanceEvaluator(n_trees=n_trees, seed=seed)
+def _varies(tables: Tables, numbers: Sequence[int], names: Sequence[str]) -> bool:
+    params = [[tables.params[number].get(name) for name in names] for number in numbers]
+    return any(one != params[0] for one in params)
+
+
+_Evaluator = Callable[[int, int, int], BaseImportanceEvaluator]
+
+
+def _n_best(n_trials: int) -> int:
+    return min(max(_FEWEST, int(np.ceil(_BEST * n_trials))), (n_trials + 1) // 2)
+
+
+def _ped_anova(n_trials: int, _n_trees: int, _seed: int) -> BaseImportanceEvaluator:
+    return PedAnovaImportanceEvaluator(target_quantile=_n_best(n_trials) / n_trials)
+
+
+def _fanova(_n_trials: int, n_trees: int, seed: int) -> BaseImportanceEvaluator:
+    return FanovaImportanceEvaluator(n_trees=n_trees, seed=seed)
+
+
+def _importances(
+    tables: Tables,
+    numbers: Sequence[int],
+    evaluator: _Evaluator,
+    names: list[str],
+    n_trees: int = _TREES,
+    seed: int = 0,
+) -> dict[str, float]:
+    """By name; none where there is nothing to tell from."""
+    if not names:
+        return {}
+    study: optuna.Study = tables.study(numbers)
     try:
-        return get_param_importances(study, evaluator=evaluator, params=assessed)
-    except RuntimeError:  # Optuna's
+        # What a few trials cannot say is seen from the lines.
+        with warnings.catch_warnings(action="ignore"):
+            return get_param_importances(study, evaluator=evaluator(len(numbers), n_trees, seed), params=names)
+    except (RuntimeError, ValueError):  # Optuna's, where no tree splits, or no resampled trial has a parameter
         return {}
 
 
-def _resampled(tables: Tables, names: list[str]) -> list[list[float]]:
-    """The importance of each parameter in resampled trials: resamples x parameters."""
-    complete, random, found = tables.ranked(), np.random.default_rng(0), []
-    for seed in range(_RESAMPLES):
-        numbers = [int(number) for number in random.choice(complete, len(complete))]
-        if importances := _importances(tables.study(numbers), names, _TREES_A_RESAMPLE, seed):
-            found.append([importances[name] for name in names])
-    return found or [[np.nan] * len(names)]
+def _resampled(
+    tables: Tables, complete: Sequence[int], evaluator: _Evaluator, names: list[str]
+) -> list[dict[str, float]]:
+    """The importances in resampled trials."""
+    random = np.random.default_rng(0)
+    samples = [[int(number) for number in random.choice(complete, len(complete))] for _ in range(_RESAMPLES)]
+    found = (
+        _importances(tables, numbers, evaluator, names, _TREES_A_RESAMPLE, seed) for seed, numbers in enumerate(samples)
+    )
+    return [importances for importances in found if importances]
+
+
+def _bars(
+    axes: Axes,
+    names: Sequence[str],
+    importances: dict[str, float],
+    resampled: Sequence[dict[str, float]],
+    assessed: Sequence[str],
+) -> None:
+    values = [importances.get(name, 0.0) for name in names]
+    axes.barh([style.short(name) for name in names], values, color=BLUE, height=0.7)
+    ends = list(values)
+    for position, name in enumerate(names):
+        sampled = [one[name] for one in resampled if name in one]
+        if name in importances and sampled:
+            low, high = np.percentile(sampled, [5, 95])
+            axes.hlines(position, low, high, color="black", linewidth=1)
+            ends[position] = max(values[position], float(high))
+        label = f"{values[position]:.2f}" if name in importances else "unknown"
+        label = label if name in assessed else "not in all trials"
+        axes.annotate(
+            label, (ends[position], position), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7
+        )
+    axes.set_xlim(0, 1.25 * max(*ends, 0.1))
+    axes.tick_params(axis="y", length=0)
