@@ -140,9 +140,8 @@ class Tested:
         n_tuned, n_trials = len(self.config.candidates()), self.config.study.n_trials
         baselines = f" and {', '.join(self.config.compared())}" if len(first) > n_tuned else ""
         further = "".join(f", the best {len(names)} on {len(more)} more" for names, more in rounds)
-        sentence = (
-            f"The race before: of {n_trials} trials the best {n_tuned}{baselines} on {len(seeds)} other seeds{further}."
-        )
+        others = "another seed" if len(seeds) == 1 else f"{len(seeds)} other seeds"
+        sentence = f"The race before: of {n_trials} trials the best {n_tuned}{baselines} on {others}{further}."
         if not self.race:
             return sentence
         order = f"{self.names[self.race.first]} before {self.names[self.race.second]}"
