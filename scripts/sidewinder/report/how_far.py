@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from sidewinder.study.clock import step_price
 from sidewinder.training.archives import DIRECTORY
 from sidewinder.training.store import Kept
 
+# Of so many trainings it is seen how many run at once.
+_LATEST = 10
 # Without a new checkpoint for so long, a training is not counted as one that runs.
 _SILENT = 120.0
 
@@ -179,8 +182,8 @@ def _seconds_left(
     missing: list[Path],
     running: list[Running],
 ) -> float | None:
-    """By the virtual clock's work, and how long that of the trials so far took; for as many at once as run now."""
-    timed = {number: _seconds(result_path(study_dir, number).with_name("timing.json")) for number in finished}
+    """By the virtual clock's work, and how long that of the trials so far took; for as many at once as there were."""
+    timed = {number: _timed(result_path(study_dir, number).with_name("timing.json")) for number in finished}
     work = {number: _work(config, finished[number]) for number in finished}
     trained = sum(work[number] for number in finished if timed[number])
     if not trained or best is None:
@@ -192,19 +195,42 @@ def _seconds_left(
     for path in missing:
         name = path.parent.name
         left += full * (_baseline_price(config, study_dir, path) if name in config.baselines else tuned)
+    keeps = config.confirmation.keep_agents != "none" and len(config.study.objectives) == 1
+    if keeps and config.study.archives and not (study_dir / "agent/README.md").exists():
+        # Archives have no agents, so that of the recommended setting may have to be trained again.
+        left += full * max(
+            [tuned, *(step_price(config.for_baseline(name, environments[0])) for name in config.compared())]
+        )
     left -= sum(one.share for one in running) * tuned * full
     if left <= 0:
         return None  # nobody knows how long what runs now takes
-    return float(left * sum(timed.values()) / trained / max(1, len(running)))
+    trainings = [training for own in timed.values() for training in own]
+    seconds = sum(seconds for _, seconds in trainings)
+    return float(left * seconds / trained / max(_at_once(trainings), len(running)))
 
 
-def _seconds(path: Path) -> float:
+def _at_once(trainings: list[tuple[float, float]]) -> float:
+    """How many trained side by side lately; waiting counts against them."""
+    latest = sorted(trainings)[-_LATEST:]
+    began, ended = latest[0][0], max(start + seconds for start, seconds in latest)
+    return max(1.0, sum(seconds for _, seconds in latest) / (ended - began))
+
+
+def _timed(path: Path) -> list[tuple[float, float]]:
+    """When each training of a trial began, and how many seconds it took; what was known took no time."""
     try:
-        trainings = json.loads(path.read_bytes())
-        # What was known took no time.
-        return float(sum(training["seconds"] for training in trainings if training["environment_steps"]))
+        return _read_timed(path, path.stat().st_mtime_ns)
     except (OSError, ValueError, LookupError, TypeError):
-        return 0.0
+        return []
+
+
+@cache
+def _read_timed(path: Path, _modified: int) -> list[tuple[float, float]]:
+    return [
+        (datetime.fromisoformat(training["started"]).timestamp(), float(training["seconds"]))
+        for training in json.loads(path.read_bytes())
+        if training["environment_steps"]
+    ]
 
 
 def _work(config: StudyConfig, result: Mapping[str, Any]) -> float:
