@@ -3,23 +3,28 @@
 `--config-dir my_configs` is searched before the shipped configs, as a study's config_dirs are. Writes to Hydra's output
 directory: the evaluations, TensorBoard's log, the agent that the objective is of (model.zip) and the one that training
 ended with (last_model.zip); where there is normalisation, it is beside each of them (vecnormalize.pkl,
-last_vecnormalize.pkl). To train a study's winner again:
+last_vecnormalize.pkl). To train a study's winner, or one of its trials or settings, again:
 python scripts/train.py --config-path $PWD/results/<study> --config-name best
+python scripts/train.py --trial results/<study> 7 training.total_timesteps=50000
 """
 
+import atexit
 import logging
 import os
+import shutil
 import sys
 from pathlib import Path
+from tempfile import mkdtemp
 
 import hydra
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.config.overrides import for_hydra
-from sidewinder.determinism import pin
+from sidewinder.determinism import pin, pin_as_configured
 from sidewinder.paths import CONFIG_DIR
 
 
@@ -76,7 +81,7 @@ def arguments_for_hydra(arguments: list[str]) -> list[str]:
     Raises:
         SidewinderError: The directory of --config-dir is none.
     """
-    others = [for_hydra(argument) for argument in arguments]
+    others = [for_hydra(argument) for argument in _with_trial(arguments)]
     path, directory = _taken(others, "--config-path", "-cp"), _taken(others, "--config-dir", "-cd")
     if directory is not None and not Path(directory).is_dir():
         raise SidewinderError(f"--config-dir: found {directory!r}, accepted: a directory")
@@ -84,6 +89,30 @@ def arguments_for_hydra(arguments: list[str]) -> list[str]:
         path, directory = str(Path(directory).absolute()), str(CONFIG_DIR)
     options = {"--config-path": path, "--config-dir": directory}
     return [f"{name}={value}" for name, value in options.items() if value is not None] + others
+
+
+def _with_trial(arguments: list[str]) -> list[str]:
+    """With a config of its own in place of `--trial <study> <name>`.
+
+    Raises:
+        SidewinderError: The study has no such training.
+    """
+    if "--trial" not in arguments:
+        return arguments
+    position = arguments.index("--trial")
+    if len(named := arguments[position + 1 : position + 3]) < 2:
+        raise SidewinderError("--trial: found less than two words behind it, accepted: results/<study> 7")
+    study_dir = Path(named[0])
+    pin_as_configured(study_dir / "config.yaml")
+    # Imported late: numpy and torch read the pins when they load.
+    from sidewinder.named_training import named_training
+
+    directory = mkdtemp(prefix="sidewinder-")
+    atexit.register(shutil.rmtree, directory)
+    text = yaml.safe_dump(named_training(study_dir, named[1]).model_dump(), sort_keys=False, allow_unicode=True)
+    Path(directory, "trial.yaml").write_text(text)
+    rest = arguments[:position] + arguments[position + 3 :]
+    return ["--config-path", directory, "--config-name", "trial", *rest]
 
 
 def _taken(arguments: list[str], *names: str) -> str | None:

@@ -14,6 +14,7 @@ import yaml
 from made_once import made_once
 from stable_baselines3 import DDPG
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_study import results
 
 pytestmark = pytest.mark.slow
 
@@ -228,3 +229,26 @@ def test_help(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     assert "total_timesteps: 200" in result.stdout
     assert "agent: a2c, ars, crossq, ddpg, " in result.stdout
+
+
+def test_a_training_of_a_study_in_the_hand(undisturbed: Path, tmp_path: Path) -> None:
+    """A trial, or a training of the confirmation, with the same evaluations; or with other settings."""
+    study = undisturbed / "results/tiny"
+    before = results(undisturbed)
+
+    def again(name: str, *overrides: str) -> tuple[list[Any], subprocess.CompletedProcess[str]]:
+        command = [sys.executable, str(SCRIPT), "--trial", str(study), name, *overrides, f"hydra.run.dir={name}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+        return evaluations(tmp_path / name)["evaluations"] if done.returncode == 0 else [], done
+
+    trial = json.loads((study / "trials/3/result.json").read_text())
+    assert again("3")[0] == trial["evaluations"]
+    confirmed = json.loads((study / "confirmation/test/winner/1.json").read_text())
+    assert again("test/winner/1")[0] == confirmed["run"]["evaluations"]
+    longer, _ = again("defaults", "training.total_timesteps=200", "training.seed=5")
+    assert [evaluation["step"] for evaluation in longer] == [50, 100, 150, 200]
+    for name, accepted in (("nobody", "accepted: a trial"), ("3/9", "after the /: 0"), ("99", "no such file")):
+        done = again(name)[1]
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert accepted in done.stderr
+    assert results(undisturbed) == before

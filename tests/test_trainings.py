@@ -4,6 +4,7 @@ import errno
 import platform
 import random
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,18 @@ def run_config(
             "evaluation": {"eval_freq": eval_freq, "n_eval_episodes": 3, **(evaluation or {})},
         }
     )
+
+
+def test_without_tensorboard(tmp_path: Path) -> None:
+    """The same training, and the same digest."""
+    run = run_config()
+    quiet = run.model_copy(deep=True)
+    quiet.training.tensorboard = False
+    log, none = tmp_path / "log", tmp_path / "none"
+    assert train(run, tensorboard_log=log).evaluations == train(quiet, tensorboard_log=none).evaluations
+    assert list(log.rglob("events.*"))
+    assert not none.exists()
+    assert quiet.digest() == run.digest()
 
 
 # How long

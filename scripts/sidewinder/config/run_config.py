@@ -99,6 +99,7 @@ class Training(Section):
 
     Attributes:
         checkpoint_every: Seconds from one checkpoint to the next, at least; None for none.
+        tensorboard: Whether TensorBoard's files are written.
     """
 
     total_timesteps: Annotated[int, Field(ge=1)]
@@ -107,6 +108,7 @@ class Training(Section):
     threads: Annotated[int, Field(ge=1)] = 1
     instruction_set: Literal["avx2", "compatible", "native"] = "avx2"
     checkpoint_every: Annotated[Annotated[float, Field(ge=0)] | None, Identity.NEVER] = 1.0
+    tensorboard: Annotated[bool, Identity.NEVER] = True
 
 
 def _n_envs(value: Any) -> Any:

@@ -67,6 +67,8 @@ def train(
         MemoryError, OSError: The machine has no memory or disk left.
     """
     _check_device(run.training.device)
+    if not run.training.tensorboard:
+        tensorboard_log = None
     torch.set_num_threads(run.training.threads)
     torch.set_deterministic_debug_mode("error" if run.training.device == "cpu" else "default")
     if run.training.instruction_set == "compatible":

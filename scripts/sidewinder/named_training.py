@@ -1,0 +1,49 @@
+"""A training of a study by its name, as a run: to train it again by hand, in a debugger, or with other settings."""
+
+from pathlib import Path
+
+from sidewinder import SidewinderError
+from sidewinder.config.run_config import RunConfig
+from sidewinder.config.study_config import StudyConfig, Trainings
+from sidewinder.confirmation.candidates import Candidate, confirmation_run
+from sidewinder.confirmation.results import Phase
+from sidewinder.results import load_result
+from sidewinder.trials.replicates import replicate_run
+
+_NAMES = (
+    "a trial (7), one of its replicates (7/0), a setting of the confirmation (winner, top-1, defaults), or one of its "
+    "trainings (test/winner/0)"
+)
+
+
+def named_training(study_dir: Path, name: str) -> RunConfig:
+    """The run, with its seeds, of a trial that has ended, however it did, or of a training of the confirmation. Of
+    several trainings of a trial or a setting it is the first, unless the name says which.
+
+    Raises:
+        SidewinderError: The study has no such training, or a file is missing or malformed.
+    """
+    config = StudyConfig.load(study_dir / "config.yaml")
+    first, *others = name.split("/")
+    if first.isdecimal() and len(others) <= 1:
+        replicates = config.replicates()
+        environment, seed = replicates[_one_of(replicates, others, study_dir, name)]
+        result = load_result(study_dir, int(first), config.digest(), config.study.give_up)
+        return replicate_run(config, config.for_trial(result.params, environment), result.number, seed)
+    for phase, candidates in reversed(config.confirmations().items()):
+        setting, *training = others if first == phase else [first, *others]
+        if setting in candidates and len(training) <= 1:
+            environment, seed = candidates[setting][_one_of(candidates[setting], training, study_dir, name)]
+            candidate = Candidate.load(study_dir / "confirmation/candidates" / f"{setting}.yaml")
+            if not candidate.exists:
+                raise SidewinderError(f"{study_dir}: --trial: found {name!r}, which the sweep has no trial for")
+            seeds: Phase = "test" if phase == "test" else "validation"
+            return confirmation_run(config, candidate, environment, seeds, seed)[0]
+    raise SidewinderError(f"{study_dir}: --trial: found {name!r}, accepted: {_NAMES}")
+
+
+def _one_of(trainings: Trainings, wanted: list[str], study_dir: Path, name: str) -> str:
+    training = wanted[0] if wanted else next(iter(trainings))
+    if training not in trainings:
+        raise SidewinderError(f"{study_dir}: --trial: found {name!r}, accepted after the /: {', '.join(trainings)}")
+    return training
