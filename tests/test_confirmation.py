@@ -539,7 +539,13 @@ def test_failures_in_every_file_that_speaks_of_them(undisturbed: Path, tmp_path:
     config = str(directory / "config.yaml")
     drawn = [str(directory / f"figures/{name}.svg") for name in ("test_returns", "selection_gap")]
     for script, *arguments in (
-        ("best.py", config, str(directory / "confirmation/candidates/winner.yaml"), str(path)),
+        (
+            "best.py",
+            config,
+            str(directory / "confirmation/candidates/winner.yaml"),
+            str(path),
+            str(directory / "trials.csv"),
+        ),
         ("timings.py", config, "--output", str(directory / "timings.csv")),
         ("sweep_figures.py", str(directory), "--output", *drawn),
         ("pages.py", config, "--output", str(directory / "pages")),

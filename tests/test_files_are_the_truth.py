@@ -260,7 +260,7 @@ def test_broken_files_in_the_hand_of_a_script(finished: Path) -> None:
     assert "trials.csv: No columns to parse from file; delete the file to make it again" in line
     (study / "confirmation/candidates/winner.yaml").write_text("")
     winner, table = str(study / "confirmation/candidates/winner.yaml"), str(study / "confirmation.csv")
-    line = error_line(run(script("best.py", config, winner, table)))
+    line = error_line(run(script("best.py", config, winner, table, str(study / "trials.csv"))))
     assert "winner.yaml: the whole file: found None, accepted: " in line
     (study / "config.yaml").write_bytes(b"\xff\xfe")
     line = error_line(run(script("tables.py", config)))

@@ -236,7 +236,19 @@ def test_several_environments_in_the_workflow(tmp_path: Path) -> None:
     in_car = rows.loc[rows["environment"] == "car", "mean_return"]
     assert found["winner"]["environments"]["car"]["mean"]["value"] == pytest.approx(in_car.mean())
     assert list(found) == ["winner", "defaults"]
+    # What the shared setting costs in each environment, in the sweep.
+    trials = pd.read_csv(results / "jobs/trials.csv")
+    assert trials["return_pendulum"].iloc[0] == pytest.approx(pendulum)
+    assert trials["return_car"].iloc[0] == pytest.approx(car)
+    lost = best["winner"]["sensitivity"]
+    assert lost["alone"]["car"] == trials["return_car"].idxmax()
+    assert lost["shared"] == trials["objective"].idxmax()
+    assert lost["value"] == pytest.approx(
+        ((trials["return_pendulum"].max() + 1500) / 1000 + (trials["return_car"].max() + 100) / 200) / 2
+        - trials["objective"].max()
+    )
     markdown = (results / "jobs/best.md").read_text()
+    assert f"hyperparameter sensitivity of Adkins et al. (2024): {lost['value']:.3f}" in markdown
     assert "| all (score)" in markdown
     assert f"| {in_car.mean():.1f} [" in markdown
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sidewinder.files import relative, to_json, write_atomically
 
 # To be raised where scripts make other files from the same settings and inputs: then all are made anew.
-FORMAT = 4
+FORMAT = 5
 DIRECTORY = ".records"
 
 

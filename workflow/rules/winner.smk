@@ -105,6 +105,7 @@ rule best:
         config="<results>/{study}/config.yaml",
         winner="<results>/{study}/confirmation/candidates/winner.yaml",
         confirmation="<results>/{study}/confirmation.csv",
+        trials="<results>/{study}/trials.csv",
         stale=if_stale("best", ["best.yaml", "best.md", "best.tex"]),
     output:
         yaml="<results>/{study}/best.yaml",
@@ -118,7 +119,7 @@ rule best:
         "../../environment.yml"
     shell:
         f"python {SCRIPTS}/best.py"
-        " {input.config:q} {input.winner:q} {input.confirmation:q} --record {output.record:q}"
+        " {input.config:q} {input.winner:q} {input.confirmation:q} {input.trials:q} --record {output.record:q}"
         " 2> {log:q}"
 
 

@@ -24,7 +24,8 @@ def trials_table(results: list[Result]) -> pd.DataFrame:
 
     Columns: `number`, `state`, `objective` (empty unless complete), one column a further objective, `steps`
     (environment steps at the last evaluation), `reason` (of a failure), then one column a parameter, empty where the
-    trial did not have it. Where trainings come from archives, also `archive`, with the processor.
+    trial did not have it. Of several environments also `return_<environment>`, the mean over replicates of a complete
+    trial. Where trainings come from archives, also `archive`, with the processor.
     """
     archives = {result.number: _archives(result) for result in results}
     further = {name: None for result in results for name in result.further_objectives}
@@ -36,6 +37,7 @@ def trials_table(results: list[Result]) -> pd.DataFrame:
             **(further | result.further_objectives),
             "steps": result.evaluations[-1].step if result.evaluations else 0,
             "reason": result.reason,
+            **_returns(result),
             **({"archive": archives[result.number]} if any(archives.values()) else {}),
             **result.params,
         }
@@ -43,6 +45,24 @@ def trials_table(results: list[Result]) -> pd.DataFrame:
     ]
     # As objects: whole numbers stay whole where other trials lack the parameter.
     return pd.DataFrame(rows, dtype=object)
+
+
+def return_column(environment: str) -> str:
+    """The column of a trial's return in one of several environments."""
+    return f"return_{environment}"
+
+
+def _returns(result: Result) -> dict[str, float | None]:
+    """A trial's return in each of several environments, by column."""
+    returns: dict[str, list[float]] = {}
+    for one in result.replicates:
+        if one.environment is not None:
+            returns.setdefault(one.environment, []).extend([] if one.objective is None else [one.objective])
+    complete = result.state == "complete"
+    return {
+        return_column(name): sum(values) / len(values) if complete and values else None
+        for name, values in returns.items()
+    }
 
 
 def _archives(result: Result) -> str | None:
