@@ -6,6 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tiny_study import N_TRIALS, SWEEP, new_study, run, snakemake
 
@@ -33,7 +34,7 @@ def in_a_terminal(command: list[str]) -> str:
 
 
 def test_a_line_for_each_training_and_snakemakes_in_its_log(tmp_path: Path) -> None:
-    done = run(snakemake(new_study(tmp_path, *SMALL), SWEEP))
+    done = run(snakemake(new_study(tmp_path, *SMALL), SWEEP, "results/tiny/timings.csv"))
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("tiny: trial")]
     assert {int(line.split()[2].rstrip(":")) for line in lines} == set(range(N_TRIALS))
@@ -42,6 +43,9 @@ def test_a_line_for_each_training_and_snakemakes_in_its_log(tmp_path: Path) -> N
     assert "steps (100%) done" not in done.stderr
     (log,) = (tmp_path / ".snakemake/log").glob("*.log")
     assert "rule trial:" in log.read_text()
+    timings = pd.read_csv(tmp_path / "results/tiny/timings.csv")
+    assert (timings["evaluation_seconds"] > 0).all()
+    assert (timings["evaluation_seconds"] < timings["seconds"]).all()
     # What is done is no news.
     (tmp_path / SWEEP).unlink()
     again = run(snakemake(tmp_path, SWEEP))

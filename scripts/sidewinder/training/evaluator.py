@@ -85,14 +85,14 @@ class Evaluator(BaseCallback):
         self._sign = -1 if direction == "minimize" else 1
         self._next_step = run.evaluation.eval_freq
         self._started = time.monotonic()
-        self._evaluating = 0.0
+        self.evaluation_seconds = 0.0
         self._turns = unwrap_vec_wrapper(trained_in, TakesTurns)
         if isinstance(self._turns, TakesTurns):
             self._turns.turn = self._turn
 
     def steps_per_second(self) -> float:
         """Environment steps so far over the time that they took, evaluations not counted."""
-        return self.num_timesteps / (time.monotonic() - self._started - self._evaluating)
+        return self.num_timesteps / (time.monotonic() - self._started - self.evaluation_seconds)
 
     def state(self) -> dict[str, Any]:
         """What `go_on` needs, as JSON can hold it."""
@@ -101,7 +101,7 @@ class Evaluator(BaseCallback):
             "held_out_returns": self.held_out_returns,
             "next_step": self._next_step,
             "seconds": time.monotonic() - self._started,
-            "evaluating": self._evaluating,
+            "evaluating": self.evaluation_seconds,
         }
 
     def go_on(self, state: dict[str, Any]) -> None:
@@ -111,7 +111,7 @@ class Evaluator(BaseCallback):
             EndOfTraining: The training was to end by then.
         """
         self.held_out_returns = state["held_out_returns"]
-        self._next_step, self._evaluating = state["next_step"], state["evaluating"]
+        self._next_step, self.evaluation_seconds = state["next_step"], state["evaluating"]
         self._started = time.monotonic() - state["seconds"]
         self.num_timesteps = self.model.num_timesteps
         for evaluation in state["evaluations"]:
@@ -179,7 +179,7 @@ class Evaluator(BaseCallback):
     def _timed(self, which: str) -> list[float]:
         started = time.monotonic()
         returns = self.returns(which, self.model)
-        self._evaluating += time.monotonic() - started
+        self.evaluation_seconds += time.monotonic() - started
         return returns
 
     def _log_progress(self, evaluation: EvaluationResult) -> None:

@@ -22,6 +22,7 @@ class Outcome:
             at their best, or with the last one, as `evaluation.objective` says.
         model: The agent as training left it; None if it could not be built.
         steps_per_second: Environment steps over the time that training took without its evaluations; 0 if it failed.
+        evaluation_seconds: How long its evaluations took, held-out episodes among them; 0 if it failed.
     """
 
     state: State = "complete"
@@ -30,6 +31,7 @@ class Outcome:
     held_out_returns: list[float] = field(default_factory=list)
     model: Optional["BaseAlgorithm"] = None
     steps_per_second: float = 0.0
+    evaluation_seconds: float = 0.0
 
     def objective(self, which: str, direction: str = "maximize") -> float | None:
         """The best or the last mean return of a complete run, else None."""

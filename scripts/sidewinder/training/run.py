@@ -155,6 +155,7 @@ def _train(
         outcome.state = "pruned" if end.pruned else "complete"
     outcome.held_out_returns = evaluator.held_out_returns
     outcome.steps_per_second = evaluator.steps_per_second()
+    outcome.evaluation_seconds = evaluator.evaluation_seconds
 
 
 def _check_device(name: str) -> None:

@@ -48,7 +48,7 @@ def train_replicate(
 
     Returns:
         The result of this training alone, its objective a return, and when and where it ran: `started`, `seconds`,
-        `environment_steps` (0 where it was known), `host`, `process`.
+        `evaluation_seconds` of these, `environment_steps` (0 where it was known), `host`, `process`.
     """
     environment, index = config.replicates()[replicate]
     run = replicate_run(config, config.for_trial(trial.params, environment), trial.number, index)
@@ -83,6 +83,7 @@ def train_replicate(
     timing = {
         "started": started.isoformat(),
         "seconds": time.monotonic() - clock,
+        "evaluation_seconds": outcome.evaluation_seconds,
         "environment_steps": outcome.model.num_timesteps if outcome.model else 0,
         "host": platform.node(),
         "process": os.getpid(),

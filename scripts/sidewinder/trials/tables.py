@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MADE_BY = "`snakemake` makes it from the trials"
 # What timing.json says of a training.
-TIMES = ("started", "seconds", "environment_steps", "host", "process")
+TIMES = ("started", "seconds", "evaluation_seconds", "environment_steps", "host", "process")
 
 
 def trials_table(results: list[Result]) -> pd.DataFrame:
@@ -86,12 +86,13 @@ def read_timing(path: Path) -> list[dict[str, Any]]:
     """
     with reading(path, "the trial's job makes it", "to go on without these times, which are not measured again"):
         trainings = json.loads(path.read_text())
-        return [{name: training[name] for name in TIMES} for training in trainings]
+        # Before version 0.2 nobody measured the evaluations.
+        return [{name: ({"evaluation_seconds": None} | training)[name] for name in TIMES} for training in trainings]
 
 
 def timings_table(timings: Mapping[int, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
     """One row a training, of several replicates one each. Columns: `number`, `started` (ISO 8601, UTC), `seconds`,
-    `environment_steps`, `host`, `process`.
+    `evaluation_seconds` of these (empty where nobody measured them), `environment_steps`, `host`, `process`.
 
     Args:
         timings: As `read_timing` gives them, by the trial's number.
