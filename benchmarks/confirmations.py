@@ -112,7 +112,7 @@ def world(study: str) -> World:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=[path.stem for path in sorted(RECORDED.glob("*.csv"))])
-    parser.add_argument("--studies", type=int, default=4000, help="for each row")
+    parser.add_argument("--studies", type=int, default=3000, help="for each row")
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()
     known = world(arguments.study)

@@ -90,6 +90,9 @@ def test_the_rounds_of_the_race() -> None:
     assert list(validation["top-3"]) == ["0", "1"]
     assert list(validation["round-3-1"]) == ["3", "4", "5"]
     assert study(*race, "confirmation.rounds=[]").race() == [(first, range(2))]
+    # One setting needs no race.
+    alone = study("confirmation.top_k=1", "confirmation.baselines=[]")
+    assert alone.race() == [(["top-1"], range(alone.confirmation.n_validation_seeds))]
     with pytest.raises(SidewinderError, match=r"confirmation.rounds: found .* accepted: rounds in which no more"):
         study("confirmation.rounds=[[2,1],[3,1]]")
     with pytest.raises(SidewinderError, match=r"confirmation.rounds.0"):
@@ -134,6 +137,24 @@ def test_the_best_different_settings_are_confirmed(tmp_path: Path) -> None:
     assert [trial.number for trial in chosen_trials(config, tmp_path, trials[:2])] == [0]
     with pytest.raises(SidewinderError, match="found no complete trial"):
         chosen_trials(config, tmp_path, trials[:0])
+
+
+@pytest.mark.parametrize("algorithm", ["td3", "ppo", "sac", "ddpg"])
+def test_enqueued_defaults_are_the_baseline(algorithm: str, tmp_path: Path) -> None:
+    """Also where the one has a name or a list for what is null in the other."""
+    overrides = ["study=plain", f"agent={algorithm}", "environment=pendulum", "study.enqueue=[defaults]"]
+    config = compose_study("made_up", overrides)
+    first = {key: str(value) if isinstance(value, bool) else value for key, value in config.study.enqueue[0].items()}
+    other = first | {"agent.gamma": "0.9"}
+    trials = complete(tmp_path, config, first, other)
+    assert [trial.number for trial in chosen_trials(config, tmp_path, trials)] == [1]
+
+
+def test_what_has_no_effect_makes_no_other_setting(tmp_path: Path) -> None:
+    config = study("sampler=cmaes", "~sampler.n_startup_trials", "agent=ddpg")
+    own = [{"agent.action_noise": "null", "agent.noise_std": value} for value in (0.1, 0.2)]
+    trials = complete(tmp_path, config, *own, own[0] | {"agent.action_noise": "normal"})
+    assert [trial.number for trial in chosen_trials(config, tmp_path, trials)] == [0, 2]
 
 
 def test_the_last_two_of_a_race() -> None:

@@ -1,14 +1,19 @@
 """What one sees while Snakemake runs."""
 
+import io
+import logging
 import os
 import pty
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from tiny_study import N_TRIALS, SWEEP, new_study, run, snakemake
+
+from sidewinder.report.live import Watch
 
 pytestmark = pytest.mark.slow
 SMALL = ["training.total_timesteps=100", "pruner.n_startup_trials=9"]
@@ -50,6 +55,26 @@ def test_a_line_for_each_training_and_snakemakes_in_its_log(tmp_path: Path) -> N
     (tmp_path / SWEEP).unlink()
     again = run(snakemake(tmp_path, SWEEP))
     assert "tiny: trial" not in again.stderr
+
+
+def test_what_cannot_be_read_now_is_no_news_later(undisturbed: Path, tmp_path: Path) -> None:
+    """A file may be removed or damaged just when it is looked at."""
+    shutil.copytree(undisturbed / "results", tmp_path / "results")
+    handler, lines = logging.StreamHandler(io.StringIO()), []
+    shown = Watch(handler, tmp_path / "results", ["tiny"])
+    shown.start()
+    config, result = (tmp_path / "results/tiny" / name for name in ("config.yaml", "trials/3/result.json"))
+    for path, damage in ((config, ""), (result, "{}"), (result, "[]")):
+        content = path.read_text()
+        path.write_text(damage)
+        shown.look()
+        path.write_text(content)
+        shown.look()
+        lines.append(handler.stream.getvalue())
+    result.unlink()
+    shown.stop()
+    assert lines == ["", "", ""]
+    assert not handler.filters
 
 
 def test_a_table_in_a_terminal(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sidewinder import SidewinderError
 from sidewinder.config.composition import compose_study
 from sidewinder.config.distributions import contains, grid_values
 from sidewinder.config.parameter_values import SearchSpaceError, parse_value
-from sidewinder.config.search_space import from_deprecated, parse
+from sidewinder.config.search_space import add_conditions, from_deprecated, parse
 from sidewinder.study.view import suggest
 
 KEY = "agent.gamma"
@@ -333,6 +333,21 @@ def test_what_has_an_effect_in_some_trials_only_is_searched_in_these(sampler: st
     assert config.space().conditions == {"agent.noise_std": {"agent.action_noise": ["normal"]}}
     always = compose_study("made_up", ["study=plain", "agent=td3", "environment=pendulum", "agent.action_noise=normal"])
     assert always.search_space["agent.noise_std"] == "interval(0.05, 0.5)"
+
+
+def test_how_many_points_a_space_with_conditions_has() -> None:
+    noise = {"agent.action_noise": "choice(null,normal,ornstein-uhlenbeck)", "agent.noise_std": "choice(0.1,0.2)"}
+    space = parse(noise | {"agent.gamma": "choice(0.9,0.99)"})
+    add_conditions(space)
+
+    def n_points() -> int | None:
+        return space.n_points({key: len(grid_values(found)) for key, found in space.distributions.items()})
+
+    assert n_points() == (1 + 2 * 2) * 2
+    space.conditions["agent.gamma"] = {"agent.action_noise": ["normal"]}
+    assert n_points() is None  # other values than noise_std's
+    space.conditions["agent.gamma"] = {"agent.noise_std": [0.1]}
+    assert n_points() is None
 
 
 def test_a_sampler_without_conditions_searches_it_in_all_trials(capsys: pytest.CaptureFixture[str]) -> None:

@@ -247,7 +247,8 @@ def test_a_training_of_a_study_in_the_hand(undisturbed: Path, tmp_path: Path) ->
     assert again("test/winner/1")[0] == confirmed["run"]["evaluations"]
     longer, _ = again("defaults", "training.total_timesteps=200", "training.seed=5")
     assert [evaluation["step"] for evaluation in longer] == [50, 100, 150, 200]
-    for name, accepted in (("nobody", "accepted: a trial"), ("3/9", "after the /: 0"), ("99", "no such file")):
+    wrong = {"nobody": "a trial", "test": "a trial", "3/9": "accepted after the /: 0", "99": "no such file"}
+    for name, accepted in wrong.items():
         done = again(name)[1]
         assert (done.returncode, done.stderr.count("\n")) == (1, 1)
         assert accepted in done.stderr

@@ -60,3 +60,16 @@ def test_what_the_zoo_writes_otherwise() -> None:
     assert entry["policy_kwargs"] == "dict(net_arch=[64, 64], activation_fn=nn.ReLU)"
     assert not {"action_noise", "lr_schedule", "backend", "algorithm"} & entry.keys()
     assert not {"noise_type", "noise_std"} & entry_of(config.for_trial({"agent.noise_std": 0.2})).keys()
+
+
+def test_numbers_are_those_of_the_constructor() -> None:
+    """The Zoo passes on what is written."""
+    overrides = ["study=plain", "agent=dqn", "environment=cartpole", "agent.buffer_size=1e4", "agent.train_freq=4.0"]
+    entry = entry_of(compose_study("made_up", overrides).for_trial({}))
+    assert (entry["buffer_size"], entry["train_freq"]) == (10000, 4)
+    assert {type(entry[key]) for key in ("buffer_size", "train_freq")} == {int}
+    own = ["environment.env_id=small_environments:Wild-v0", "environment.normalize={gamma: 0.5}"]
+    text = zoo_entry(compose_study("made_up", ["study=plain", "agent=ppo", *own]).for_trial({}))
+    assert "--env Wild-v0 --gym-packages small_environments --conf-file" in text
+    assert "VecNormalize had gamma=0.5; the Zoo takes the agent's." in text
+    assert "\nWild-v0:\n" in text

@@ -31,7 +31,7 @@ def named_training(study_dir: Path, name: str) -> RunConfig:
         result = load_result(study_dir, int(first), config.digest(), config.study.give_up)
         return replicate_run(config, config.for_trial(result.params, environment), result.number, seed)
     for phase, candidates in reversed(config.confirmations().items()):
-        setting, *training = others if first == phase else [first, *others]
+        setting, *training = (others or [""]) if first == phase else [first, *others]
         if setting in candidates and len(training) <= 1:
             environment, seed = candidates[setting][_one_of(candidates[setting], training, study_dir, name)]
             candidate = Candidate.load(study_dir / "confirmation/candidates" / f"{setting}.yaml")

@@ -40,6 +40,8 @@ def end_progress():
 
 def print_summaries():
     """What came of all studies, to the terminal."""
+    if workflow.output_settings.quiet:
+        return
     from sidewinder.report.terminal import print_summary
 
     print_summary(results_directory / study for entry in USERS | PAPERS for study in STUDIES.of(entry))

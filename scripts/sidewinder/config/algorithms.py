@@ -1,5 +1,6 @@
 """Which algorithms there are, what null means to them, and what SBX lacks: tables of names, which import none of it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 # By `agent.backend`: Stable-Baselines3 with SB3-Contrib, on torch; and SBX, the same in JAX.
@@ -92,3 +93,28 @@ def beyond_limits(agent: dict[str, Any]) -> str | None:
 def as_text(value: Any) -> str:
     """A value as YAML has it."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def meant(agent: Mapping[str, Any]) -> dict[str, Any]:
+    """An agent as what it means, to tell whether two are the same: names and null are replaced by what they stand for,
+    and what has no effect is left out."""
+    policy_kwargs = {"net_arch": None, "activation_fn": None, **(agent.get("policy_kwargs") or {})}
+    if agent.get("policy") in ("MlpPolicy", "MlpLstmPolicy") and (known := POLICY_DEFAULTS.get(agent["algorithm"])):
+        for key, default in zip(("net_arch", "activation_fn"), known, strict=True):
+            policy_kwargs[key] = default if policy_kwargs[key] is None else policy_kwargs[key]
+    if isinstance(policy_kwargs["net_arch"], str):
+        policy_kwargs["net_arch"] = NET_ARCHS.get(policy_kwargs["net_arch"], policy_kwargs["net_arch"])
+    found = _flat({**agent, "policy_kwargs": policy_kwargs, "helpers": None})
+    off = [key for key, switch in SWITCHES.items() if agent.get(switch) in (None, False)]
+    return {key: value for key, value in sorted(found.items()) if value is not None and key not in off}
+
+
+def _flat(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """Its leaves by dotted key; a whole number is the same with and without a point."""
+    flat: dict[str, Any] = {}
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{inner}": leaf for inner, leaf in _flat(value).items()}
+        else:
+            flat[str(key)] = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    return flat

@@ -256,14 +256,15 @@ class _Composition:
         search = kinds.get(str(config.sampler.get("_target_", "")).rpartition(".")[2])
         if search is None:
             return
-        size = 1
+        sizes: dict[str, int] = {}
         for key, distribution in space.distributions.items():
             try:
-                size *= len(grid_values(distribution))
+                sizes[key] = len(grid_values(distribution))
             except ValueError as error:
                 accepted = f"accepted for {search.replace('the', 'a')}: choice or range"
                 raise self.provenance.error(("search_space", key), f"{error}, {accepted}") from None
-        if config.study.custom_search_space or space.conditions:
+        size = space.n_points(sizes)
+        if config.study.custom_search_space or size is None:
             return  # its size is not known
         enqueued = config.study.enqueue
         if search == "the grid":

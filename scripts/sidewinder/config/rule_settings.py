@@ -29,7 +29,7 @@ def rule_settings(rule: str, config: StudyConfig, overrides: Sequence[str] = ())
         "tables": {"n_trials": n_trials, "max_failure_rate": study.max_failure_rate, "give_up": study.give_up},
         "timings": {"n_trials": n_trials},
         "database": {"n_trials": n_trials, "storage": study.storage},
-        "candidate": {"n_candidates": n_candidates, "baselines": baselines},
+        "candidate": {"n_candidates": n_candidates, "baselines": baselines, "compared": config.compared()},
         "race": race,
         "winner": race,
         "confirmation_table": {"n_candidates": n_candidates, "confirmation": confirmation, "baselines": baselines},

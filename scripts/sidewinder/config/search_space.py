@@ -51,6 +51,29 @@ class SearchSpace:
             for other, values in self.conditions.get(key, {}).items()
         )
 
+    def n_points(self, sizes: Mapping[str, int]) -> int | None:
+        """How many different settings a space of choices and ranges has; None where conditions depend on conditions or
+        on several keys.
+
+        Args:
+            sizes: How many values each parameter has.
+        """
+        children: dict[str, dict[str, int]] = {}
+        for key, when in self.conditions.items():
+            if len(when) > 1 or next(iter(when)) in self.conditions:
+                return None
+            children.setdefault(next(iter(when)), {})[key] = len(next(iter(when.values())))
+        total = 1
+        for key, n_values in sizes.items():
+            if key in self.conditions:
+                continue
+            own = children.get(key, {})
+            if len({*map(str, (self.conditions[child] for child in own))}) > 1:
+                return None
+            n_on = next(iter(own.values()), 0)
+            total *= n_on * math.prod(sizes[child] for child in own) + n_values - n_on
+        return total
+
     def enabling(self, key: str) -> dict[str, Any]:
         """Config values of other searched keys that let a trial have this parameter."""
         values: dict[str, Any] = {}

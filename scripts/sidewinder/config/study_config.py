@@ -161,6 +161,8 @@ class StudyConfig(Section):
         rounds = [([*self.compared(), *self.candidates()], range(self.confirmation.n_validation_seeds))]
         for number, (n_stay, n_seeds) in enumerate(self.confirmation.rounds, 2):
             before, seeds = rounds[-1]
+            if len(before) == 1:
+                break  # more seeds would decide nothing
             places = [f"round-{number}-{rank}" for rank in range(1, min(n_stay, len(before)) + 1)]
             rounds.append((places, range(seeds.stop, seeds.stop + n_seeds)))
         return rounds

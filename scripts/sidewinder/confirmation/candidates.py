@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from sidewinder import SidewinderError
+from sidewinder.config.algorithms import meant
 from sidewinder.config.digests import digest
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.config.study_config import StudyConfig
@@ -139,5 +140,6 @@ def chosen_trials(config: StudyConfig, study_dir: Path, trials: "pd.DataFrame") 
 
 
 def _setting(config: StudyConfig, candidate: Candidate) -> str:
-    """A hash of its runs in all environments, which have no seeds of their own."""
-    return digest([candidate.run_in(config, environment).digest() for environment in config.environment_names()])
+    """A hash of its runs in all environments, which have no seeds of their own, by what their agents mean."""
+    runs = [candidate.run_in(config, environment) for environment in config.environment_names()]
+    return digest([run.model_copy(update={"agent": meant(run.agent)}).digest() for run in runs])

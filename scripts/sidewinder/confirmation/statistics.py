@@ -1,4 +1,4 @@
-"""What returns on several seeds say: figures with bootstrap intervals, from rows of `candidates.table`.
+"""What returns on several seeds say: figures with bootstrap intervals, from rows of `results.table`.
 
 Pure functions. A seed counts with its mean return over episodes, or in several environments with its score. A training
 that failed has no value: figures of one setting are of its other trainings, and settings of which trainings failed are

@@ -7,7 +7,7 @@ import pandas as pd
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.determinism import derive_seed, processor
-from sidewinder.report.texts import parameters
+from sidewinder.report.texts import from_archives, parameters, taken_from
 
 _YOURS = "For you to answer: it is about several studies."
 
@@ -42,7 +42,7 @@ def checklist(
                     index=False, disable_numparse=True
                 ),
                 "## NeurIPS paper checklist: questions about experiments",
-                _table(_of_neurips(config, timings, confirmed, provenance)),
+                _table(_of_neurips(config, timings, confirmed, provenance, winner)),
             ]
         )
         + "\n"
@@ -63,9 +63,11 @@ def _of_tuning(
 ) -> list[tuple[str, str]]:
     study, confirmation = config.study, config.confirmation
     states = ", ".join(f"{count} {state}" for state, count in trials["state"].value_counts().items())
-    steps = config.training["total_timesteps"]
+    searched = "training.total_timesteps" in config.search_space
+    steps = "a searched number of" if searched else f"{config.training['total_timesteps']:,}"
     replicates = f", each trained {len(config.replicates())} times" if len(config.replicates()) > 1 else ""
     pruner = _class(config.pruner)
+    race = f" The race had {_seeds(confirmed, 'validation', config)}." if winner else ""
     optimiser = f"{_class(config.sampler)}{f' with {pruner}' if pruner != 'NopPruner' else ''}"
     return [
         ("Is only the training setting used for training, and for tuning?", _settings_of(config)),
@@ -81,7 +83,7 @@ def _of_tuning(
         ("Which metric was optimised?", _metric(config)),
         (
             "What was the tuning budget?",
-            f"{study.n_trials} trials ({states}) of {steps:,} environment steps{replicates}; "
+            f"{study.n_trials} trials ({states}) of {steps} environment steps{replicates}; "
             f"{trials['steps'].sum():,.0f} steps in all.",
         ),
         ("Was it the same for all tuned methods?", _YOURS),
@@ -90,7 +92,7 @@ def _of_tuning(
         (
             "Which were the tuning seeds?",
             f"Study seed {study.seed}. From it and its number each trial derives training seeds of its own (`seeds` in "
-            f"`trials/<number>/result.json`). The race had {_seeds(confirmed, 'validation', config)}.",
+            f"`trials/<number>/result.json`).{race}",
         ),
         ("Which were the test seeds?", f"{_seeds(confirmed, 'test', config)}."),
         (
@@ -105,12 +107,16 @@ def _of_tuning(
             + ", ".join(f"{name} {' and '.join(versions)}" for name, versions in provenance["packages"].items())
             + f", Python {provenance['python']}.",
         ),
-        ("Which hardware was used?", f"This was written on {processor()}; more in the last table."),
+        ("Which hardware was used?", f"This was written on {processor()}. The hours of training are below."),
     ]
 
 
 def _of_neurips(
-    config: StudyConfig, timings: pd.DataFrame, confirmed: pd.DataFrame, provenance: dict[str, Any]
+    config: StudyConfig,
+    timings: pd.DataFrame,
+    confirmed: pd.DataFrame,
+    provenance: dict[str, Any],
+    winner: dict[str, Any] | None,
 ) -> list[tuple[str, str]]:
     hosts, hours = timings["host"].nunique(), timings["seconds"].sum() / 3600
     exact = config.training.get("instruction_set") != "native" and config.training.get("device", "cpu") == "cpu"
@@ -123,19 +129,22 @@ def _of_neurips(
         ),
         (
             "Experimental setting",
-            "`config.yaml` has every hyperparameter, the search space, and how the winner was chosen.",
+            "`config.yaml` has every hyperparameter, the search space, and how it was confirmed.",
         ),
         (
             "Experiment statistical significance",
             f"Means over {config.confirmation.n_test_seeds} training seeds with 95 % bootstrap intervals, and "
             "differences seed by seed with permutation tests, adjusted by Holm's method. What varies is the training "
-            "seed and the initial states.",
+            "seed and the initial states."
+            if winner
+            else f"Means over {config.confirmation.n_test_seeds} training seeds with 95 % bootstrap intervals. What "
+            "varies is the training seed and the initial states.",
         ),
         (
             "Experiments compute resources",
             f"The sweep: {hours:.2f} hours of training on {hosts} machine{'s' if hosts > 1 else ''} (`timings.csv`), "
             f"with trials that failed or were pruned. The confirmation: {len(confirmed)} more trainings of the full "
-            "length. What was tried before this study is for you to add.",
+            f"length.{taken_from(from_archives(confirmed))} What was tried before this study is for you to add.",
         ),
         (
             "Licenses for existing assets",
@@ -158,7 +167,7 @@ def _settings_of(config: StudyConfig) -> str:
 
 def _metric(config: StudyConfig) -> str:
     evaluation = config.evaluation
-    moment = {"best": "the best evaluation of a training", "last": "the last evaluation"}
+    moment = {"best": "the best evaluation of each training", "last": "the last evaluation"}
     names = {
         "return": "mean undiscounted return",
         "spread": "spread of returns",
@@ -169,7 +178,7 @@ def _metric(config: StudyConfig) -> str:
         for objective, direction in zip(config.study.objectives, config.study.directions, strict=True)
     )
     when = moment.get(evaluation.get("objective", "best"), "the evaluation that `evaluation.objective` says")
-    return f"{objectives}, episodes at {when}: {evaluation['n_eval_episodes']}."
+    return f"{objectives}, over {evaluation['n_eval_episodes']} episodes, at {when}."
 
 
 def _reported(winner: dict[str, Any] | None) -> str:

@@ -52,7 +52,7 @@ class HowFar:
         running: Trainings that run.
         best: The best complete trial so far and its objective.
         phases: Of the confirmation, by name: how many trainings are done, and of how many.
-        finished: What has ended, in words: by the training's name how it did.
+        finished: Trainings that ended, by a key (of a trial its number), in words: whose, and how it did.
         ended: Whether the winner or the Pareto set is there, and the agent if one is wanted.
         seconds_left: About; None where nothing tells yet.
     """
@@ -122,8 +122,8 @@ def how_far(study_dir: Path) -> HowFar:
         running=running,
         best=None if best is None else (best, values[best]),
         phases={phase: (len(paths) - len(set(paths) & set(missing)), len(paths)) for phase, paths in planned.items()},
-        finished={f"trial {number}": _of_trial(one) for number, one in finished.items()}
-        | {_name(path): _of_confirmation(path, path.stat().st_mtime_ns) for path in done},
+        finished={f"{number}": f"trial {number}: {_of_trial(one)}" for number, one in finished.items()}
+        | {_key(path): text for path in done if (text := _of_confirmation(path, path.stat().st_mtime_ns))},
         ended=ended,
         seconds_left=0 if ended else _seconds_left(config, study_dir, finished, best, missing, running),
     )
@@ -136,21 +136,23 @@ def _of_trial(result: Mapping[str, Any]) -> str:
     return " ".join(filter(None, [result["state"], f"({result['reason']})" if result["reason"] else ""]))
 
 
-def _name(path: Path) -> str:
-    """Of a training of the confirmation: `test of winner, seed 3`."""
-    phase = path.parents[1].name.replace("validation", "race")
-    return f"{phase} of {path.parent.name}, seed {path.stem}"
+def _key(path: Path) -> str:
+    """Of a training of the confirmation: `test/winner/3`."""
+    return f"{path.parents[1].name}/{path.parent.name}/{path.stem}"
 
 
 @cache
 def _of_confirmation(path: Path, _modified: int) -> str:
-    """How a training of the confirmation ended, read once unless it changes."""
+    """Whose training of the confirmation it was, and how it ended, read once unless it changes; empty for a place that
+    no setting has."""
     with reading(path, "the confirmation's job makes it", "to train that again"):
-        run = json.loads(path.read_bytes())["run"]
-        if run is None:
-            return "nobody"
-        returns = run["returns"]
-        return f"{sum(returns) / len(returns):.4g}" if returns else f"failed ({run['reason']})"
+        result = json.loads(path.read_bytes())
+        if (run := result["run"]) is None:
+            return ""
+        who = result["candidate"] if result["trial"] is None else f"trial {result['trial']}"
+        phase, returns = result["phase"].replace("validation", "race"), run["returns"]
+        ended = f"{sum(returns) / len(returns):.4g}" if returns else f"failed ({run['reason']})"
+        return f"{phase} of {who}, seed {path.stem}: {ended}"
 
 
 @cache

@@ -8,7 +8,8 @@ cluster.
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from rich.console import Console
 from rich.live import Live
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from sidewinder import SidewinderError
 from sidewinder.report.how_far import HowFar, how_far
 from sidewinder.report.how_far_table import how_far_table, lasting
 
@@ -26,6 +26,8 @@ _SHARE = 0.02
 # More than fit on a screen say nothing.
 _ROWS = 15
 _SHOWN_EVENTS = (LogEvent.ERROR, LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR)
+# Of what Snakemake says beside events, its answers to Ctrl-C.
+_ANSWERS = ("on user request", "Will exit after")
 
 
 class Watch:
@@ -43,6 +45,8 @@ class Watch:
         self._results = results
         self._studies = studies
         self._console = Console(file=handler.stream)
+        # Elsewhere a table that changes would be lines of control characters.
+        self._in_terminal = handler.stream.isatty() and not self._console.is_dumb_terminal
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._seen: dict[str, HowFar] = {}
         self._changed: dict[str, float] = {}
@@ -51,9 +55,9 @@ class Watch:
 
     def start(self) -> None:
         """Begin to look, and leave out Snakemake's lines about jobs."""
-        self._seen = self._look()
+        self._seen = self._found()
         self._handler.addFilter(self._shown)
-        if self._console.is_terminal:
+        if self._in_terminal:
             self._live.start()
         self._thread.start()
 
@@ -62,62 +66,67 @@ class Watch:
         if self._stopped.is_set():
             return
         self._stopped.set()
-        self._thread.join()
-        self._show()
-        if self._console.is_terminal:
-            self._live.stop()
-        self._handler.removeFilter(self._shown)
+        try:
+            self._thread.join()
+            self.look()
+        finally:
+            if self._in_terminal:
+                self._live.stop()
+            self._handler.removeFilter(self._shown)
 
     def _run(self) -> None:
         pause = _SECONDS
         while not self._stopped.wait(pause):
             began = time.thread_time()
-            self._show()
+            self.look()
             pause = max(_SECONDS, (time.thread_time() - began) / _SHARE)
 
-    def _look(self) -> dict[str, HowFar]:
+    def _found(self) -> dict[str, HowFar]:
         found = {}
         for study in self._studies:
-            try:
+            # Not composed yet, or a file is removed or damaged at this moment: whatever is wrong, a job will say it.
+            with suppress(Exception):
                 found[study] = how_far(self._results / study)
-            except SidewinderError:
-                continue  # not composed yet; or a job will say what is wrong
         return found
 
-    def _show(self) -> None:
-        found = self._look()
+    def look(self) -> None:
+        """Show what is new."""
+        found = self._found()
         for study, now in found.items():
             before = self._seen.get(study)
             if before is None or (before.finished, before.running) != (now.finished, now.running):
                 self._changed[study] = time.monotonic()
-            if not self._console.is_terminal:
-                known = before.finished if before else {}
-                for name in (name for name in now.finished if name not in known):
-                    self._console.print(_line(study, name, now), markup=False, highlight=False, soft_wrap=True)
-        self._seen = found
-        if self._console.is_terminal and self._changed:
+            if not self._in_terminal:
+                for line in _lines(study, before, now):
+                    self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._seen |= found
+        if self._in_terminal and self._changed:
             latest = sorted(self._changed, key=lambda study: -self._changed[study])[:_ROWS]
-            self._live.update(how_far_table({study: found[study] for study in found if study in latest}), refresh=True)
+            shown = {study: now for study, now in self._seen.items() if study in latest}
+            self._live.update(how_far_table(shown), refresh=True)
 
     def _shown(self, record: logging.LogRecord) -> bool:
         """Whether Snakemake's handler writes this. Over a table that changes, the console has to."""
-        event = getattr(record, "event", None)
-        if record.levelno < logging.WARNING and event not in _SHOWN_EVENTS:
+        is_answer = any(word in record.getMessage() for word in _ANSWERS)
+        if record.levelno < logging.WARNING and getattr(record, "event", None) not in _SHOWN_EVENTS and not is_answer:
             return False
-        if not self._console.is_terminal:
+        if not self._in_terminal:
             return True
         self._console.print(self._handler.format(record), markup=False, highlight=False)
         return False
 
 
-def _line(study: str, name: str, now: HowFar) -> str:
-    """A training that ended, and how far that brings the study."""
-    done, planned = sum(now.states.values()), now.n_trials
-    if not name.startswith("trial "):
-        done, planned = (sum(numbers) for numbers in zip(*now.phases.values(), strict=True))
+def _lines(study: str, before: HowFar | None, now: HowFar) -> Iterator[str]:
+    """A line for each training that ended since, and how far that brought the study."""
+    known = before.finished if before else {}
     best = f", best {now.best[1]:.4g} (trial {now.best[0]})" if now.best else ""
     left = f", {lasting(now.seconds_left)} left" if now.seconds_left else ""
-    return f"{study}: {name}: {now.finished[name]}; {done} of {planned}{best}{left}"
+    confirmed, planned = (sum(numbers) for numbers in zip(*now.phases.values(), strict=True))
+    sums = {True: (sum(now.states.values()), now.n_trials), False: (confirmed, planned)}
+    for of_sweep, (done, of) in sums.items():
+        new = [text for key, text in now.finished.items() if key not in known and key.isdecimal() == of_sweep]
+        for count, text in enumerate(new, done - len(new) + 1):
+            yield f"{study}: {text}; {count} of {of}{best}{left}"
 
 
 def watch(logger: logging.Logger, results: Path, studies: Sequence[str]) -> Watch | None:

@@ -5,7 +5,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from sidewinder.config.study_config import StudyConfig
-from sidewinder.trials.tables import ranked, return_column
+from sidewinder.trials.tables import return_column
 
 
 class Sensitivity(BaseModel):
@@ -39,7 +39,7 @@ def sensitivity(config: StudyConfig, trials: pd.DataFrame) -> Sensitivity | None
     }
     minimize = config.study.return_direction == "minimize"
     choose = min if minimize else max
-    shared = ranked(trials, config.study.return_direction)[0]
+    shared = choose(numbers, key=lambda number: np.mean([own[number] for own in scores.values()]))
     alone = {name: choose(own, key=own.__getitem__) for name, own in scores.items()}
     shared_scores = {name: own[shared] for name, own in scores.items()}
     alone_scores = {name: own[alone[name]] for name, own in scores.items()}

@@ -35,7 +35,7 @@ class Tested:
         self.rows = {
             str(name): rows for name, rows in confirmed[confirmed["phase"] == "test"].groupby("candidate", sort=False)
         }
-        validated = confirmed[confirmed["phase"] == "validation"]
+        self.validated = validated = confirmed[confirmed["phase"] == "validation"]
         self.names = {
             str(name): str(name) if pd.isna(trial) else f"trial {int(trial)}"
             for name, trial in zip(confirmed["candidate"], confirmed["trial"], strict=True)
@@ -136,10 +136,16 @@ class Tested:
 
     def _how_chosen(self) -> str:
         """How the race went, in sentences."""
-        (first, seeds), *rounds = self.config.race()
-        n_tuned, n_trials = len(self.config.candidates()), self.config.study.n_trials
-        baselines = f" and {', '.join(self.config.compared())}" if len(first) > n_tuned else ""
-        further = "".join(f", the best {len(names)} on {len(more)} more" for names, more in rounds)
+        (_, seeds), *rounds = self.config.race()
+
+        def there(of: range) -> list[str]:
+            return list(self.validated.loc[self.validated["index"].isin(of), "candidate"].unique())
+
+        tuned = [name for name in there(seeds) if name not in self.config.baselines]
+        n_tuned, n_trials = len(tuned), self.config.study.n_trials
+        beside = [name for name in there(seeds) if name in self.config.baselines]
+        baselines = f" and {', '.join(beside)}" if beside else ""
+        further = "".join(f", the best {len(there(more))} on {len(more)} more" for _, more in rounds if there(more))
         others = "another seed" if len(seeds) == 1 else f"{len(seeds)} other seeds"
         sentence = f"The race before: of {n_trials} trials the best {n_tuned}{baselines} on {others}{further}."
         if not self.race:
@@ -148,7 +154,7 @@ class Tested:
         if not self.race.gain:
             return f"{sentence} It ended with {order}."
         by = f"by {text(self.race.gain, self._digits)} on the {self.race.n_seeds} seeds that both had"
-        tie = "; a tie, which the higher mean decided" if self.race.tied else ""
+        tie = "; a tie, which the better mean decided" if self.race.tied else ""
         return f"{sentence} It ended with {order}, {by}{tie}."
 
     def _failures(self) -> str:

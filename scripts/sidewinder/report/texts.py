@@ -45,14 +45,15 @@ def trainable(config: StudyConfig, trial: Result, provenance: Mapping[str, Any])
 
 
 def parameters(config: StudyConfig, tuned: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a searched parameter, as text: its range, its default, and its value in each tuned setting, by name."""
+    """One row a searched parameter, as text: its range, its default, and its value in each tuned setting, by name; `-`
+    where a setting does not have it."""
     default = config.for_baseline("defaults").model_dump() if "defaults" in config.baselines else {}
     rows = [
         {
             "parameter": name.lstrip("+"),
             "range": _range(searched),
             "default": _value(_lookup(default, name.lstrip("+"))),
-            **{setting: _value(params.get(name)) for setting, params in tuned.items()},
+            **{setting: _value(params[name]) if name in params else "-" for setting, params in tuned.items()},
         }
         for name, searched in config.search_space.items()
     ]

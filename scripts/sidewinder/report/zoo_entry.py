@@ -19,12 +19,14 @@ def zoo_entry(run: RunConfig) -> str:
 
     The Zoo trains with Stable-Baselines3 and SB3-Contrib only. Of a setting for SBX it gets the same values.
     """
-    name, env_id = run.agent["algorithm"], run.environment.env_id
-    head = f"# python -m rl_zoo3.train --algo {_NAMES.get(name, name)} --env {env_id} --conf-file <this file>\n"
+    name, (package, _, env_id) = run.agent["algorithm"], run.environment.env_id.rpartition(":")
+    options = f"--algo {_NAMES.get(name, name)} --env {env_id}" + (f" --gym-packages {package}" if package else "")
+    head = f"# python -m rl_zoo3.train {options} --conf-file <this file>\n"
     if backend_of(run.agent) == "sbx":
         head += "# It was found with SBX, which the Zoo does not have.\n"
-    entry = {env_id.rpartition(":")[2]: _around(run) | _agent(run.agent)}
-    return head + yaml.safe_dump(entry, sort_keys=False)
+    if run.environment.normalize and run.environment.normalize.gamma is not None:
+        head += f"# VecNormalize had gamma={run.environment.normalize.gamma}; the Zoo takes the agent's.\n"
+    return head + yaml.safe_dump({env_id: _around(run) | _agent(run.agent)}, sort_keys=False)
 
 
 def _around(run: RunConfig) -> dict[str, Any]:
@@ -52,7 +54,8 @@ def _agent(agent: dict[str, Any]) -> dict[str, Any]:
     arguments = constructor_arguments(agent | {"backend": "sb3"})
     policy_kwargs = arguments["policy_kwargs"] or {}
     known = {
-        key: value
+        # As the constructor gets it: a number of steps is whole, however it was written.
+        key: arguments[key] if isinstance(arguments.get(key), int | float) else value
         for key, value in agent.items()
         if value is not None and key not in ("algorithm", "backend", "helpers", *_SCHEDULES.values())
     }
@@ -60,9 +63,11 @@ def _agent(agent: dict[str, Any]) -> dict[str, Any]:
     noise, deviation = known.pop("action_noise", None), known.pop("noise_std", 0.1)
     if noise:
         entry |= {"noise_type": noise, "noise_std": deviation}
-    buffer, buffer_kwargs = known.pop("replay_buffer_class", None), known.pop("replay_buffer_kwargs", None)
-    if buffer == "her":
-        entry |= {"replay_buffer_class": "HerReplayBuffer", "replay_buffer_kwargs": f"dict({_keywords(buffer_kwargs)})"}
+    if known.pop("replay_buffer_class", None) == "her":
+        entry["replay_buffer_class"] = "HerReplayBuffer"
+    known.pop("replay_buffer_kwargs", None)
+    if buffer := arguments.get("replay_buffer_kwargs"):
+        entry["replay_buffer_kwargs"] = f"dict({_keywords(buffer)})"
     known.pop("policy_kwargs", None)
     linear = [key for key, kind in _SCHEDULES.items() if agent.get(kind, "constant") == "linear"]
     entry |= known | {key: f"lin_{arguments[key].start}" for key in linear}

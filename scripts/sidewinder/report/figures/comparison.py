@@ -62,7 +62,7 @@ class Comparison:
 
     @cached_property
     def test(self) -> pd.DataFrame:
-        """The test phase of all confirmations: rows of `candidates.table` with two columns more, `label`
+        """The test phase of all confirmations: rows of `results.table` with two columns more, `label`
         and `task`, the environment. Without rows if no study has a winner."""
         parts = []
         for label, environment, tables in zip(self.labels, self.environments, self.studies, strict=True):

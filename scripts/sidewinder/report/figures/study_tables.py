@@ -26,7 +26,7 @@ class Tables:
         evaluations: As `sidewinder.trials.tables.read_evaluations` gives it.
         distributions: Content of distributions.json.
         timings: As `sidewinder.trials.tables.read_timings` gives it; without rows where nobody has kept them.
-        confirmation: As `sidewinder.confirmation.candidates.table` has it; without rows before the study is confirmed.
+        confirmation: As `sidewinder.confirmation.results.table` has it; without rows before the study is confirmed.
     """
 
     config: StudyConfig

@@ -98,7 +98,7 @@ def note_failures(figure: Figure, settings: Mapping[str, pd.DataFrame]) -> None:
 
     Args:
         figure: What is drawn.
-        settings: Rows of `candidates.table` by a name for readers.
+        settings: Rows of `results.table` by a name for readers.
     """
     found = [f"{name} {words}" for name, rows in settings.items() if (words := failed(rows))]
     if found:
