@@ -1,8 +1,9 @@
 """Record random settings for benchmarks/confirmations.py to replay, each trained with the same 20 seeds.
 
 python benchmarks/record_settings.py cartpole my_directory
-Writes benchmarks/recorded_settings/cartpole.csv; half an hour on 2 cores. (pendulum.csv: --settings 60 --seeds 8.) One row a training: the setting (`defaults`, `zoo`, or its number
-in what `drawn` gives), the seed's index, the mean return of each evaluation, and that of the held-out episodes.
+Writes benchmarks/recorded_settings/cartpole.csv; half an hour on 2 cores. (pendulum.csv has --settings 60 --seeds 8.)
+One row a training: the setting (`defaults`, `zoo`, or its number in what `drawn` gives), the seed's index, the mean return
+of each evaluation, and that of the held-out episodes.
 """
 
 import argparse
