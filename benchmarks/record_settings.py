@@ -2,7 +2,7 @@
 
 python benchmarks/record_settings.py cartpole my_directory
 Writes benchmarks/recorded_settings/cartpole.csv; half an hour on 2 cores. (pendulum.csv has --settings 60 --seeds 8.)
-One row a training: the setting (`defaults`, `zoo`, or its number in what `drawn` gives), the index of the seed, the mean
+One row a training: the setting (`defaults`, `zoo`, or its number in what `drawn` gives), the seed's index, the mean
 return of each evaluation, and that of the held-out episodes.
 """
 
