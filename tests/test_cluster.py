@@ -156,6 +156,6 @@ def test_a_time_limit_shorter_than_a_trial(tmp_path: Path) -> None:
     limit = ["--set-resources", "trial:runtime=1"]
     done = run(on_slurm(new_study(tmp_path / "slurm", *settings(n_steps)), *limit, "--", result))
     assert done.returncode == 0, done.stderr
-    assert submitted(tmp_path) >= 2
+    assert submitted(tmp_path / "slurm") >= 2
     assert "goes on at step" in (tmp_path / "slurm/results/tiny/logs/trial/0.log").read_text()
     assert (tmp_path / "slurm" / result).read_bytes() == (tmp_path / "local" / result).read_bytes()
