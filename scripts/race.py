@@ -7,8 +7,7 @@ from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.config.rule_settings import rule_settings
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate
-from sidewinder.confirmation.race import ranking
-from sidewinder.confirmation.results import read_results, table
+from sidewinder.confirmation.race import standing
 from sidewinder.records import add_record, recorded
 
 
@@ -27,10 +26,9 @@ def main() -> None:
             raise SidewinderError(f"output: found {place!r}, accepted: {', '.join(places) or 'none, for rounds is []'}")
         read = [*arguments.candidates, *arguments.validation]
         with recorded(arguments.record, rule_settings("race", config), read) as write:
-            order = ranking(table(config, read_results(arguments.validation)), config.study.return_direction)
+            order = standing(config, arguments.candidates, arguments.validation)
             rank = int(place.rpartition("-")[2])
-            candidates = {candidate.name: candidate for candidate in map(Candidate.load, arguments.candidates)}
-            found = candidates[order[rank - 1]] if rank <= len(order) else Candidate.absent(place)
+            found = order[rank - 1] if rank <= len(order) else Candidate.absent(place)
             write(arguments.output, found.dump())
 
 

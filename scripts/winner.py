@@ -6,9 +6,7 @@ from pathlib import Path
 from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.config.rule_settings import rule_settings
 from sidewinder.config.study_config import StudyConfig
-from sidewinder.confirmation.candidates import Candidate
-from sidewinder.confirmation.race import ranking
-from sidewinder.confirmation.results import read_results, table
+from sidewinder.confirmation.race import standing
 from sidewinder.records import add_record, recorded
 
 
@@ -24,9 +22,8 @@ def main() -> None:
         config = StudyConfig.load(arguments.config)
         read = [*arguments.candidates, *arguments.validation]
         with recorded(arguments.record, rule_settings("winner", config), read) as write:
-            order = ranking(table(config, read_results(arguments.validation)), config.study.return_direction)
-            candidates = {candidate.name: candidate for candidate in map(Candidate.load, arguments.candidates)}
-            tuned = [candidates[name] for name in order if candidates[name].trial is not None]
+            order = standing(config, arguments.candidates, arguments.validation)
+            tuned = [candidate for candidate in order if candidate.trial is not None]
             if not tuned:
                 raise SidewinderError("confirmation: found only failed runs of the sweep's best trials")
             write(arguments.output, tuned[0].model_copy(update={"name": "winner"}).dump())

@@ -1,7 +1,7 @@
 """The settings that are trained again on seeds that the sweep never saw. It knows no sampler.
 
-Two phases, each with seeds of its own: `validation` chooses the winner among the sweep's best trials, `test` gives the
-winner's figures, beside those of the baselines. What chose is never what is reported.
+Two phases, each with seeds of its own: `validation` is the race of the sweep's best settings and the baselines, `test`
+gives the winner's figures, beside those of the baselines. What chose is never what is reported.
 """
 
 from collections.abc import Iterator

@@ -1,14 +1,19 @@
 """The race of the validation: who is ahead after its rounds, and whether its last two can be told apart.
 
-Pure functions of rows of `results.table` of the validation, in which each setting stands by its own name (`top-1`,
-`defaults`), wherever it was in the race.
+In rows of `results.table` of the validation each setting stands by its own name (`top-1`, `defaults`), wherever it was
+in the race.
 """
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
 from sidewinder import SidewinderError
+from sidewinder.config.study_config import StudyConfig
+from sidewinder.confirmation.candidates import Candidate
+from sidewinder.confirmation.results import read_results, table
 from sidewinder.confirmation.statistics import Estimate, by_environment, n_failed, value_column
 
 
@@ -64,6 +69,22 @@ def ranking(validation: pd.DataFrame, direction: str) -> list[str]:
     if found.empty:
         raise SidewinderError(f"confirmation: found only failed runs, the last one: {validation['reason'].iloc[-1]}")
     return [str(name) for name in found.index]
+
+
+def standing(config: StudyConfig, candidates: list[Path], validation: list[Path]) -> list[Candidate]:
+    """The settings of the race, the best first, as `ranking` has them.
+
+    Args:
+        config: The study's.
+        candidates: The files of the first round's settings.
+        validation: The results of the rounds so far.
+
+    Raises:
+        SidewinderError: A file is missing or malformed, or no setting is left.
+    """
+    known = {candidate.name: candidate for candidate in map(Candidate.load, candidates)}
+    order = ranking(table(config, read_results(validation)), config.study.return_direction)
+    return [known[name] for name in order]
 
 
 def last_two(validation: pd.DataFrame, direction: str) -> LastTwo | None:

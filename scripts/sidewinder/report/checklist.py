@@ -7,7 +7,7 @@ import pandas as pd
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.determinism import derive_seed, processor
-from sidewinder.report.texts import from_archives, parameters, taken_from
+from sidewinder.report.texts import from_archives, markdown_table, parameters, taken_from
 
 _YOURS = "For you to answer: it is about several studies."
 
@@ -38,9 +38,7 @@ def checklist(
                 "## Reproducibility checklist for RL research with hyperparameter optimisation (Eimer et al. 2023)",
                 _table(_of_tuning(config, trials, confirmed, provenance, winner)),
                 "The configuration space, and the reported configuration:",
-                parameters(config, {"reported": winner["params"]} if winner else {}).to_markdown(
-                    index=False, disable_numparse=True
-                ),
+                markdown_table(parameters(config, {"reported": winner["params"]} if winner else {})),
                 "## NeurIPS paper checklist: questions about experiments",
                 _table(_of_neurips(config, timings, confirmed, provenance, winner)),
             ]
@@ -50,8 +48,7 @@ def checklist(
 
 
 def _table(answers: Sequence[tuple[str, str]]) -> str:
-    frame = pd.DataFrame(answers, columns=["question", "answer"])
-    return frame.map(lambda cell: cell.replace("|", r"\|")).to_markdown(index=False, disable_numparse=True)
+    return markdown_table(pd.DataFrame(answers, columns=["question", "answer"]))
 
 
 def _of_tuning(

@@ -81,11 +81,12 @@ def taken_from(archives: dict[str, int]) -> str:
 
 def markdown(title: str, frames: Sequence[pd.DataFrame], note: str, lead: str = "") -> str:
     """Tables of text with a title, a sentence below it if there is one to begin with, and a note, in Markdown."""
-    tables = (
-        frame.map(lambda cell: cell.replace("|", r"\|")).to_markdown(index=False, disable_numparse=True)
-        for frame in frames
-    )
-    return "\n\n".join([f"# {title}", *filter(None, [lead]), *tables, note]) + "\n"
+    return "\n\n".join([f"# {title}", *filter(None, [lead]), *map(markdown_table, frames), note]) + "\n"
+
+
+def markdown_table(frame: pd.DataFrame) -> str:
+    """One table of text in Markdown."""
+    return frame.map(lambda cell: cell.replace("|", r"\|")).to_markdown(index=False, disable_numparse=True)
 
 
 def latex(frames: Sequence[pd.DataFrame], note: str) -> str:

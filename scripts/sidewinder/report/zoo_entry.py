@@ -7,11 +7,10 @@ from torch import nn
 
 from sidewinder.config.algorithms import backend_of
 from sidewinder.config.run_config import RunConfig
-from sidewinder.training.arguments import constructor_arguments
+from sidewinder.training.arguments import SCHEDULED, constructor_arguments
 
 # Where the Zoo's name for an algorithm is another.
 _NAMES = {"recurrent_ppo": "ppo_lstm"}
-_SCHEDULES = {"learning_rate": "lr_schedule", "clip_range": "clip_range_schedule"}
 
 
 def zoo_entry(run: RunConfig) -> str:
@@ -57,7 +56,7 @@ def _agent(agent: dict[str, Any]) -> dict[str, Any]:
         # As the constructor gets it: a number of steps is whole, however it was written.
         key: arguments[key] if isinstance(arguments.get(key), int | float) else value
         for key, value in agent.items()
-        if value is not None and key not in ("algorithm", "backend", "helpers", *_SCHEDULES.values())
+        if value is not None and key not in ("algorithm", "backend", "helpers", *SCHEDULED)
     }
     entry: dict[str, Any] = {"policy": known.pop("policy")}
     noise, deviation = known.pop("action_noise", None), known.pop("noise_std", 0.1)
@@ -69,7 +68,7 @@ def _agent(agent: dict[str, Any]) -> dict[str, Any]:
     if buffer := arguments.get("replay_buffer_kwargs"):
         entry["replay_buffer_kwargs"] = f"dict({_keywords(buffer)})"
     known.pop("policy_kwargs", None)
-    linear = [key for key, kind in _SCHEDULES.items() if agent.get(kind, "constant") == "linear"]
+    linear = [key for kind, key in SCHEDULED.items() if agent.get(kind, "constant") == "linear"]
     entry |= known | {key: f"lin_{arguments[key].start}" for key in linear}
     return entry | ({"policy_kwargs": f"dict({_keywords(policy_kwargs)})"} if policy_kwargs else {})
 

@@ -49,8 +49,8 @@ GOAL_STRATEGIES = ("future", "episode", "final")
 _OWN_KEYS = ("algorithm", "backend", "lr_schedule", "clip_range_schedule", "noise_std", "helpers")
 
 
-# Those that schedules are of.
-_SCHEDULED = {"lr_schedule": "learning_rate", "clip_range_schedule": "clip_range"}
+# The constructor's argument that each schedule key controls.
+SCHEDULED = {"lr_schedule": "learning_rate", "clip_range_schedule": "clip_range"}
 
 
 # Of the constructors' keys, those whose values have names or are mappings in the config, checked on their own.
@@ -103,7 +103,7 @@ def constructor_arguments(agent: dict[str, Any]) -> dict[str, Any]:
     if "action_noise" in agent:
         _accept("action_noise", agent["action_noise"], [None, *ACTION_NOISES])
     _converted("noise_std", agent.get("noise_std", 0.1), float)
-    for name, key in _SCHEDULED.items():
+    for name, key in SCHEDULED.items():
         _accept(name, agent.get(name, "constant"), SCHEDULES)
         if agent.get(name) == "linear":
             default = parameters[key].default
@@ -119,7 +119,7 @@ def constructor_arguments(agent: dict[str, Any]) -> dict[str, Any]:
 
 def _has_object(own_key: str, known: list[str]) -> bool:
     """Whether the algorithm has what one of our own keys is about."""
-    about = {**_SCHEDULED, "noise_std": "action_noise"}.get(own_key)
+    about = {**SCHEDULED, "noise_std": "action_noise"}.get(own_key)
     return about is None or about in known
 
 
