@@ -34,6 +34,7 @@ def write_agent(arguments: argparse.Namespace) -> None:
     # Imported late: numpy and torch read the pins when they load.
     import yaml
 
+    from sidewinder.config.import_paths import is_import_path
     from sidewinder.config.rule_settings import rule_settings
     from sidewinder.config.study_config import StudyConfig
     from sidewinder.confirmation.candidates import Candidate, confirmation_run
@@ -71,7 +72,8 @@ def write_agent(arguments: argparse.Namespace) -> None:
         write(arguments.output / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         result = ConfirmationResult.load(study_dir / "confirmation" / "test" / name / f"{training}.json")
         assert result.run
-        algorithm = algorithm_of(run.agent)
+        algorithm, path = algorithm_of(run.agent), run.agent["algorithm"]
+        package = path.rpartition(".")[0] if is_import_path(path) else algorithm.__module__.partition(".")[0]
         card = agent_card(
             config.study.name,
             name if candidate.trial is None else f"trial {candidate.trial}",
@@ -80,7 +82,7 @@ def write_agent(arguments: argparse.Namespace) -> None:
             f"{best}",
             tested.to_list(),
             result.run.returns,
-            (algorithm.__module__.partition(".")[0], algorithm.__name__),
+            (package, algorithm.__name__),
         )
         write(arguments.output / "hyperparams.yml", zoo_entry(run))
         write(arguments.output / "README.md", card)

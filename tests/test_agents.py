@@ -29,6 +29,7 @@ from sidewinder.paths import CONFIG_DIR
 from sidewinder.training import agents, arguments
 from sidewinder.training import run as training
 from sidewinder.training.checked import check_run
+from sidewinder.training.conversion import BY_PATH
 
 SHIPPED = sorted(path.stem for path in (CONFIG_DIR / "agent").glob("*.yaml"))
 
@@ -194,7 +195,10 @@ def test_the_seed_decides_the_networks() -> None:
     assert not torch.equal(first, other)
 
 
-NO_NAMES = "as classes and functions have no names in a config"
+SHAPES = (
+    "constant, linear, cosine; {linear: {final: 0.1, end_fraction: 0.8}} (with which factor it ends, and at which "
+    "fraction of training); or {piecewise: [[0.5, 0.1], [0.8, 0.01]]} (from which fractions on it has which factor)"
+)
 
 
 @pytest.mark.parametrize(
@@ -205,13 +209,23 @@ NO_NAMES = "as classes and functions have no names in a config"
         ("ddpg", {"buffer_size": None}, "agent.buffer_size: found None, accepted: int"),
         ("ddpg", {"buffer_size": True}, "agent.buffer_size: found True, accepted: int"),
         ("ddpg", {"gamma": "high"}, "agent.gamma: found 'high', accepted: float"),
-        ("ddpg", {"learning_rate": "x"}, "agent.learning_rate: found 'x', accepted: float"),
+        ("ddpg", {"learning_rate": "x"}, f"agent.learning_rate: found 'x', accepted: float, {BY_PATH}"),
         ("ddpg", {"noise_std": "x"}, "agent.noise_std: found 'x', accepted: float"),
-        ("ddpg", {"lr_schedule": "cosine"}, "agent.lr_schedule: found 'cosine', accepted: constant, linear"),
+        *(
+            ("ddpg", {"lr_schedule": shape}, f"agent.lr_schedule: found {shape!r}, accepted: {SHAPES}")
+            for shape in (
+                "sine",
+                {"cosine": {"final": 2}},
+                {"linear": {"end": 0.1}},
+                {"linear": {"end_fraction": 0}},
+                {"piecewise": [[0.5, 0.1], [0.4, 0.1]]},
+                {"piecewise": [0.5, 0.1]},
+            )
+        ),
         (
             "ddpg",
             {"action_noise": "pink"},
-            "agent.action_noise: found 'pink', accepted: null, normal, ornstein-uhlenbeck",
+            "agent.action_noise: found 'pink', accepted: null, normal, ornstein-uhlenbeck, or an import path",
         ),
         (
             "ddpg",
@@ -242,16 +256,20 @@ NO_NAMES = "as classes and functions have no names in a config"
             "ddpg",
             {"algorithm": "dgpd"},
             "agent.algorithm: found 'dgpd', accepted: a2c, ars, crossq, ddpg, dqn, maskable_ppo, ppo, qrdqn, "
-            "recurrent_ppo, sac, td3, tqc, trpo",
+            "recurrent_ppo, sac, td3, tqc, trpo, or an import path",
         ),
-        ("ppo", {"clip_range_schedule": "l"}, "agent.clip_range_schedule: found 'l', accepted: constant, linear"),
-        ("sac", {"replay_buffer_class": "Her"}, "agent.replay_buffer_class: found 'Her', accepted: null, her"),
+        ("ppo", {"clip_range_schedule": "l"}, f"agent.clip_range_schedule: found 'l', accepted: {SHAPES}"),
+        (
+            "sac",
+            {"replay_buffer_class": "Her"},
+            "agent.replay_buffer_class: found 'Her', accepted: null, her, or an import path",
+        ),
         ("sac", {"replay_buffer_kwargs": 4}, "agent.replay_buffer_kwargs: found 4, accepted: a mapping"),
         (
             "sac",
             {"replay_buffer_kwargs": {"n_goals": 4}},
-            "agent.replay_buffer_kwargs.n_goals: found 4, accepted: a key of HER: n_sampled_goal, "
-            "goal_selection_strategy, copy_info_dict, handle_timeout_termination",
+            "agent.replay_buffer_kwargs.n_goals: found 4, accepted: a key of HerReplayBuffer: "
+            "handle_timeout_termination, n_sampled_goal, goal_selection_strategy, copy_info_dict",
         ),
         (
             "sac",
@@ -271,16 +289,17 @@ NO_NAMES = "as classes and functions have no names in a config"
         *(
             (
                 algorithm,
-                {"policy_kwargs": {key: "torch.nn.Thing"}},
-                f"agent.policy_kwargs.{key}: found 'torch.nn.Thing', accepted: null, {NO_NAMES}",
+                {"policy_kwargs": {key: "Thing"}},
+                f"agent.policy_kwargs.{key}: found 'Thing', accepted: {BY_PATH}",
             )
             for algorithm in ("ddpg", "ppo")
             for key in ("features_extractor_class", "optimizer_class")
         ),
         (
             "ppo",
-            {"rollout_buffer_class": "a.Buffer"},
-            f"agent.rollout_buffer_class: found 'a.Buffer', accepted: null, {NO_NAMES}",
+            {"rollout_buffer_class": "nowhere.Buffer"},
+            "agent.rollout_buffer_class: found 'nowhere.Buffer' (No module named 'nowhere'), accepted: the import path "
+            "of a class or a function (PYTHONPATH says where modules of one's own are)",
         ),
         ("sac", {"policy_kwargs": {"n_critics": "x"}}, "agent.policy_kwargs.n_critics: found 'x', accepted: int"),
         (
@@ -288,7 +307,11 @@ NO_NAMES = "as classes and functions have no names in a config"
             {"policy_kwargs": {"optimizer_kwargs": 1}},
             "agent.policy_kwargs.optimizer_kwargs: found 1, accepted: dict or null",
         ),
-        ("ddpg", {"policy": "Mlp"}, "agent.policy: found 'Mlp', accepted: MlpPolicy, CnnPolicy, MultiInputPolicy"),
+        (
+            "ddpg",
+            {"policy": "Mlp"},
+            "agent.policy: found 'Mlp', accepted: MlpPolicy, CnnPolicy, MultiInputPolicy, or an import path",
+        ),
     ],
 )
 def test_bad_values(algorithm: str, changes: dict[str, Any], message: str) -> None:

@@ -56,6 +56,7 @@ def run_config(
 HER = {"policy": "MultiInputPolicy", "replay_buffer_class": "her"}
 NOISE = {"action_noise": "ornstein-uhlenbeck"}
 LINEAR = {"lr_schedule": "linear", "clip_range_schedule": "linear"}
+FALLING_NOISE = {"_target_": "small_methods.Fading", "mean": [0.0], "sigma": [0.3]}
 EPISODIC = ["stable_baselines3.common.atari_wrappers.EpisodicLifeEnv"]
 SHORT = {"max_episode_steps": 40}
 TURNS = {"n_envs": "training"}
@@ -75,6 +76,8 @@ CASES: dict[str, RunConfig] = {
     "ars, normalised": run_config("ars", normalize=True),
     "worn": run_config("dqn", env_id=WORN),
     "worn, turns": run_config("ppo", TURNS, env_id=WORN),
+    "ppo, one's own": run_config("ppo", changes={"algorithm": "small_methods.FortunatePPO"}),
+    "sac, one's own": run_config("sac", changes={"algorithm": "small_methods.HalfSAC", "action_noise": FALLING_NOISE}),
     "lives": run_config("dqn", env_id=LIVES, wrappers=EPISODIC, env_kwargs=SHORT),
 }
 QUICK = {"ppo", "ddpg"}

@@ -141,21 +141,35 @@ def test_the_learning_rate_is_used() -> None:
         (
             "a2c",
             {},
-            "agent.algorithm: found 'a2c', accepted with agent.backend=sbx: crossq, ddpg, dqn, ppo, sac, td3, tqc",
+            "agent.algorithm: found 'a2c', accepted with agent.backend=sbx: crossq, ddpg, dqn, ppo, sac, td3, tqc, "
+            "or an import path",
         ),
         (
             "ddpg",
             {"lr_schedule": "linear"},
             "agent.lr_schedule: found 'linear', accepted with agent.backend=sbx: constant",
         ),
-        *(
-            (
-                "sac",
-                {"policy_kwargs": {key: "optax.adam"}},
-                f"agent.policy_kwargs.{key}: found 'optax.adam', accepted: null, as classes and functions have no "
-                "names in a config",
-            )
-            for key in ("features_extractor_class", "optimizer_class", "actor_class")
+        (
+            "sac",
+            {"policy_kwargs": {"actor_class": "optax.adam"}},
+            "agent.policy_kwargs.actor_class: found 'optax.adam', accepted: a subclass of Module",
+        ),
+        (
+            "sac",
+            {"policy_kwargs": {"optimizer_class": "optax.adams"}},
+            "agent.policy_kwargs.optimizer_class: found 'optax.adams' (module 'optax' has no attribute 'adams'), "
+            "accepted: the import path of a class or a function (PYTHONPATH says where modules of one's own are)",
+        ),
+        (
+            "ddpg",
+            {"learning_rate": "small_methods.falling"},
+            "agent.learning_rate: found 'small_methods.falling', accepted with agent.backend=sbx: float, as "
+            "agent.lr_schedule is to be constant",
+        ),
+        (
+            "sac",
+            {"algorithm": "stable_baselines3.SAC"},
+            "agent.backend: found 'sbx', accepted: sb3 with agent.algorithm=stable_baselines3.SAC",
         ),
         ("dqn", {"max_grad_norm": 1}, "agent.max_grad_norm: found 1, accepted with agent.backend=sbx: 10"),
         ("sac", {"use_sde": True}, "agent.use_sde: found True, accepted with agent.backend=sbx: false"),
@@ -168,7 +182,7 @@ def test_the_learning_rate_is_used() -> None:
         (
             "ddpg",
             {"policy": "CnnPolicy"},
-            "agent.policy: found 'CnnPolicy', accepted with agent.backend=sbx: MlpPolicy",
+            "agent.policy: found 'CnnPolicy', accepted with agent.backend=sbx: MlpPolicy, or an import path",
         ),
     ],
 )

@@ -15,6 +15,8 @@ from optuna.samplers import CmaEsSampler
 
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import SWITCHES
+from sidewinder.config.import_paths import import_paths
+from sidewinder.config.parameter_values import parse_value
 from sidewinder.config.run_config import RunConfig
 from sidewinder.config.search_space import SearchSpace
 from sidewinder.config.study_config import StudyConfig
@@ -115,9 +117,17 @@ def _extremes(space: SearchSpace) -> list[dict[str, Any]]:
                 params |= {**enabling, **params, key: value}
         found.append(params)
     for key, distribution in space.distributions.items():
-        if key.lstrip("+").startswith("environment.") and key not in ends:
+        if key not in ends and _is_of_a_class(key.lstrip("+"), distribution):
             found += [{**space.enabling(key), key: value} for value in _samples(distribution)]
     return list({repr(params): params for params in found}.values())
+
+
+def _is_of_a_class(key: str, distribution: BaseDistribution) -> bool:
+    """Whether a parameter is of something that is made with it: an environment, a features extractor, an optimizer, or
+    what an import path names."""
+    choices = distribution.choices if isinstance(distribution, CategoricalDistribution) else ()
+    by_path = any(import_paths([parse_value(key, choice) for choice in choices]))
+    return by_path or key.startswith("environment.") or "_kwargs." in key.removeprefix("agent.policy_kwargs.")
 
 
 def _ends(distribution: BaseDistribution) -> Iterable[Any]:

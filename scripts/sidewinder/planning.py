@@ -10,6 +10,7 @@ from typing import Any
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import backend_of
 from sidewinder.config.composition import compose_study
+from sidewinder.config.import_paths import is_import_path
 from sidewinder.config.matrix import Entry, expanded
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.results import Phase
@@ -41,11 +42,13 @@ class PlannedStudy:
     def settings(self) -> str:
         """What the study is, for the caption of a figure."""
         config = self.config
+        algorithm = config.agent["algorithm"]
+        name = algorithm if is_import_path(algorithm) else algorithm.upper()
         backend = "SBX" if backend_of(config.agent) == "sbx" else "Stable-Baselines3"
         environments = ", ".join(config.environments) or config.environment["env_id"]
         sampler, pruner = (part["_target_"].rpartition(".")[2] for part in (config.sampler, config.pruner))
         return (
-            f"{config.agent['algorithm'].upper()} of {backend} on {environments}: {config.study.n_trials} trials of "
+            f"{name} of {backend} on {environments}: {config.study.n_trials} trials of "
             f"{config.training['total_timesteps']:,} environment steps, {sampler}, {pruner}, seed {config.study.seed}"
         )
 

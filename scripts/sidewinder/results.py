@@ -64,6 +64,8 @@ def _is_none(value: object) -> bool:
 
 # A key that is not there where a training was made here.
 ArchivedOrNot = Annotated[Archived | None, Field(exclude_if=_is_none)]
+# Versions of packages, or hashes of source, of what is of somebody's own; a key that is not there where nothing is.
+Sources = Annotated[dict[str, str], Field(exclude_if=lambda sources: not sources)]
 
 
 class Replicate(BaseModel):
@@ -96,6 +98,7 @@ class Result(BaseModel):
         environment: As `Replicate` has it, if this is the result of a replicate.
         replicates: What each training gave, if the trial has several.
         bit_exact: False if the training may differ in bits elsewhere (a GPU, the native instruction set).
+        sources: Of the code of one's own that it was trained with, as `training.sources.sources` has them.
         archived: Where it comes from, if it was not trained here; of several trainings each has its own.
     """
 
@@ -113,6 +116,7 @@ class Result(BaseModel):
     seeds: dict[str, int]
     bit_exact: bool
     packages: dict[str, str]
+    sources: Sources = {}
     further_objectives: dict[str, float] = {}
     environment: str | None = None
     replicates: list[Replicate] = []

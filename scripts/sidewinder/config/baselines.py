@@ -1,14 +1,17 @@
 """Settings that nobody tuned here, to compare a tuned one with: the algorithm's defaults, and RL Zoo's.
 
-Each is a setting for the study's environment, so what the environment needs is the study's: see `_fitted`.
+The defaults of an algorithm of one's own are those of its constructor, or what `agent.defaults_file` says. Each is a
+setting for the study's environment, so what the environment needs is the study's: see `_fitted`.
 """
 
 import sys
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from sidewinder import SidewinderError
 from sidewinder.config.algorithms import backend_of, beyond_limits
+from sidewinder.config.import_paths import is_import_path
 from sidewinder.config.interpolation import raw
 from sidewinder.config.provenance import load
 from sidewinder.paths import CONFIG_DIR
@@ -23,11 +26,9 @@ def baselines_of(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
     agent, environment = plain.get("agent"), plain.get("environment")
     if not isinstance(agent, dict) or not isinstance(environment, dict):
         return {}
-    # The shipped file: a user's own of that name need not be at SB3's defaults.
-    path = CONFIG_DIR / "agent" / f"{agent.get('algorithm')}.yaml"
-    if not path.exists():
+    defaults = _defaults_of(agent)
+    if defaults is None:
         return {}
-    defaults = OmegaConf.merge(OmegaConf.load(path), {"backend": backend_of(agent)})
     # SB3's defaults are those of one environment: with several, they would update the networks less often.
     baselines: dict[str, dict[str, Any]] = {
         "defaults": {"agent": _fitted(raw(defaults), agent), "environment": {"n_envs": 1}}
@@ -35,6 +36,8 @@ def baselines_of(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
     env_id = str(environment.get("env_id")).rpartition(":")[2]
     if plain["environments"]:
         return baselines  # the Zoo has no setting for several at once
+    if is_import_path(agent["algorithm"]):
+        return baselines  # nor one for algorithms that it does not have
     if zoo := load(f"zoo/{agent['algorithm']}/{env_id}"):
         own = zoo[1] or {}
         merged = _fitted(raw(OmegaConf.merge(defaults, own.get("agent") or {})), agent)
@@ -43,6 +46,37 @@ def baselines_of(plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
         else:
             baselines["zoo"] = {"agent": merged, "environment": own.get("environment") or {}}
     return baselines
+
+
+def _defaults_of(agent: dict[str, Any]) -> DictConfig | None:
+    """The algorithm's defaults as an agent; None if there is no such algorithm, which checks of the study say.
+
+    Raises:
+        SidewinderError: The file that `agent.defaults_file` names is missing, or of another algorithm.
+    """
+    algorithm, policy, name = agent.get("algorithm"), agent.get("policy"), agent.get("defaults_file")
+    if name is not None:
+        found = load(f"agent/{name}")
+        if not found or not isinstance(found[1], dict) or found[1].get("algorithm") != algorithm:
+            where = found[0] if found else f"no agent/{name}.yaml"
+            raise SidewinderError(
+                f"agent.defaults_file: found {name!r} ({where}), accepted: the name of a file in agent/ with "
+                f"algorithm: {algorithm}"
+            )
+        own: Any = found[1]
+    elif is_import_path(algorithm):
+        own = {"algorithm": algorithm, "policy": policy if is_import_path(policy) else "MlpPolicy"}
+    else:
+        # The shipped file: a user's own of that name need not be at SB3's defaults.
+        path = CONFIG_DIR / "agent" / f"{algorithm}.yaml"
+        if not path.exists():
+            return None
+        own = OmegaConf.load(path)
+    defaults = OmegaConf.merge(own, {"backend": backend_of(agent)})
+    if is_import_path(policy):
+        defaults.policy = policy
+    assert isinstance(defaults, DictConfig)
+    return defaults
 
 
 def _fitted(baseline: dict[str, Any], agent: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +89,7 @@ def _fitted(baseline: dict[str, Any], agent: dict[str, Any]) -> dict[str, Any]:
     fitted = dict(baseline)
     known = _settled(agent)
     policy = str(known.get("policy", baseline["policy"]))
-    if _observations(policy) != _observations(str(baseline["policy"])):
+    if not is_import_path(policy) and _observations(policy) != _observations(str(baseline["policy"])):
         fitted["policy"] = policy
     given = _mapping(known, "policy_kwargs")
     if needed := {key: given[key] for key in _OF_OBSERVATIONS if key in given}:

@@ -105,10 +105,19 @@ class _Composition:
         self._check_classes(plain)
         plain["study"]["storage"] = storage
         entries = plain["study"].pop("enqueue", [])
-        study = self._validated({**plain, "baselines": baselines_of(plain)})
+        study = self._validated({**plain, "baselines": self._baselines(plain)})
         self._enqueue(study, entries, taken_out)
         self._cap_at_grid(study, space)
         return study
+
+    def _baselines(self, plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        try:
+            return baselines_of(plain)
+        except SidewinderError as error:
+            raise SidewinderError(f"{self.provenance.source(('agent', 'defaults_file'))}: {error}") from None
+        finally:
+            if isinstance(plain["agent"], dict):
+                plain["agent"].pop("defaults_file", None)  # which no trial depends on
 
     def _told(self, config: DictConfig, space: SearchSpace, taken_out: dict[str, str]) -> dict[str, str]:
         """Say what overrides take out of the search, with the parameters whose conditions this decides.

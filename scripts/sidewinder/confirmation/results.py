@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.files import reading
-from sidewinder.results import ArchivedOrNot, EvaluationResult, State
+from sidewinder.results import ArchivedOrNot, EvaluationResult, Sources, State
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ class ConfirmationRun(BaseModel):
     Attributes:
         returns: Undiscounted, one a held-out episode; empty if the run failed.
         evaluations: While it trained: they chose the moment, as `evaluation.objective` says, that `returns` are of.
+        sources: As `results.Result` has them.
         steps_per_second: Of the training, if that is an objective of the study.
         archived: Where it comes from, if it was not trained here.
     """
@@ -34,6 +35,7 @@ class ConfirmationRun(BaseModel):
     seeds: dict[str, int]
     bit_exact: bool
     packages: dict[str, str]
+    sources: Sources = {}
     steps_per_second: float | None = None
     archived: ArchivedOrNot = None
 

@@ -107,6 +107,7 @@ def _trained(
         seeds={"training": run.training.seed, "evaluation": run.evaluation.seed, "episodes": held_out.seed},
         bit_exact=run.bit_exact and not config.study.timed,
         packages=known.packages,
+        sources=known.sources,
         steps_per_second=known.steps_per_second,
         archived=known.archived,
     ), is_new

@@ -31,11 +31,14 @@ def provenance(config: StudyConfig, study_dir: Path, results: Iterable[Path], ot
         SidewinderError: A file is missing or malformed.
     """
     packages: dict[str, set[str]] = {}
+    sources: dict[str, set[str]] = {}
     for path in results:
         with reading(path, "`snakemake` makes it"):
             content = json.loads(path.read_bytes())
-            for name, version in ((content.get("run") or content).get("packages") or {}).items():
-                packages.setdefault(name, set()).add(version)
+            made = content.get("run") or content
+            for found, key in ((packages, "packages"), (sources, "sources")):
+                for name, version in (made.get(key) or {}).items():
+                    found.setdefault(name, set()).add(version)
     return {
         "format": 1,
         "study": config.study.name,
@@ -43,6 +46,8 @@ def provenance(config: StudyConfig, study_dir: Path, results: Iterable[Path], ot
         "code": {"version": __version__, "revision": revision()},
         "python": platform.python_version(),
         "packages": {name: sorted(versions) for name, versions in sorted(packages.items())},
+        # Code of one's own: versions of packages, hashes of what is in no package.
+        "sources": {name: sorted(versions) for name, versions in sorted(sources.items())},
         "files": {relative(path, study_dir): sha256(path) for path in [*results, *others]},
     }
 

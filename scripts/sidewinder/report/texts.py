@@ -40,6 +40,7 @@ def trainable(config: StudyConfig, trial: Result, provenance: Mapping[str, Any])
         **provenance,
         "bit_exact": trial.bit_exact,
         "packages": trial.packages,
+        **({"sources": trial.sources} if trial.sources else {}),
     }
     return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 

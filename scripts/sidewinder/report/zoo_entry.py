@@ -6,6 +6,7 @@ import yaml
 from torch import nn
 
 from sidewinder.config.algorithms import backend_of
+from sidewinder.config.import_paths import import_paths
 from sidewinder.config.run_config import RunConfig
 from sidewinder.training.arguments import SCHEDULED, constructor_arguments
 
@@ -16,8 +17,12 @@ _NAMES = {"recurrent_ppo": "ppo_lstm"}
 def zoo_entry(run: RunConfig) -> str:
     """The text of a file for the Zoo's `--conf-file`, with one entry: the environment's.
 
-    The Zoo trains with Stable-Baselines3 and SB3-Contrib only. Of a setting for SBX it gets the same values.
+    The Zoo trains with Stable-Baselines3 and SB3-Contrib only. Of a setting for SBX it gets the same values. What it
+    cannot be told makes a file of one line, which says so.
     """
+    shapes = [f"{key} {run.agent[key]}" for key in SCHEDULED if run.agent.get(key) not in (None, "constant", "linear")]
+    if lacking := [*import_paths(run.agent), *shapes]:
+        return f"# RL Baselines3 Zoo cannot train this setting: its files have no way to say {', '.join(lacking)}.\n"
     name, (package, _, env_id) = run.agent["algorithm"], run.environment.env_id.rpartition(":")
     options = f"--algo {_NAMES.get(name, name)} --env {env_id}" + (f" --gym-packages {package}" if package else "")
     head = f"# python -m rl_zoo3.train {options} --conf-file <this file>\n"
@@ -68,7 +73,7 @@ def _agent(agent: dict[str, Any]) -> dict[str, Any]:
     if buffer := arguments.get("replay_buffer_kwargs"):
         entry["replay_buffer_kwargs"] = f"dict({_keywords(buffer)})"
     known.pop("policy_kwargs", None)
-    linear = [key for kind, key in SCHEDULED.items() if agent.get(kind, "constant") == "linear"]
+    linear = [key for kind, key in SCHEDULED.items() if agent.get(kind) == "linear"]
     entry |= known | {key: f"lin_{arguments[key].start}" for key in linear}
     return entry | ({"policy_kwargs": f"dict({_keywords(policy_kwargs)})"} if policy_kwargs else {})
 

@@ -14,6 +14,7 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import Logger, configure
+from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.her import HerReplayBuffer
@@ -22,7 +23,8 @@ from sidewinder import SidewinderError
 from sidewinder.config.algorithms import backend_of
 from sidewinder.errors import first_line
 from sidewinder.files import write_atomically
-from sidewinder.training.arguments import ACTION_NOISES, algorithm_of, constructor_arguments, wrong
+from sidewinder.training.arguments import ACTION_NOISES, algorithm_of, constructor_arguments, family_of
+from sidewinder.training.conversion import wrong
 from sidewinder.training.fast_torch import make_fast
 from sidewinder.training.lean_torch import defer_compiler
 
@@ -57,9 +59,9 @@ def build(
 
     Args:
         agent: The section, resolved; keys are the constructor's plus `algorithm`, `lr_schedule` and
-            `clip_range_schedule` (`constant` or `linear`, to zero) and `noise_std` (standard deviation of
+            `clip_range_schedule` (`schedules.schedule`) and `noise_std` (standard deviation of
             `action_noise`, in units of the action). `replay_buffer_class: her` replays with other goals. `backend` is
-            `sb3` (torch) or `sbx` (JAX).
+            `sb3` (torch) or `sbx` (JAX). Classes and functions of one's own are named by their import paths.
             `helpers` may hold anything: it is there for other keys' interpolations to read.
         env: What it trains on.
         seed: For its networks, exploration, replay buffer, and `env`.
@@ -73,19 +75,20 @@ def build(
             exceptions for that too.
     """
     arguments = constructor_arguments(agent)
-    if (noise := arguments.get("action_noise")) is not None:
+    if (noise := arguments.get("action_noise")) is not None and not isinstance(noise, ActionNoise):
         # The noise shape is that of the action, so it waits for the environment.
         size = env.action_space.shape or ()
-        arguments["action_noise"] = ACTION_NOISES[noise](np.zeros(size), np.full(size, agent.get("noise_std", 0.1)))
-    if arguments.get("replay_buffer_class") is HerReplayBuffer:
+        make = ACTION_NOISES.get(noise, noise)
+        arguments["action_noise"] = make(np.zeros(size), np.full(size, agent.get("noise_std", 0.1)))
+    if (buffer := arguments.get("replay_buffer_class")) and issubclass(buffer, HerReplayBuffer):
         _check_goals(agent, env)
     if env.num_envs > 1 and _by_episode(agent):
         found = agent["train_freq"]
         raise ValueError(
             f"train_freq: found {found}, accepted with environment.n_envs={env.num_envs}: a number of steps"
         )
-    if agent["algorithm"] == "maskable_ppo" and not env.has_attr("action_masks"):
-        raise wrong("algorithm", "maskable_ppo", "an environment with a method action_masks, or another algorithm")
+    if family_of(agent) == "maskable_ppo" and not env.has_attr("action_masks"):
+        raise wrong("algorithm", agent["algorithm"], "an environment with a method action_masks, or another algorithm")
     model: BaseAlgorithm = subclassed(algorithm_of(agent))(
         env=env, seed=seed, device=device, tensorboard_log=tensorboard_log, **arguments
     )
@@ -124,7 +127,7 @@ def evaluate(
         if ended and not env.get_attr("rewards", found["i"])[0]:
             raise SidewinderError(f"environment.wrappers: {UNSEEN_END}")
 
-    if type(model).__name__ == "MaskablePPO":
+    if any(kind.__name__ == "MaskablePPO" for kind in type(model).__mro__):
         from sb3_contrib.common.maskable.evaluation import evaluate_policy as evaluate_masked
 
         returns, _ = evaluate_masked(

@@ -1,23 +1,23 @@
 """From an `agent` section to the arguments of an algorithm's constructor, checked against its signature."""
 
-import inspect
-import types
-import typing
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.her import HerReplayBuffer
 from torch import nn
 
 from sidewinder import SidewinderError
-from sidewinder.config.algorithms import ALGORITHMS, NET_ARCHS, as_text, backend_of, beyond_limits, limits
+from sidewinder.config.algorithms import ALGORITHMS, NET_ARCHS, backend_of, beyond_limits, limits
+from sidewinder.config.import_paths import is_import_path
 from sidewinder.paths import installing
+from sidewinder.training.conversion import accept, converted, is_whole, options_of, wrong
+from sidewinder.training.imported import imported, is_made, made, parameters_of
+from sidewinder.training.schedules import check_schedule, schedule
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
@@ -39,9 +39,6 @@ ACTION_NOISES: dict[str, Callable[[np.ndarray, np.ndarray], ActionNoise]] = {
 }
 
 
-SCHEDULES = ("constant", "linear")
-
-
 GOAL_STRATEGIES = ("future", "episode", "final")
 
 
@@ -53,31 +50,64 @@ _OWN_KEYS = ("algorithm", "backend", "lr_schedule", "clip_range_schedule", "nois
 SCHEDULED = {"lr_schedule": "learning_rate", "clip_range_schedule": "clip_range"}
 
 
-# Of the constructors' keys, those whose values have names or are mappings in the config, checked on their own.
-_NAMED = (
-    "policy",
-    "action_noise",
-    "policy_kwargs",
-    "replay_buffer_class",
-    "replay_buffer_kwargs",
-    "replay_buffer_kwargs.goal_selection_strategy",
-)
+# Keys that are checked on their own.
+_ON_THEIR_OWN = ("policy", "policy_kwargs", "action_noise", "replay_buffer_class", "replay_buffer_kwargs")
 
 
 # Of the constructors' keys, those that other sections or this package set.
 _SET_ELSEWHERE = ("self", "env", "seed", "device", "tensorboard_log", "verbose", "_init_setup_model")
 
 
+# Of HER's options, those that a config may have; the shipped agents have them all, with or without HER.
+_OF_HER = ("n_sampled_goal", "goal_selection_strategy", "copy_info_dict", "handle_timeout_termination")
+
+
+# What SB3 gives to those who make a replay buffer, an optimizer (by torch or optax), a features extractor.
+_GIVEN_BY_SB3 = {
+    "replay_buffer": ("buffer_size", "observation_space", "action_space", "device", "n_envs", "optimize_memory_usage"),
+    "optimizer": ("params", "lr", "learning_rate"),
+    "features_extractor": ("observation_space",),
+}
+
+
 def algorithm_of(agent: dict[str, Any]) -> type[BaseAlgorithm]:
+    """The class that `agent.algorithm` names, or gives the import path of.
+
+    Raises:
+        SidewinderError: There is none.
+    """
     backend, name = backend_of(agent), agent.get("algorithm")
-    _accept("backend", backend, ALGORITHMS)
-    _accept("algorithm", name, ALGORITHMS[backend], _with_backend(agent))
-    module, _, attribute = ALGORITHMS[backend][str(name)].rpartition(".")
+    accept("backend", backend, ALGORITHMS)
+    accept("algorithm", name, ALGORITHMS[backend], _with_backend(agent), or_import_path=True)
     try:
-        algorithm: type[BaseAlgorithm] = getattr(import_module(module), attribute)
-    except ModuleNotFoundError:
+        algorithm: Any = imported("agent.algorithm", ALGORITHMS[backend].get(str(name), name))
+    except SidewinderError:
+        if is_import_path(name):
+            raise
         raise SidewinderError(f"agent.backend: found {backend!r}, accepted after `{installing(backend)}`") from None
+    if not isinstance(algorithm, type) or not issubclass(algorithm, BaseAlgorithm):
+        raise wrong("algorithm", name, "a subclass of an algorithm of Stable-Baselines3, SB3-Contrib or SBX")
+    own = "sbx" if any(_package(base) == "sbx" for base in algorithm.__mro__) else "sb3"
+    if backend != own:
+        raise wrong("backend", backend, f"{own} with agent.algorithm={name}")
     return algorithm
+
+
+def family_of(agent: dict[str, Any]) -> str | None:
+    """The shipped algorithm that an agent's is, or is a subclass of; None if it is of none.
+
+    Raises:
+        SidewinderError: As `algorithm_of`.
+    """
+    if not is_import_path(agent.get("algorithm")):
+        return str(agent.get("algorithm"))
+    shipped = {path: name for name, path in ALGORITHMS[backend_of(agent)].items()}
+    paths = (f"{_package(base)}.{base.__name__}" for base in algorithm_of(agent).__mro__)
+    return next((shipped[path] for path in paths if path in shipped), None)
+
+
+def _package(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
 
 
 def _with_backend(agent: dict[str, Any]) -> str:
@@ -85,35 +115,42 @@ def _with_backend(agent: dict[str, Any]) -> str:
 
 
 def constructor_arguments(agent: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the algorithm's constructor; of `action_noise`, its name or what makes it.
+
+    Raises:
+        SidewinderError: `agent.<key>: found ..., accepted: ...`.
+    """
     algorithm = algorithm_of(agent)
-    parameters = inspect.signature(algorithm.__init__).parameters
+    parameters = parameters_of(algorithm)
     known = [name for name in parameters if name not in _SET_ELSEWHERE]
-    if beyond := beyond_limits(agent):
+    as_shipped = {**agent, "algorithm": family_of(agent)}
+    if beyond := beyond_limits(as_shipped):
         raise SidewinderError(beyond)
     arguments = {}
     for key, value in agent.items():
         if key in _OWN_KEYS and _has_object(key, known):
             continue
-        if key in limits(agent) and key not in known:
+        if key in limits(as_shipped) and key not in known:
             continue  # at the value that stands for its absence
         if key not in known:
             raise wrong(key, value, f"a key of {agent['algorithm']}: {', '.join(known)}", _with_backend(agent))
-        arguments[key] = _converted(key, value, parameters[key].annotation)
-    arguments["policy_kwargs"] = _policy_arguments(algorithm, agent)
+        arguments[key] = value if key in _ON_THEIR_OWN else converted(key, value, parameters[key])
+    arguments["policy"], arguments["policy_kwargs"] = _policy(algorithm, agent)
     if "action_noise" in agent:
-        _accept("action_noise", agent["action_noise"], [None, *ACTION_NOISES])
-    _converted("noise_std", agent.get("noise_std", 0.1), float)
+        arguments["action_noise"] = _action_noise(agent["action_noise"])
+    if not isinstance(deviation := agent.get("noise_std", 0.1), int | float) or isinstance(deviation, bool):
+        raise wrong("noise_std", deviation, "float")
     for name, key in SCHEDULED.items():
-        _accept(name, agent.get(name, "constant"), SCHEDULES)
-        if agent.get(name) == "linear":
-            default = parameters[key].default
-            arguments[key] = LinearSchedule(float(arguments.get(key, default)), 0.0, 1.0)
+        if key in known:
+            found = _scheduled(name, agent, arguments.get(key, parameters[key].default), limits(as_shipped))
+            if key in arguments or callable(found):
+                arguments[key] = found
     arguments.update(_replay_buffer(agent))
     if backend_of(agent) == "sbx":
         # Imported late: JAX is an extra.
         from sidewinder.training import jax_agents
 
-        jax_agents.complete(agent["algorithm"], known, arguments)
+        jax_agents.complete(family_of(agent), known, arguments)
     return arguments
 
 
@@ -123,63 +160,111 @@ def _has_object(own_key: str, known: list[str]) -> bool:
     return about is None or about in known
 
 
+def _scheduled(name: str, agent: dict[str, Any], value: Any, only: Mapping[str, Any]) -> Any:
+    """The argument that a schedule's key controls.
+
+    Args:
+        name: The schedule's key.
+        agent: The section.
+        value: The argument without the schedule: a number, or a schedule of one's own.
+        only: As `limits` has it.
+    """
+    shape, key = agent.get(name, "constant"), SCHEDULED[name]
+    if not callable(value):
+        return schedule(f"agent.{name}", shape, value)
+    if shape != "constant":
+        raise wrong(name, shape, f"constant where agent.{key} is a schedule itself")
+    if name in only:
+        raise wrong(key, agent[key], f"float, as agent.lr_schedule is to be {only[name]}", _with_backend(agent))
+    check_schedule(f"agent.{key}", value)
+    return value
+
+
+def _action_noise(value: Any) -> Any:
+    """A name, an import path as what it names, or an object."""
+    if is_made(value):
+        value = made("agent.action_noise", value)
+    elif is_import_path(value):
+        return imported("agent.action_noise", value)
+    if not isinstance(value, ActionNoise):
+        accept("action_noise", value, [None, *ACTION_NOISES], or_import_path=True)
+    return value
+
+
 def _replay_buffer(agent: dict[str, Any]) -> dict[str, Any]:
     """The constructor's arguments of the replay buffer; none of HER's unless it is chosen."""
     if "replay_buffer_class" not in agent and "replay_buffer_kwargs" not in agent:
         return {}
-    name, options = agent.get("replay_buffer_class"), agent.get("replay_buffer_kwargs") or {}
-    _accept("replay_buffer_class", name, [None, "her"])
-    if not isinstance(options, dict):
-        raise wrong("replay_buffer_kwargs", options, "a mapping")
-    hints = {key: parameter.annotation for key, parameter in inspect.signature(HerReplayBuffer).parameters.items()}
-    known = ("n_sampled_goal", "goal_selection_strategy", "copy_info_dict", "handle_timeout_termination")
-    converted = {}
-    for option, value in options.items():
-        key = f"replay_buffer_kwargs.{option}"
-        if option not in known:
-            raise wrong(key, value, f"a key of HER: {', '.join(known)}")
-        if option == "goal_selection_strategy":
-            _accept(key, value, GOAL_STRATEGIES)
-        converted[option] = _converted(key, value, hints[option])
+    name, given = agent.get("replay_buffer_class"), agent.get("replay_buffer_kwargs") or {}
+    accept("replay_buffer_class", name, [None, "her"], or_import_path=True)
+    if not isinstance(given, dict):
+        raise wrong("replay_buffer_kwargs", given, "a mapping")
+    made_of: Any = HerReplayBuffer if name in (None, "her") else imported("agent.replay_buffer_class", name)
+    if not isinstance(made_of, type) or not issubclass(made_of, ReplayBuffer):
+        raise wrong("replay_buffer_class", name, "a subclass of ReplayBuffer")
+    key, elsewhere = "replay_buffer_kwargs", _GIVEN_BY_SB3["replay_buffer"]
+    if made_of is HerReplayBuffer:
+        others = [option for option in parameters_of(made_of) if option not in _OF_HER]
+        options = options_of(key, made_of, given, others)
+        if (strategy := options.get("goal_selection_strategy", GOAL_STRATEGIES[0])) not in GOAL_STRATEGIES:
+            raise wrong(f"{key}.goal_selection_strategy", strategy, ", ".join(GOAL_STRATEGIES))
+    else:
+        own = parameters_of(made_of)
+        given = {option: value for option, value in given.items() if option in own or option not in _OF_HER}
+        options = options_of(key, made_of, given, elsewhere)
     if name is None:
-        kept = {key: value for key, value in converted.items() if key == "handle_timeout_termination"}
+        kept = {option: value for option, value in options.items() if option == "handle_timeout_termination"}
         return {"replay_buffer_class": None, "replay_buffer_kwargs": kept}
-    if (n_steps := agent.get("n_steps", 1)) != 1:
+    if issubclass(made_of, HerReplayBuffer) and (n_steps := agent.get("n_steps", 1)) != 1:
         raise wrong("n_steps", n_steps, "1 with replay_buffer_class her")
-    return {"replay_buffer_class": HerReplayBuffer, "replay_buffer_kwargs": converted}
+    return {"replay_buffer_class": made_of, "replay_buffer_kwargs": options}
 
 
-def _policy_arguments(algorithm: type[BaseAlgorithm], agent: dict[str, Any]) -> dict[str, Any]:
-    """policy_kwargs with names replaced by what they name; null leaves SB3's own default."""
-    _accept("policy", agent.get("policy"), algorithm.policy_aliases, _with_backend(agent))
-    policy = algorithm.policy_aliases[agent["policy"]]
-    parameters = inspect.signature(policy.__init__).parameters
-    known = _policy_keys(policy)
+def _policy(algorithm: type[BaseAlgorithm], agent: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The policy, by its name or as a class; and its arguments, with names replaced by what they name; null leaves
+    SB3's own default."""
+    name, named = agent.get("policy"), agent.get("policy")
+    if is_import_path(name):
+        policy = named = imported("agent.policy", name)
+        if not isinstance(policy, type) or not issubclass(policy, BasePolicy):
+            raise wrong("policy", name, "a subclass of BasePolicy")
+    else:
+        accept("policy", name, algorithm.policy_aliases, _with_backend(agent), or_import_path=True)
+        policy = algorithm.policy_aliases[str(name)]
+    parameters, known = parameters_of(policy), _policy_keys(policy)
     # A null may be of a key that only the algorithm's other policies have: it means nothing to any of them.
     nullable = {key for other in algorithm.policy_aliases.values() for key in _policy_keys(other)}
     given = agent.get("policy_kwargs") or {}
     if not isinstance(given, dict):
         raise wrong("policy_kwargs", given, "a mapping")
     arguments: dict[str, Any] = {}
-    for name, value in given.items():
-        key = f"policy_kwargs.{name}"
-        if value is None and name in nullable:
+    for option, value in given.items():
+        key = f"policy_kwargs.{option}"
+        if value is None and option in nullable:
             continue
-        if name not in known:
-            raise wrong(key, value, f"a key of {agent['policy']}: {', '.join(known)}", _with_backend(agent))
-        if name == "activation_fn":
-            _accept(key, value, ACTIVATIONS)
-            arguments[name] = _activations(agent)[value]
-        elif name == "net_arch":
-            arguments[name] = _net_arch(key, value)
+        if option not in known:
+            raise wrong(key, value, f"a key of {name}: {', '.join(known)}", _with_backend(agent))
+        if option == "activation_fn":
+            arguments[option] = _activation(key, value, agent)
+        elif option == "net_arch":
+            arguments[option] = _net_arch(key, value)
         else:
-            arguments[name] = _converted(key, value, _hint(parameters[name]))
-    return arguments
+            arguments[option] = converted(key, value, parameters[option])
+    for what in ("features_extractor", "optimizer"):
+        if arguments.get(f"{what}_kwargs"):
+            made_of = arguments.get(f"{what}_class") or parameters[f"{what}_class"].default
+            key = f"policy_kwargs.{what}_kwargs"
+            arguments[f"{what}_kwargs"] = options_of(key, made_of, arguments[f"{what}_kwargs"], _GIVEN_BY_SB3[what])
+    return named, arguments
 
 
-def _hint(parameter: inspect.Parameter) -> Any:
-    """The type of a parameter; its default's where it has no annotation, as SBX's features_extractor_class."""
-    return type(parameter.default) if parameter.annotation is inspect.Parameter.empty else parameter.annotation
+def _activation(key: str, value: Any, agent: dict[str, Any]) -> Any:
+    if is_made(value):
+        return made(f"agent.{key}", value)
+    if is_import_path(value):
+        return imported(f"agent.{key}", value)
+    accept(key, value, ACTIVATIONS, or_import_path=True)
+    return _activations(agent)[value]
 
 
 def _activations(agent: dict[str, Any]) -> Mapping[str, Callable[..., Any]]:
@@ -193,7 +278,7 @@ def _activations(agent: dict[str, Any]) -> Mapping[str, Callable[..., Any]]:
 
 def _policy_keys(policy: type[BasePolicy]) -> list[str]:
     given = ("self", "observation_space", "action_space", "lr_schedule")
-    return [name for name in inspect.signature(policy.__init__).parameters if name not in given]
+    return [name for name in parameters_of(policy) if name not in given]
 
 
 def _net_arch(key: str, value: Any) -> Any:
@@ -201,50 +286,6 @@ def _net_arch(key: str, value: Any) -> Any:
     if isinstance(value, dict):
         return {network: _net_arch(f"{key}.{network}", widths) for network, widths in value.items()}
     widths = NET_ARCHS.get(value) if isinstance(value, str) else value
-    if not isinstance(widths, list) or not all(_is_whole(width) and width >= 1 for width in widths):
+    if not isinstance(widths, list) or not all(is_whole(width) and width >= 1 for width in widths):
         raise wrong(key, value, f"{', '.join(NET_ARCHS)}, a list of layer widths")
     return [int(width) for width in widths]
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
-
-
-def _accept(key: str, value: Any, accepted: typing.Iterable[Any], condition: str = "") -> None:
-    names = list(accepted)
-    if value not in names:
-        raise wrong(key, value, ", ".join(map(as_text, names)), condition)
-
-
-def _converted(key: str, value: Any, hint: Any) -> Any:
-    """The value as the constructor wants it: whole floats (`1e5`) as int, lists as tuples.
-
-    Raises:
-        SidewinderError: It is of another type.
-    """
-    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
-    options = typing.get_args(hint) if union else (hint,)
-    accepted = [typing.get_origin(option) or option for option in options]
-    if any(value in typing.get_args(option) for option in options if typing.get_origin(option) is typing.Literal):
-        return value
-    if isinstance(value, float) and float not in accepted and int in accepted:
-        if not value.is_integer():
-            raise wrong(key, value, "a whole number")
-        return int(value)
-    if isinstance(value, list) and tuple in accepted:
-        if len(value) != 2 or not _is_whole(value[0]) or value[1] not in ("step", "episode"):
-            raise wrong(key, value, "int, [int, step] or [int, episode]")
-        return int(value[0]), value[1]
-    fits = type(value) in accepted or (isinstance(value, int) and not isinstance(value, bool) and float in accepted)
-    # Classes, callables and objects have a name in the config (noise) or none at all.
-    nameable = [kind for kind in accepted if kind in (int, float, str, bool, dict, tuple, types.NoneType)]
-    if not fits and key not in _NAMED:
-        names = ["null" if kind is types.NoneType else kind.__name__ for kind in nameable]
-        if not {*nameable} - {types.NoneType}:
-            names = ["null, as classes and functions have no names in a config"]
-        raise wrong(key, value, " or ".join(names))
-    return value
-
-
-def wrong(key: str, found: Any, accepted: str, condition: str = "") -> SidewinderError:
-    return SidewinderError(f"agent.{key}: found {found!r}, accepted{condition}: {accepted}")

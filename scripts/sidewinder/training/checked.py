@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import backend_of
+from sidewinder.config.import_paths import import_paths
 from sidewinder.config.run_config import Environment, RunConfig
 from sidewinder.errors import first_line
 from sidewinder.training import agents
+from sidewinder.training.arguments import family_of
 from sidewinder.training.environments import (
     LONGEST,
     close,
@@ -85,9 +88,26 @@ def check_in(env: VecEnv, run: RunConfig) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            agents.build(run.agent, env, seed=0, device="cpu", tensorboard_log=None)
-    except _UNFIT as error:
-        raise SidewinderError(f"agent: {first_line(error)}") from None
+            model = agents.build(run.agent, env, seed=0, device="cpu", tensorboard_log=None)
+            if any(import_paths(run.agent)):
+                _check_actions(model)
+    except SidewinderError:
+        raise
+    except Exception as error:
+        # SB3, torch and Gymnasium raise some of these where keys of the agent do not go together or do not fit the
+        # environment; code of one's own may raise anything.
+        if not isinstance(error, _UNFIT) and not any(import_paths(run.agent)):
+            raise
+        raise SidewinderError(f"agent: {first_line(error) or type(error).__name__}") from None
+
+
+def _check_actions(model: BaseAlgorithm) -> None:
+    """Let an agent of somebody's own act once."""
+    env = model.get_env()
+    assert env is not None
+    actions, _ = model.predict(env.reset(), deterministic=False)  # type: ignore[arg-type]
+    if not all(env.action_space.contains(action) for action in actions):
+        raise ValueError(f"its actions {_line(actions)} are not in the action space {_line(env.action_space)}")
 
 
 def notes_on(run: RunConfig) -> list[str]:
@@ -132,7 +152,7 @@ def _check_turns(run: RunConfig) -> None:
     if run.evaluation.n_envs != "training":
         return
     where = "evaluation.n_envs: found 'training', accepted"
-    if run.agent.get("algorithm") == "ars":
+    if family_of(run.agent) == "ars":
         raise SidewinderError(f"{where} with ars, which judges by whole episodes: null or a number")
     if run.evaluation.environment.model_dump() != type(run.evaluation.environment)().model_dump():
         raise SidewinderError(f"{where} where evaluation.environment differs from training's: null or a number")

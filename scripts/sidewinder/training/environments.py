@@ -1,6 +1,5 @@
 """From the `environment` section of a config to SB3's vectorised environments, for training and for evaluation."""
 
-import inspect
 import logging
 import multiprocessing
 import random
@@ -20,6 +19,7 @@ from sidewinder import SidewinderError
 from sidewinder.config.run_config import Environment, RunConfig, Wrappers
 from sidewinder.errors import first_line
 from sidewinder.paths import installing
+from sidewinder.training.imported import as_wanted
 from sidewinder.training.turns import SeededEpisodes, TakesTurns
 from sidewinder.training.workers import WorkerVecEnv
 
@@ -202,7 +202,7 @@ def _wrap(env: gym.Env[Any, Any], wrappers: Wrappers) -> gym.Env[Any, Any]:
             module, _, name = path.rpartition(".")
             try:
                 make = getattr(import_module(module), name)
-                env = make(env, **_with_tuples(make, arguments))
+                env = make(env, **as_wanted(make, arguments))
             except (ImportError, AttributeError, TypeError, ValueError, AssertionError) as error:
                 accepted = "the import path of a wrapper, and arguments that it takes"
                 raise _error("wrappers", {path: arguments} if arguments else path, error, accepted) from None
@@ -211,24 +211,6 @@ def _wrap(env: gym.Env[Any, Any], wrappers: Wrappers) -> gym.Env[Any, Any]:
                 instead = "environment.env_kwargs.max_episode_steps in its place"
                 raise SidewinderError(f"environment.wrappers: found {path}, accepted: {instead}")
     return env
-
-
-def _with_tuples(make: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with tuples in place of lists where a tuple is wanted: YAML has none."""
-    parameters = inspect.signature(make).parameters
-    return {
-        name: _as_tuple(value) if name in parameters and _wants_tuple(parameters[name]) else value
-        for name, value in arguments.items()
-    }
-
-
-def _wants_tuple(parameter: inspect.Parameter) -> bool:
-    annotation = str(parameter.annotation).lower()
-    return isinstance(parameter.default, tuple) or ("tuple" in annotation and "list" not in annotation)
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
 
 
 def _error(key: str, found: object, error: Exception, accepted: str) -> SidewinderError:

@@ -28,16 +28,17 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
 _ADAM = optax.inject_hyperparams(optax.adam, static_args=("b1", "b2", "eps", "eps_root", "mu_dtype", "nesterov"))
 
 
-def complete(algorithm: str, known: list[str], arguments: dict[str, Any]) -> None:
+def complete(algorithm: str | None, known: list[str], arguments: dict[str, Any]) -> None:
     """Add to a constructor's arguments what makes SBX's algorithm that which SB3's is by default.
 
     Args:
-        algorithm: As `agent.algorithm` names it.
+        algorithm: Its name; None for one that is no subclass of SBX's.
         known: The constructor's parameters.
         arguments: Its arguments for SB3, `policy_kwargs` among them; changed in place.
     """
     policy = arguments["policy_kwargs"]
-    policy.setdefault("net_arch", POLICY_DEFAULTS[algorithm][0])
+    if algorithm in POLICY_DEFAULTS:
+        policy.setdefault("net_arch", POLICY_DEFAULTS[algorithm][0])
     if algorithm in ("ddpg", "td3"):
         policy.setdefault("optimizer_class", _ADAM)
     if "qf_learning_rate" in known:

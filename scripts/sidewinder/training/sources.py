@@ -1,4 +1,5 @@
-"""The code that a training depends on beside packages on record: environments and wrappers of one's own."""
+"""The code that a training depends on beside packages on record: environments, wrappers, algorithms, policies and
+whatever else of one's own a config names by import path."""
 
 import ast
 import hashlib
@@ -11,11 +12,12 @@ from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from sidewinder.config.import_paths import import_paths
 from sidewinder.config.run_config import RunConfig
 
 _LIBRARIES = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
 # Their versions are on record with each training.
-_ON_RECORD = {"gymnasium", "stable_baselines3", "sb3_contrib", "shimmy"}
+_ON_RECORD = {"gymnasium", "numpy", "sb3_contrib", "sbx", "shimmy", "sidewinder", "stable_baselines3", "torch"}
 
 
 def sources(run: RunConfig) -> dict[str, str]:
@@ -33,7 +35,7 @@ def sources(run: RunConfig) -> dict[str, str]:
             continue
         origin = _origin(name)
         if origin is None:
-            continue  # making the environment says what is wrong
+            continue  # making it says what is wrong; or it is a text that only looks like an import path
         if any(origin.is_relative_to(library) for library in _LIBRARIES):
             found |= {package: version(package) for package in packages_distributions().get(top, [])}
         else:
@@ -47,6 +49,16 @@ def _named(run: RunConfig) -> Iterator[str]:
         yield from _registered(env_id)
     for wrapper in [*run.environment.wrappers, *(other.wrappers or [])]:
         yield from (path.rpartition(".")[0] for path in wrapper)
+    for path in import_paths([run.agent, run.training.model_dump()]):
+        yield _module_of(path)
+
+
+def _module_of(path: str) -> str:
+    """The module of a class, of a function, or of a class in a class."""
+    module = path.rpartition(".")[0]
+    while "." in module and _origin(module) is None:
+        module = module.rpartition(".")[0]
+    return module
 
 
 def _registered(env_id: str) -> Iterator[str]:
@@ -69,7 +81,7 @@ def _registered(env_id: str) -> Iterator[str]:
 def _origin(name: str) -> Path | None:
     try:
         spec = find_spec(name)
-    except (ImportError, ValueError):
+    except Exception:  # packages above it are imported, and may raise anything
         return None
     return Path(spec.origin) if spec and spec.origin else None
 

@@ -103,6 +103,7 @@ def train_replicate(
         seeds={"training": run.training.seed, "evaluation": run.evaluation.seed},
         bit_exact=run.bit_exact and not config.study.timed,
         packages=packages or installed_packages(),
+        sources=kept.sources,
         environment=environment,
         archived=archived,
     )

@@ -172,10 +172,10 @@ def value_columns(objectives: Sequence[str]) -> list[str]:
 
 
 def mixed_versions(results: list[Result]) -> str:
-    """Packages of which trials were made with different versions, as a line; empty if there are none."""
+    """Packages, or modules of one's own, of which trials were made with different versions; empty if there are none."""
     found: dict[str, list[str]] = {}
     for result in results:
-        for name, version in result.packages.items():
+        for name, version in (result.packages | result.sources).items():
             if version not in found.setdefault(name, []):
                 found[name].append(version)
     return ", ".join(f"{name} {' and '.join(versions)}" for name, versions in found.items() if len(versions) > 1)

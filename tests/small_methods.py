@@ -1,0 +1,120 @@
+"""A researcher's own code: algorithms, policies, networks, buffers, noise, schedules. By `small_methods.HalfSAC`."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.sac.policies import SACPolicy
+from torch import nn
+
+
+class HalfSAC(SAC):
+    """SAC with a parameter more, which scales rewards where they are learned from; the rest is handed on."""
+
+    def __init__(self, *args: Any, reward_share: float = 0.5, **kwargs: Any) -> None:
+        self.reward_share = reward_share
+        super().__init__(*args, **kwargs)
+
+    def _store_transition(self, replay_buffer: Any, buffer_action: Any, new_obs: Any, reward: Any, *rest: Any) -> None:
+        super()._store_transition(replay_buffer, buffer_action, new_obs, self.reward_share * reward, *rest)
+
+
+class FortunatePPO(PPO):
+    """PPO that notes what it has drawn from a generator of its own, which a checkpoint must keep."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.own_generator = np.random.default_rng(self.seed)
+        self.drawn: list[float] = []
+
+    def train(self) -> None:
+        self.drawn.append(self.own_generator.random())
+        self.clip_range = lambda _remaining: 0.1 + 0.2 * self.drawn[-1]
+        super().train()
+
+
+class FailingPPO(PPO):
+    """Whose constructor fails."""
+
+    def _setup_model(self) -> None:
+        raise ZeroDivisionError("no model without luck")
+
+
+class Sine(nn.Module):
+    """An activation."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return torch.sin(values)
+
+
+class Scaled(BaseFeaturesExtractor):
+    """Observations times a factor, through one layer."""
+
+    def __init__(
+        self, observation_space: gym.spaces.Box, features_dim: int = 8, factor: float = 1.0, activation: Any = nn.ReLU
+    ) -> None:
+        super().__init__(observation_space, features_dim)
+        self.factor = factor
+        self.layers = nn.Sequential(nn.Linear(observation_space.shape[0], features_dim), activation())
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.layers(self.factor * observations)
+        return found
+
+
+class Narrow(SACPolicy):
+    """A policy with a parameter of its own, and without images or goals."""
+
+    def __init__(self, *args: Any, width: int = 8, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "net_arch": [width]})
+
+
+class Doubling(ReplayBuffer):
+    """A buffer that gives back each reward times a factor."""
+
+    def __init__(self, *args: Any, factor: float = 2.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.factor = factor
+
+    def add(self, obs: Any, next_obs: Any, action: Any, reward: Any, *rest: Any) -> None:
+        super().add(obs, next_obs, action, self.factor * reward, *rest)
+
+
+class Small(NormalActionNoise):
+    """Noise of a tenth of the given size."""
+
+    def __init__(self, mean: np.ndarray, sigma: np.ndarray) -> None:
+        super().__init__(mean, sigma / 10)
+
+
+class Fading(NormalActionNoise):
+    """Noise that becomes less each time."""
+
+    def __call__(self) -> np.ndarray:
+        self._sigma = 0.99 * self._sigma
+        return super().__call__()
+
+
+class Falling:
+    """A schedule with an argument."""
+
+    def __init__(self, start: float) -> None:
+        self.start = start
+
+    def __call__(self, progress_remaining: float) -> float:
+        return self.start * progress_remaining**2
+
+
+def falling(progress_remaining: float) -> float:
+    """A schedule."""
+    return 0.001 * progress_remaining
+
+
+def wordy(progress_remaining: float) -> str:
+    """No schedule."""
+    return f"{progress_remaining} to go"
