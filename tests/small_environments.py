@@ -109,6 +109,19 @@ class Wild(gym.Env[np.ndarray, np.int64]):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Windy(Wild):
+    """With a wind that a curriculum may change."""
+
+    wind = 0.0
+
+    def set_wind(self, wind: float) -> None:
+        self.wind = wind
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.x += self.wind * float(self.np_random.normal())
+        return super().step(action)
+
+
 class Reseeded(Wild):
     """With a generator of its own, which each reset makes anew: without a seed it is another each time."""
 
@@ -215,7 +228,7 @@ class Hashed(Wild):
         return np.array([self.x], np.float32), {}
 
 
-for kind in (Wild, Worn, Alone, Drawn, Unseeded, Hashed, Reseeded, Human, Talkative, NoMasks):
+for kind in (Wild, Windy, Worn, Alone, Drawn, Unseeded, Hashed, Reseeded, Human, Talkative, NoMasks):
     gym.register(f"{kind.__name__}-v0", f"small_environments:{kind.__name__}", max_episode_steps=10)
 gym.register("Long-v0", "small_environments:Reseeded", max_episode_steps=500)
 gym.register("Endless-v0", "small_environments:Wild")

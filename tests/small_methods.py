@@ -1,5 +1,8 @@
 """A researcher's own code: algorithms, policies, networks, buffers, noise, schedules. By `small_methods.HalfSAC`."""
 
+import json
+import random
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -7,6 +10,8 @@ import numpy as np
 import torch
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import KVWriter
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.sac.policies import SACPolicy
@@ -118,3 +123,74 @@ def falling(progress_remaining: float) -> float:
 def wordy(progress_remaining: float) -> str:
     """No schedule."""
     return f"{progress_remaining} to go"
+
+
+class Curriculum(BaseCallback):
+    """Makes the wind stronger: at random, and more often the better the last episode was."""
+
+    def __init__(self, step: float = 0.1) -> None:
+        super().__init__()
+        self.step, self.wind = step, 0.0
+        self.seen: list[int] = []
+
+    def _on_training_start(self) -> None:
+        self.training_env.env_method("set_wind", 0.05)
+
+    def _on_rollout_end(self) -> None:
+        self.wind += self.step * float(np.random.random())
+        self.training_env.set_attr("wind", self.wind)
+
+    def _on_step(self) -> bool:
+        self.seen.append(self.num_timesteps)
+        if len(self.seen) % 20 == 0:
+            self.training_env.env_method("set_wind", self.wind / 2, indices=[0])
+        return True
+
+
+class StopAt(BaseCallback):
+    """Ends a training, and says that it has."""
+
+    said: list[str] = []  # noqa: RUF012
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.at = step
+
+    def _on_step(self) -> bool:
+        return self.num_timesteps < self.at
+
+    def _on_training_end(self) -> None:
+        self.said.append(f"ended at {self.num_timesteps}")
+
+
+class Table(KVWriter):
+    """Writes SB3's log as lines of JSON."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
+        del key_excluded
+        self.add({"step": step} | {key: float(value) for key, value in key_values.items()})
+
+    def add(self, row: dict[str, float]) -> None:
+        with self.path.open("a") as file:
+            file.write(f"{json.dumps(row)}\n")
+
+
+class Tracker(BaseCallback):
+    """Looks at a training, and draws from all generators that it may share with it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.table = Table(Path(path))
+
+    def _on_training_start(self) -> None:
+        self.logger.output_formats.append(self.table)
+
+    def _on_step(self) -> bool:
+        random.random(), np.random.random(), torch.rand(1)
+        return False
+
+    def _on_training_end(self) -> None:
+        self.table.add({"ended": self.num_timesteps})

@@ -26,7 +26,7 @@ from sidewinder.config.run_config import RunConfig
 from sidewinder.training.checkpoints import Checkpoint, UnusableError
 from sidewinder.training.environments import make_evaluation_env
 
-LIVES, WORN = (f"small_environments:{name}-v0" for name in ("Lives", "Worn"))
+LIVES, WORN, WINDY = (f"small_environments:{name}-v0" for name in ("Lives", "Worn", "Windy"))
 SMALL: dict[str, dict[str, Any]] = {
     "a2c": {"n_steps": 8},
     "ars": {"n_delta": 2},
@@ -40,14 +40,18 @@ OFF_POLICY = {"learning_starts": 30, "buffer_size": 150, "batch_size": 16, "trai
 
 
 def run_config(
-    name: str, evaluation: dict[str, Any] | None = None, changes: dict[str, Any] | None = None, **environment: Any
+    name: str,
+    evaluation: dict[str, Any] | None = None,
+    changes: dict[str, Any] | None = None,
+    callbacks: list[Any] | None = None,
+    **environment: Any,
 ) -> RunConfig:
     environment = {"env_id": ENVIRONMENTS.get(name, "Pendulum-v1"), "n_envs": 2, **environment}
     return RunConfig.model_validate(
         {
             "agent": agent(name, **{**SMALL.get(name, OFF_POLICY), **(changes or {})}),
             "environment": environment,
-            "training": {"total_timesteps": 400, "seed": 3},
+            "training": {"total_timesteps": 400, "seed": 3, "callbacks": callbacks},
             "evaluation": {"eval_freq": 90, "n_eval_episodes": 2, **(evaluation or {})},
         }
     )
@@ -57,6 +61,16 @@ HER = {"policy": "MultiInputPolicy", "replay_buffer_class": "her"}
 NOISE = {"action_noise": "ornstein-uhlenbeck"}
 LINEAR = {"lr_schedule": "linear", "clip_range_schedule": "linear"}
 FALLING_NOISE = {"_target_": "small_methods.Fading", "mean": [0.0], "sigma": [0.3]}
+# One of one's own in one of SB3's, and one that ends the training.
+CURRICULUM = [
+    {"_target_": "small_methods.Curriculum", "step": 0.2},
+    {
+        "_target_": "stable_baselines3.common.callbacks.EveryNTimesteps",
+        "n_steps": 70,
+        "callback": {"_target_": "small_methods.Curriculum"},
+    },
+    {"small_methods.StopAt": {"step": 333}},
+]
 EPISODIC = ["stable_baselines3.common.atari_wrappers.EpisodicLifeEnv"]
 SHORT = {"max_episode_steps": 40}
 TURNS = {"n_envs": "training"}
@@ -78,6 +92,8 @@ CASES: dict[str, RunConfig] = {
     "worn, turns": run_config("ppo", TURNS, env_id=WORN),
     "ppo, one's own": run_config("ppo", changes={"algorithm": "small_methods.FortunatePPO"}),
     "sac, one's own": run_config("sac", changes={"algorithm": "small_methods.HalfSAC", "action_noise": FALLING_NOISE}),
+    "ppo, curriculum": run_config("ppo", callbacks=CURRICULUM, env_id=WINDY),
+    "dqn, curriculum, subproc": run_config("dqn", callbacks=CURRICULUM, env_id=WINDY, vec_env="subproc"),
     "lives": run_config("dqn", env_id=LIVES, wrappers=EPISODIC, env_kwargs=SHORT),
 }
 QUICK = {"ppo", "ddpg"}

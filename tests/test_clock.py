@@ -53,7 +53,9 @@ def work_so_far(directory: Path, config: StudyConfig) -> float:
 
 def work_done(path: Path, config: StudyConfig) -> float:
     """In environment steps."""
-    return clock.work_done(Result.load(path), clock.possible_ends(config, {})) / clock.step_price(config.for_trial({}))
+    return clock.work_done(config, Result.load(path), clock.possible_ends(config, {})) / clock.step_price(
+        config.for_trial({})
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,7 @@ def work_done(path: Path, config: StudyConfig) -> float:
     [
         ([], [[100]]),
         (["pruner=median"], [[40, 80, 100]]),
+        (["training.callbacks=[small_methods.StopAt]"], [[40, 80, 100]]),
         (["study.replicates=2"], [[200]]),
         (["study.replicates=2", "pruner=median"], [[40, 80, 100], [40, 80, 100]]),
         (["study.replicates=3", "study.replicates_in=sequence", "pruner=median"], [[100, 200, 300]]),
@@ -111,6 +114,16 @@ def test_a_trial_that_may_be_pruned(tmp_path: Path) -> None:
     progress.forget_progress(path)
     progress.forget_progress(path)
     assert not path.with_name("progress.json").exists()
+
+
+def test_a_trial_that_callbacks_may_end(tmp_path: Path) -> None:
+    config, path = study("training.callbacks=[small_methods.StopAt]"), result_path(tmp_path, 0)
+    assert work_so_far(tmp_path, config) == 40
+    progress.note_progress(path, 1)
+    assert work_so_far(tmp_path, config) == 80
+    for n_evaluations, state, expected in ((1, "complete", 40), (3, "complete", 100), (1, "failed", 100)):
+        save(path, n_evaluations, state)  # type: ignore[arg-type]
+        assert work_done(path, config) == expected
 
 
 def test_replicates(tmp_path: Path) -> None:

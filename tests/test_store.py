@@ -457,6 +457,16 @@ def test_a_package_needs_no_init_file(own_code: Path, kept: Callable[..., Kept])
     assert kept(run).path != before
 
 
+def test_other_directories_of_installed_packages_are_none_of_ones_own(own_code: Path) -> None:
+    """The user's, or the system's: code in them may import all there is."""
+    (own_code / "site-packages").mkdir()
+    (own_code / "site-packages/my_library.py").write_text("")
+    (own_code / "my_helpers.py").write_text("import my_library\n")
+    sys.path.insert(0, str(own_code / "site-packages"))  # own_code's fixture puts the path back
+    assert "my_helpers" in sources(run_config("my_package:Own-v0"))
+    assert "my_library" not in sources(run_config("my_package:Own-v0"))
+
+
 def test_installed_code_is_known_by_its_version() -> None:
     assert sources(run_config()) == {}
     wrappers = ["gymnasium.wrappers.FlattenObservation", "stable_baselines3.common.atari_wrappers.ClipRewardEnv"]

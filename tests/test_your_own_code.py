@@ -36,7 +36,9 @@ def test_the_study_searches_arguments_of_ones_own(project: Path) -> None:
     trials = [json.loads((project / STUDY / f"trials/{number}/result.json").read_text()) for number in range(3)]
     for trial in trials:
         assert trial["state"] in ("complete", "pruned")
-        assert {"agent.entropy_factor", "agent.learning_rate.peak"} <= trial["params"].keys()
+        assert {"agent.entropy_factor", "agent.learning_rate.peak", "training.callbacks.0.start"} <= trial[
+            "params"
+        ].keys()
 
 
 def test_the_code_is_on_record(project: Path) -> None:
@@ -59,3 +61,20 @@ def test_the_agent_is_one_of_ones_own(project: Path) -> None:
     said = (project / STUDY / "agent/hyperparams.yml").read_text()
     assert "cannot train this setting: its files have no way to say my_methods.QuietSAC" in said
     follow(project, "PYTHONPATH=. python path/to/sidewinder/scripts/enjoy.py results/tiny/agent --no-render")
+
+
+@pytest.mark.parametrize(
+    ("package", "tracker"),
+    [
+        ("wandb", "{_target_:wandb_tracker.Wandb,project:quiet}"),
+        ("mlflow", "{_target_:mlflow_tracker.Mlflow,experiment:quiet}"),
+    ],
+)
+def test_trackers_offline(package: str, tracker: str, project: Path) -> None:
+    pytest.importorskip(package)  # pip install wandb mlflow-skinny
+    short = ["training.total_timesteps=150", "evaluation.eval_freq=50", "evaluation.n_eval_episodes=1"]
+    offline = "WANDB_MODE=offline MLFLOW_TRACKING_URI=sqlite:///mlflow.db "
+    command, directory = offline + DOCUMENT.commands()[0], f"hydra.run.dir=tracked_{package}"
+    follow(project, command, directory, *short, f"training.trackers=[{tracker}]")
+    written = {"wandb": "wandb/offline-run-*/*.wandb", "mlflow": "mlflow.db"}
+    assert list(project.glob(written[package]))

@@ -23,6 +23,7 @@ from sidewinder.config.study_config import StudyConfig
 from sidewinder.errors import first_line
 from sidewinder.study.samplers import make_sampler
 from sidewinder.training import agents, checked
+from sidewinder.training.callbacks import JUDGES, made_callbacks
 
 # Keys whose values can be right or wrong together only.
 _TOGETHER = {
@@ -56,12 +57,15 @@ def check_study(config: StudyConfig) -> None:
                 raise SidewinderError(f"evaluation.environment.env_id: found {other!r}, accepted: {accepted}")
             checked.check_run(run)
             notes |= dict.fromkeys(checked.notes_on(run))
+        _check_judges(config)
         _check_baselines(config)
         space = config.space()
         for key, distribution in space.distributions.items():
             for value in _samples(distribution):
                 run = config.for_trial({**space.enabling(key), key: value})
                 agents.check_agent(run.agent)
+                if "training.callbacks" in key:
+                    made_callbacks(run)
         notes |= dict.fromkeys(_check_extremes(config, space))
         _check_effects(config)
         _check_sampling(config)
@@ -120,6 +124,15 @@ def _extremes(space: SearchSpace) -> list[dict[str, Any]]:
         if key not in ends and _is_of_a_class(key.lstrip("+"), distribution):
             found += [{**space.enabling(key), key: value} for value in _samples(distribution)]
     return list({repr(params): params for params in found}.values())
+
+
+def _check_judges(config: StudyConfig) -> None:
+    """Refuse callbacks for which more is better, where it is not."""
+    judges = [one for one in made_callbacks(config.for_trial({})) if isinstance(one, JUDGES)]
+    if judges and config.study.return_direction == "minimize":
+        found = ", ".join(type(one).__name__ for one in judges)
+        accepted = "callbacks to which a higher reward is not better, or study.direction=maximize"
+        raise SidewinderError(f"training.callbacks: found {found}, accepted: {accepted}")
 
 
 def _is_of_a_class(key: str, distribution: BaseDistribution) -> bool:

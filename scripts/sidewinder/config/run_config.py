@@ -62,6 +62,30 @@ def _fits(wrapper: dict[Any, Any]) -> bool:
 Wrappers = list[dict[str, dict[str, Any]]]
 
 
+def _callbacks(value: Any) -> Any:
+    """Import paths, each alone, with arguments as RL Zoo has them, or as a mapping with `_target_`: all as the last."""
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(map(_is_callback, value)):
+        raise PydanticCustomError(
+            "callbacks", "a list of import paths, each alone or as {_target_: path, argument: value}"
+        )
+    return [_as_target(entry) for entry in value]
+
+
+def _is_callback(entry: Any) -> bool:
+    return isinstance(entry, str) or (isinstance(entry, dict) and ("_target_" in entry or _fits(entry)))
+
+
+def _as_target(entry: Any) -> Any:
+    if isinstance(entry, str):
+        return {"_target_": entry}
+    if "_target_" in entry:
+        return entry
+    path, arguments = next(iter(entry.items()))
+    return {"_target_": path, **(arguments or {})}
+
+
 VecEnvKind = Literal["dummy", "subproc"]
 
 
@@ -100,6 +124,8 @@ class Training(Section):
     Attributes:
         checkpoint_every: Seconds from one checkpoint to the next, at least; None for none.
         tensorboard: Whether TensorBoard's files are written.
+        callbacks: SB3's or one's own, each as Hydra's `instantiate` takes it.
+        trackers: Callbacks that only look, such as those of Weights & Biases: no part of what a training is.
     """
 
     total_timesteps: Annotated[int, Field(ge=1)]
@@ -109,6 +135,8 @@ class Training(Section):
     instruction_set: Literal["avx2", "compatible", "native"] = "avx2"
     checkpoint_every: Annotated[Annotated[float, Field(ge=0)] | None, Identity.NEVER] = 1.0
     tensorboard: Annotated[bool, Identity.NEVER] = True
+    callbacks: Annotated[list[dict[str, Any]], BeforeValidator(_callbacks), Identity.UNLESS_DEFAULT] = []
+    trackers: Annotated[list[dict[str, Any]], BeforeValidator(_callbacks), Identity.NEVER] = []
 
 
 def _n_envs(value: Any) -> Any:

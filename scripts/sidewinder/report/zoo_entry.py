@@ -45,6 +45,11 @@ def _around(run: RunConfig) -> dict[str, Any]:
             for wrapper in environment.wrappers
             for path, arguments in wrapper.items()
         ]
+    if run.training.callbacks:
+        entry["callback"] = [
+            {entry["_target_"]: {key: value for key, value in entry.items() if key != "_target_"}}
+            for entry in run.training.callbacks
+        ]
     if environment.frame_stack:
         entry["frame_stack"] = environment.frame_stack
     if options := environment.normalize:

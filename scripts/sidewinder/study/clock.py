@@ -3,7 +3,8 @@
 Work is environment steps times what one costs with a trial's parameters, in microseconds of an imaginary core: a number
 that no machine changes. Where it is wrong, the study's view is less like asynchronous Optuna's, and just as
 reproducible. A trial may end where its pruner is asked, and ends with its budget; one that
-fails counts as if it had gone on to the end, so that this is known beforehand.
+fails counts as if it had gone on to the end, so that this is known beforehand. Callbacks may end a training at any
+step: it counts up to the next evaluation that it would have had.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ def possible_ends(config: StudyConfig, params: Mapping[str, Any]) -> list[list[i
     runs = [config.for_trial(params, environment) for environment, _ in config.replicates().values()]
     prices = [step_price(run) for run in runs]
     budgets = [run.training.total_timesteps * price for run, price in zip(runs, prices, strict=True)]
-    if isinstance(instantiate(config.pruner), NopPruner):
+    if isinstance(instantiate(config.pruner), NopPruner) and not may_end_early(config):
         return [[sum(budgets)]]
     if len(runs) > 1 and not config.replicate_jobs():
         # In sequence: after the first, the first two, ...
@@ -43,6 +44,12 @@ def possible_ends(config: StudyConfig, params: Mapping[str, Any]) -> list[list[i
         [*range(run.evaluation.eval_freq * price, budget, run.evaluation.eval_freq * price), budget]
         for run, price, budget in zip(runs, prices, budgets, strict=True)
     ]
+
+
+def may_end_early(config: StudyConfig) -> bool:
+    """Whether a complete trial may have trained for less than its budget."""
+    # An interpolation may stand in the section's place.
+    return not isinstance(config.training, dict) or bool(config.training.get("callbacks"))
 
 
 def step_price(run: RunConfig) -> int:
@@ -84,16 +91,19 @@ def _number(value: Any, otherwise: float) -> float:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else otherwise
 
 
-def work_done(result: Result, ends: list[list[int]]) -> int:
+def work_done(config: StudyConfig, result: Result, ends: list[list[int]]) -> int:
     """The work of a trial that has ended with this result; `ends` as `possible_ends` gives them."""
     parts: Sequence[Result | Replicate] = result.replicates if len(ends) > 1 else [result]
-    return sum(end_of(part, own) for part, own in zip(parts, ends, strict=True))
+    return sum(end_of(config, part, own) for part, own in zip(parts, ends, strict=True))
 
 
-def end_of(part: Result | Replicate, ends: list[int]) -> int:
+def end_of(config: StudyConfig, part: Result | Replicate, ends: list[int]) -> int:
     """The work after which a part has ended: one of its possible ends."""
-    if part.state != "pruned" or len(ends) == 1:
+    if len(ends) == 1 or part.state == "failed":
+        return ends[-1]
+    in_sequence = isinstance(part, Result) and bool(part.replicates)
+    if part.state == "complete" and (in_sequence or not may_end_early(config)):
         return ends[-1]
     # Replicates in sequence report once each.
-    reports = part.replicates if isinstance(part, Result) and part.replicates else part.evaluations
-    return ends[len(reports) - 1]
+    reports = part.replicates if isinstance(part, Result) and in_sequence else part.evaluations
+    return ends[min(len(reports), len(ends)) - 1]

@@ -29,7 +29,9 @@ def work_so_far(study_dir: Path, config: StudyConfig, number: int, ends: list[li
         number: Which trial.
         ends: As `possible_ends` gives them.
     """
-    return sum(_part_so_far(path, own) for path, own in zip(part_paths(study_dir, config, number), ends, strict=False))
+    return sum(
+        _part_so_far(config, path, own) for path, own in zip(part_paths(study_dir, config, number), ends, strict=False)
+    )
 
 
 def part_paths(study_dir: Path, config: StudyConfig, number: int) -> list[Path]:
@@ -38,11 +40,11 @@ def part_paths(study_dir: Path, config: StudyConfig, number: int) -> list[Path]:
     return [replicate_path(study_dir, number, name) for name in jobs] or [result_path(study_dir, number)]
 
 
-def _part_so_far(path: Path, ends: list[int]) -> int:
+def _part_so_far(config: StudyConfig, path: Path, ends: list[int]) -> int:
     if len(ends) == 1:
         return ends[0]
     if path.exists():
-        return end_of(Result.load(path), ends)
+        return end_of(config, Result.load(path), ends)
     try:
         reports = int(json.loads(path.with_name("progress.json").read_text())["reports"])
     except (OSError, ValueError, LookupError, TypeError):

@@ -231,7 +231,7 @@ class Study:
             return work
         ends = trial.system_attrs[_ENDS]
         if result:
-            return clock.work_done(result, ends)
+            return clock.work_done(self.config, result, ends)
         return progress.work_so_far(self.directory, self.config, trial.number, ends)
 
     def _attach(self, number: int, result: Result, storage: BaseStorage, study_id: int) -> FrozenTrial:
@@ -251,7 +251,7 @@ class Study:
         attrs: dict[str, Any] = {PRUNER_ATTRS: result.pruner_attrs}
         if ends := trial.system_attrs.get(_ENDS):
             # From the result as it was read: Snakemake removes the file if a job that waited to make it too is killed.
-            attrs[WORK] = clock.work_done(result, ends)
+            attrs[WORK] = clock.work_done(self.config, result, ends)
         user_attrs = {"state": result.state, "reason": result.reason}
         if result.objective is not None:
             state, values = TrialState.COMPLETE, [result.objective, *result.further_objectives.values()]

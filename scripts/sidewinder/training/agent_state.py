@@ -12,9 +12,12 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.her import HerReplayBuffer
+
+from sidewinder.training.callbacks import put_back, states_of
 
 # Replay buffers that nothing but storing steps changes.
 _REPEATABLE = (ReplayBuffer, DictReplayBuffer, NStepReplayBuffer, HerReplayBuffer)
@@ -87,9 +90,10 @@ def is_repeatable(model: BaseAlgorithm) -> bool:
     return buffer is None or type(buffer) in _REPEATABLE
 
 
-def frozen(model: BaseAlgorithm) -> bytes:
-    """All attributes of an agent, what it is about to log, and the random generators of this process. Environments and
-    buffers are not in it: rollouts begin with an empty buffer, and replay buffers are filled by repeating."""
+def frozen(model: BaseAlgorithm, callbacks: list[BaseCallback]) -> bytes:
+    """All attributes of an agent and of its callbacks, what it is about to log, and the random generators of this
+    process. Environments and buffers are not in it: rollouts begin with an empty buffer, and replay buffers are filled
+    by repeating."""
     generators: dict[str, Any] = {
         "python": random.getstate(),
         "numpy": np.random.get_state(),
@@ -100,14 +104,16 @@ def frozen(model: BaseAlgorithm) -> bytes:
         generators["cuda"] = torch.cuda.get_rng_state_all()
     file = io.BytesIO()
     logged = {name: dict(getattr(model.logger, name)) for name in _LOGGED}
-    _Pickler(file, _outside(model)).dump((vars(model), generators, logged))
+    _Pickler(file, _outside(model, callbacks)).dump((vars(model), states_of(callbacks), generators, logged))
     return file.getvalue()
 
 
-def thaw(model: BaseAlgorithm, state: bytes) -> None:
-    """Make an agent, of the same config, that which was frozen. This runs code that the bytes name."""
-    attributes, generators, logged = _Unpickler(io.BytesIO(state), _outside(model)).load()
+def thaw(model: BaseAlgorithm, callbacks: list[BaseCallback], state: bytes) -> None:
+    """Make an agent and its callbacks, of the same config, those which were frozen. This runs code that the bytes
+    name."""
+    attributes, states, generators, logged = _Unpickler(io.BytesIO(state), _outside(model, callbacks)).load()
     vars(model).update(attributes)
+    put_back(callbacks, states, model)
     for name, values in logged.items():
         getattr(model.logger, name).update(values)
     random.setstate(generators["python"])
@@ -119,9 +125,10 @@ def thaw(model: BaseAlgorithm, state: bytes) -> None:
     model.action_space.np_random.bit_generator.state = generators["actions"]
 
 
-def _outside(model: BaseAlgorithm) -> dict[str, object]:
+def _outside(model: BaseAlgorithm, callbacks: list[BaseCallback]) -> dict[str, object]:
     """What an agent refers to and another process has itself."""
     outside: dict[str, object] = {"model": model, "logger": model.logger}
+    outside |= {f"callback {position}": callback for position, callback in enumerate(callbacks)}
     for name in ("action_space", "observation_space", "replay_buffer", "rollout_buffer"):
         if getattr(model, name, None) is not None:
             outside[name] = getattr(model, name)

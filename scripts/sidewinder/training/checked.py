@@ -16,6 +16,7 @@ from sidewinder.config.run_config import Environment, RunConfig
 from sidewinder.errors import first_line
 from sidewinder.training import agents
 from sidewinder.training.arguments import family_of
+from sidewinder.training.callbacks import made_callbacks
 from sidewinder.training.environments import (
     LONGEST,
     close,
@@ -47,6 +48,8 @@ def check_run(run: RunConfig) -> None:
         SidewinderError: One line that names the key.
     """
     agents.check_agent(run.agent)
+    made_callbacks(run)
+    made_callbacks(run, "trackers")
     _check_device(run)
     check_environments(run)
     with environments_of(run) as env:

@@ -19,7 +19,7 @@ from sidewinder.errors import first_line
 from sidewinder.files import write_atomically
 from sidewinder.results import installed_packages, other_packages
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class UnusableError(Exception):

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -61,6 +61,7 @@ class Evaluator(BaseCallback):
     Attributes:
         evaluations: In order of steps.
         held_out_returns: Of the held-out episodes, if there are any, with the agent of the evaluation that counts.
+        goes_on: Asked after each evaluation whether training is to go on.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Evaluator(BaseCallback):
         self._episodes = {"evaluate": episodes, "hold": held_out}
         self._tape = tape
         self._report, self._counted = report, counted
+        self.goes_on: Callable[[], bool] = lambda: True
         self._sign = -1 if direction == "minimize" else 1
         self._next_step = run.evaluation.eval_freq
         self._started = time.monotonic()
@@ -89,6 +91,16 @@ class Evaluator(BaseCallback):
         self._turns = unwrap_vec_wrapper(trained_in, TakesTurns)
         if isinstance(self._turns, TakesTurns):
             self._turns.turn = self._turn
+
+    @property
+    def best_mean_reward(self) -> float:
+        """As SB3's `EvalCallback` has it, for the callbacks that it is the parent of."""
+        return max((evaluation.mean_return for evaluation in self.evaluations), default=-np.inf)
+
+    @property
+    def last_mean_reward(self) -> float:
+        """As SB3's `EvalCallback` has it."""
+        return self.evaluations[-1].mean_return if self.evaluations else -np.inf
 
     def steps_per_second(self) -> float:
         """Environment steps so far over the time that they took, evaluations not counted."""
@@ -138,22 +150,34 @@ class Evaluator(BaseCallback):
         # Had there been one at or beyond the budget, training would have ended there.
         self._evaluate(self.num_timesteps)
 
-    def _evaluate(self, step: int) -> None:
+    def end(self, step: int) -> NoReturn:
+        """End the training before its time, with an evaluation.
+
+        Raises:
+            EndOfTraining: Always.
+        """
+        if self.evaluations and self.evaluations[-1].step == step:
+            if self._settings.objective == "last":
+                self._count()
+        else:
+            self._evaluate(step, ends=True)
+        logger.info("a callback ended the training at step %d", step)
+        raise EndOfTraining(pruned=False)
+
+    def _evaluate(self, step: int, *, ends: bool = False) -> None:
         self._next_step += self._settings.eval_freq
         returns = self._timed("evaluate")
         evaluation = EvaluationResult(step=step, mean_return=float(np.mean(returns)), std_return=float(np.std(returns)))
         earlier = [self._sign * other.mean_return for other in self.evaluations]
         self.evaluations.append(evaluation)
+        ends = not self.goes_on() or ends
         if self._settings.objective == "best":
             counts = self._sign * evaluation.mean_return > max(earlier, default=-np.inf)
         else:
             # At once, for the agent may yet be updated before training ends.
-            counts = step >= self._total_timesteps or self._next_step > self._total_timesteps
+            counts = ends or step >= self._total_timesteps or self._next_step > self._total_timesteps
         if counts:
-            if self._episodes["hold"]:
-                self.held_out_returns = self._timed("hold")
-            with not_of_the_training():
-                self._counted(self.model)
+            self._count()
         with not_of_the_training():
             self.logger.record("eval/mean_return", evaluation.mean_return)
             self.logger.record("eval/std_return", evaluation.std_return)
@@ -162,8 +186,15 @@ class Evaluator(BaseCallback):
         self._log_progress(evaluation)
         if pruned:
             logger.info("pruned at step %d", step)
-        if pruned or step >= self._total_timesteps:
+        if pruned or ends or step >= self._total_timesteps:
             raise EndOfTraining(pruned=pruned)
+
+    def _count(self) -> None:
+        """The agent as it is now is the one that the objective is of, for now."""
+        if self._episodes["hold"]:
+            self.held_out_returns = self._timed("hold")
+        with not_of_the_training():
+            self._counted(self.model)
 
     def returns(self, which: str, acting: PolicyPredictor) -> list[float]:
         """The returns of an evaluation (`evaluate`) or of the held-out episodes (`hold`), recorded on the tape."""

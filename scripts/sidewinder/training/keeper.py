@@ -46,6 +46,7 @@ class Keeper(BaseCallback):
         saved: Saved | None,
         tape: Tape,
         evaluator: Evaluator,
+        callbacks: list[BaseCallback],
         tensorboard_log: Path | None,
         written: Callable[[], None],
     ) -> None:
@@ -57,12 +58,13 @@ class Keeper(BaseCallback):
             saved: What the training goes on from; None if it begins.
             tape: Of what is done in the environments.
             evaluator: Whose evaluations are kept too.
+            callbacks: What they know is kept too.
             tensorboard_log: The directory of the log.
             written: Called after each checkpoint.
         """
         super().__init__()
         self._checkpoint, self._training, self._saved = checkpoint, training, saved
-        self._tape, self._evaluator = tape, evaluator
+        self._tape, self._evaluator, self._callbacks = tape, evaluator, callbacks
         self._log, self._written = tensorboard_log, written
         self.rollouts_before = saved.facts["rollouts"] if saved else 0
         self._rollouts = self.rollouts_before
@@ -127,7 +129,7 @@ class Keeper(BaseCallback):
         assert env is not None
         self._repeat(env, saved)
         try:
-            thaw(self.model, saved.agent)
+            thaw(self.model, self._callbacks, saved.agent)
         except Exception as error:
             raise UnusableError(f"its agent cannot be read ({first_line(error)})") from error
         self.model.start_time = time.time_ns() - facts["elapsed"]
@@ -161,7 +163,7 @@ class Keeper(BaseCallback):
                 "evaluator": self._evaluator.state(),
                 "tensorboard": self._logged(model),
             }
-            self._checkpoint.write(self._training, facts, frozen(model), self._unwritten)
+            self._checkpoint.write(self._training, facts, frozen(model, self._callbacks), self._unwritten)
             self._unwritten = b""
             self._written()
         except (SidewinderError, OSError) as error:

@@ -5,13 +5,16 @@ come back in their initial state; Box2D's depend on all episodes before, those o
 """
 
 import hashlib
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import cloudpickle  # type: ignore[import-untyped]
 import numpy as np
 from stable_baselines3.common.type_aliases import PolicyPredictor
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, unwrap_vec_wrapper
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from sidewinder.training.turns import TakesTurns
 
@@ -23,7 +26,8 @@ _NO_ACTIONS = np.empty(0, np.int8)
 class Tape:
     """Entries in the order in which things were done.
 
-    An entry is one byte, the number of its layout, and its actions. What was done is one of `reset`, `step`, `store`
+    An entry is one byte, the number of its layout, and its actions. What was done is one of `reset`, `step`, `call` (a
+    callback called methods of the environments or set attributes: how, pickled, is in place of actions), `store`
     (the agent stores the step in its replay buffer, with these actions: they cannot be computed from the environment's
     without rounding), `evaluate` and `hold` (an evaluation or the held-out episodes begin), `act` (a step of theirs).
 
@@ -70,6 +74,38 @@ class Recorded(VecEnvWrapper):
     def __init__(self, venv: VecEnv, tape: Tape) -> None:
         super().__init__(venv)
         self._tape = tape
+        self._by_callbacks = False
+
+    @contextmanager
+    def by_callbacks(self) -> Iterator[None]:
+        """Record also what is called and set in the environments. Agents do that too, without changing anything."""
+        self._by_callbacks = True
+        try:
+            yield
+        finally:
+            self._by_callbacks = False
+
+    def env_method(self, method_name: str, *arguments: Any, indices: VecEnvIndices = None, **options: Any) -> list[Any]:
+        if self._by_callbacks:
+            self._note_call("env_method", method_name, *arguments, indices=indices, **options)
+        return self.venv.env_method(method_name, *arguments, indices=indices, **options)
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        if self._by_callbacks:
+            self._note_call("set_attr", attr_name, value, indices)
+        self.venv.set_attr(attr_name, value, indices)
+
+    def call_again(self, call: np.ndarray) -> None:
+        """Do what an entry says that was recorded by `by_callbacks`, and record it in the same bytes."""
+        self._tape.note("call", call)
+        name, arguments, options = pickle.loads(call.tobytes())
+        getattr(self.venv, name)(*arguments, **options)
+
+    def _note_call(self, name: str, *arguments: Any, **options: Any) -> None:
+        call = cloudpickle.dumps((name, arguments, options))
+        # Entries of few lengths, for each length is a layout; what is behind a pickle's end is not read.
+        length = max(64, 1 << (len(call) - 1).bit_length())
+        self._tape.note("call", np.frombuffer(call.ljust(length, b"\0"), np.uint8))
 
     def reset(self) -> VecEnvObs:
         observations = self.venv.reset()
@@ -165,6 +201,10 @@ def repeat(
         what, actions = entries.take()
         if what == "reset":
             env.reset()
+        elif what == "call":
+            recorded = unwrap_vec_wrapper(env, Recorded)
+            assert isinstance(recorded, Recorded)
+            recorded.call_again(actions)
         elif what == "store":
             tape.note("store", actions)
             store(actions, *answer)

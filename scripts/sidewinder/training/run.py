@@ -9,12 +9,14 @@ from pathlib import Path
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
 
 from sidewinder import SidewinderError
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.determinism import derive_seed
 from sidewinder.training import agents
 from sidewinder.training.agent_state import watched
+from sidewinder.training.callbacks import OwnCallbacks, Trackers, made_callbacks
 from sidewinder.training.checkpoints import Checkpoint, UnusableError
 from sidewinder.training.environments import close, make_training_env
 from sidewinder.training.episodes import Episodes
@@ -127,10 +129,12 @@ def _train(
         stack.callback(held_out_episodes.close)
     tape = Tape() if checkpoint and (saved or checkpoint.wanted) else None
     evaluator = Evaluator(run, env, episodes, held_out_episodes, report, counted, direction, tape)
-    keeper = None
+    keeper, own = None, OwnCallbacks(made_callbacks(run), evaluator, evaluator.end)
+    evaluator.goes_on = own.go_on_after_evaluation
     if checkpoint and tape:
-        env = Recorded(env, tape)
-        keeper = Keeper(checkpoint, training, saved, tape, evaluator, tensorboard_log, progressed)
+        env = recorded = Recorded(env, tape)
+        own.noted = recorded.by_callbacks
+        keeper = Keeper(checkpoint, training, saved, tape, evaluator, own.everyone(), tensorboard_log, progressed)
         saved = None  # which may be large
     try:
         model = agents.build(
@@ -150,9 +154,16 @@ def _train(
     outcome.evaluations = evaluator.evaluations
     try:
         with keeper.ending_at_rest() if keeper else nullcontext():
-            model.learn(run.training.total_timesteps, callback=[keeper, evaluator] if keeper else evaluator)
+            # One's own first: they begin as they do in any training, and then learn what others knew before.
+            callbacks: list[BaseCallback] = [own, evaluator] if keeper is None else [own, keeper, evaluator]
+            if run.training.trackers:
+                trackers = Trackers(made_callbacks(run, "trackers"))
+                stack.callback(trackers.on_training_end)
+                callbacks.insert(0, trackers)
+            model.learn(run.training.total_timesteps, callback=callbacks)
     except EndOfTraining as end:
         outcome.state = "pruned" if end.pruned else "complete"
+        own.on_training_end()
     outcome.held_out_returns = evaluator.held_out_returns
     outcome.steps_per_second = evaluator.steps_per_second()
     outcome.evaluation_seconds = evaluator.evaluation_seconds

@@ -15,7 +15,7 @@ from pathlib import Path
 from sidewinder.config.import_paths import import_paths
 from sidewinder.config.run_config import RunConfig
 
-_LIBRARIES = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+_STANDARD = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
 # Their versions are on record with each training.
 _ON_RECORD = {"gymnasium", "numpy", "sb3_contrib", "sbx", "shimmy", "sidewinder", "stable_baselines3", "torch"}
 
@@ -36,11 +36,18 @@ def sources(run: RunConfig) -> dict[str, str]:
         origin = _origin(name)
         if origin is None:
             continue  # making it says what is wrong; or it is a text that only looks like an import path
-        if any(origin.is_relative_to(library) for library in _LIBRARIES):
+        if _of_a_library(origin):
             found |= {package: version(package) for package in packages_distributions().get(top, [])}
         else:
             found |= _own(name)
     return dict(sorted(found.items()))
+
+
+def _of_a_library(path: Path) -> bool:
+    """Whether it is in a directory of installed packages: this environment's, or one that this environment sees too,
+    such as the user's or, on Debian, the system's."""
+    installed = {"site-packages", "dist-packages"}
+    return not installed.isdisjoint(path.parts) or any(map(path.is_relative_to, _STANDARD))
 
 
 def _named(run: RunConfig) -> Iterator[str]:
@@ -49,7 +56,7 @@ def _named(run: RunConfig) -> Iterator[str]:
         yield from _registered(env_id)
     for wrapper in [*run.environment.wrappers, *(other.wrappers or [])]:
         yield from (path.rpartition(".")[0] for path in wrapper)
-    for path in import_paths([run.agent, run.training.model_dump()]):
+    for path in import_paths([run.agent, run.training.callbacks]):
         yield _module_of(path)
 
 
@@ -89,7 +96,7 @@ def _origin(name: str) -> Path | None:
 def _own(name: str) -> dict[str, str]:
     """A module and all that it imports from directories that are no library's, in functions too; of a package all
     files, for an environment may read others than its modules."""
-    entries = [entry for entry in map(Path, sys.path) if not any(map(entry.is_relative_to, _LIBRARIES))]
+    entries = [entry for entry in map(Path, sys.path) if not _of_a_library(entry)]
     path = [str(entry) for entry in entries if not (entry / "sidewinder" / "training").is_dir()]
     files: dict[str, Path] = {}
     seen, todo = set[str](), [name]
