@@ -53,7 +53,7 @@ def measured(overrides: list[str], numbers: list[int], n_episodes: int, repetiti
     for _ in range(repetitions):
         for index, (episodes, model) in enumerate(evaluations):
             started = time.process_time()
-            episodes.returns(model)
+            episodes.values(model)
             best[index] = min(best[index], time.process_time() - started)
     return best
 

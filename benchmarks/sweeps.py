@@ -145,7 +145,7 @@ def train_trial(
     started = time.monotonic()
     run = replicate_run(config, config.for_trial(params), number, 0)
     outcome = train(run, tensorboard_log=directory / f"alone/{number}")
-    return time.monotonic() - started, outcome.objective(run.evaluation.objective)
+    return time.monotonic() - started, outcome.objective(run)
 
 
 ALONE = {

@@ -35,6 +35,7 @@ def write_agent(arguments: argparse.Namespace) -> None:
     import yaml
 
     from sidewinder.config.import_paths import is_import_path
+    from sidewinder.config.metrics import in_words
     from sidewinder.config.rule_settings import rule_settings
     from sidewinder.config.study_config import StudyConfig
     from sidewinder.confirmation.candidates import Candidate, confirmation_run
@@ -44,6 +45,7 @@ def write_agent(arguments: argparse.Namespace) -> None:
     from sidewinder.report.agent_card import agent_card
     from sidewinder.report.zoo_entry import zoo_entry
     from sidewinder.training.arguments import algorithm_of
+    from sidewinder.trials.tables import judged
 
     config, study_dir = StudyConfig.load(arguments.config), arguments.config.parent
     with recorded(arguments.record, rule_settings("agent", config), [arguments.best, arguments.confirmation]) as write:
@@ -55,7 +57,7 @@ def write_agent(arguments: argparse.Namespace) -> None:
         rows = confirmed[(confirmed["phase"] == "test") & (confirmed["candidate"] == name)]
         if environment is not None:
             rows = rows[rows["environment"] == environment]
-        tested = rows.dropna(subset="mean_return").set_index("index")["mean_return"]
+        tested = rows.dropna(subset="mean_return").set_index("index")[f"mean_{judged(rows)}"]
         if tested.empty:
             shutil.rmtree(arguments.output, ignore_errors=True)
             write(arguments.output / "README.md", f"All trainings of {name} failed: there is no agent.\n")
@@ -81,7 +83,8 @@ def write_agent(arguments: argparse.Namespace) -> None:
             run,
             f"{best}",
             tested.to_list(),
-            result.run.returns,
+            result.run.metrics.get(config.study.objectives[0], result.run.returns),
+            in_words(config.study.objectives[0]),
             (package, algorithm.__name__),
         )
         write(arguments.output / "hyperparams.yml", zoo_entry(run))

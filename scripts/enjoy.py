@@ -63,7 +63,7 @@ def play(directory: Path, n_episodes: int | None, *, rendered: bool) -> list[flo
         else:
             env.seed(held_out["seed"])
         model = algorithm_of(run.agent).load(directory / "model.zip", device="cpu")
-        return agents.evaluate(model, env, n_episodes, deterministic=run.evaluation.deterministic)
+        return agents.evaluate(model, env, n_episodes, deterministic=run.evaluation.deterministic)["return"]
     except (DependencyNotInstalled, Error) as error:
         raise SidewinderError(f"{error}; accepted with --no-render: no window") from None
 

@@ -31,7 +31,7 @@ def main() -> None:
             if versions := mixed_versions(results):
                 # To the terminal: Snakemake keeps stderr for the log.
                 print(f"{study_dir}: trials were made with different package versions: {versions}")
-            write(output / "evaluations.csv", evaluations_table(results).to_csv(index=False))
+            write(output / "evaluations.csv", evaluations_table(results, config.metrics).to_csv(index=False))
             write(output / "distributions.json", distributions_json(results))
             write(output / "trials.csv", trials_table(results).to_csv(index=False))
 

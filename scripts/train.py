@@ -58,7 +58,7 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
         counted=lambda model: best.update(agent=SavedAgent(model)),
     )
     evaluations = [evaluation.model_dump() for evaluation in outcome.evaluations]
-    objective = outcome.objective(run.evaluation.objective)
+    objective = outcome.objective(run)
     write_atomically(
         output_dir / "evaluations.json",
         to_json({"state": outcome.state, "reason": outcome.reason, "objective": objective, "evaluations": evaluations}),

@@ -122,6 +122,20 @@ class Windy(Wild):
         return super().step(action)
 
 
+class Reaching(Wild):
+    """Whose last info says how an episode went: a success ends it, and moving costs energy."""
+
+    def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
+        self.energy = 0.0
+        return super().reset(**kwargs)
+
+    def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        observation, reward, _, _, _ = super().step(action)
+        self.energy += abs(int(action) - 1)
+        success = abs(self.x) < 0.3
+        return observation, reward, success, False, {"is_success": success, "energy": self.energy, "how": self.how}
+
+
 class Reseeded(Wild):
     """With a generator of its own, which each reset makes anew: without a seed it is another each time."""
 
@@ -228,7 +242,7 @@ class Hashed(Wild):
         return np.array([self.x], np.float32), {}
 
 
-for kind in (Wild, Windy, Worn, Alone, Drawn, Unseeded, Hashed, Reseeded, Human, Talkative, NoMasks):
+for kind in (Wild, Windy, Reaching, Worn, Alone, Drawn, Unseeded, Hashed, Reseeded, Human, Talkative, NoMasks):
     gym.register(f"{kind.__name__}-v0", f"small_environments:{kind.__name__}", max_episode_steps=10)
 gym.register("Long-v0", "small_environments:Reseeded", max_episode_steps=500)
 gym.register("Endless-v0", "small_environments:Wild")

@@ -303,7 +303,7 @@ UNSURE = [1.0, -0.5, 2.0, 0.5, -1.0, 1.5, 0.0, 1.0, -0.5, 1.0]
             [500.0] * 10,
             {"defaults": [500.0] * 10},
             "defaults",
-            r"Use the defaults: on test seeds trial 3 has the same returns as the defaults, seed by seed\.",
+            r"Use the defaults: on test seeds trial 3 has the same results as the defaults, seed by seed\.",
         ),
         ([None, *UP[1:]], {"defaults": SAME}, "defaults", r"Use the defaults: trial 3 failed in 1 of 10 trainings .*"),
         ([None, *UP[1:]], {"defaults": [None, *SAME[1:]]}, "tuned", r"Trial 3 failed in 1 of 10 trainings on test .*"),

@@ -394,11 +394,11 @@ def test_evaluations_that_are_known_are_reported() -> None:
         told.append((step, mean_return))
         return step == 20
 
-    pruned = repeated(EVALUATIONS, report)
+    pruned = repeated(EVALUATIONS, "return", report)
     assert told == [(10, -10), (20, -20)]
     assert pruned.state == "pruned"
     assert pruned.evaluations == EVALUATIONS[:2]
-    complete = repeated(EVALUATIONS, lambda _step, _mean: False)
+    complete = repeated(EVALUATIONS, "return", lambda _step, _mean: False)
     assert complete.state == "complete"
     assert complete.evaluations == EVALUATIONS
 

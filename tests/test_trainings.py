@@ -206,7 +206,7 @@ def returns(evaluation: dict[str, Any], n_episodes: int = 7, **environment: Any)
         episodes = Episodes(run, n_episodes, 11, env)
         model = agents.build(run.agent, env, seed=0, device="cpu", tensorboard_log=None)
         env.reset()
-        first, second = episodes.returns(model), episodes.returns(model)
+        first, second = episodes.values(model)["return"], episodes.values(model)["return"]
         episodes.close()
     finally:
         env.close()

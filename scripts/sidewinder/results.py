@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -33,12 +33,32 @@ _OF_EXTRAS = {
 }
 
 
+# Values of episodes, in order, by what `evaluation.metric` names beside the return.
+EpisodeMetrics = Annotated[dict[str, list[float]], Field(exclude_if=lambda metrics: not metrics)]
+
+
 class EvaluationResult(BaseModel):
-    """Undiscounted episode returns at one moment of training, after `step` environment steps."""
+    """Undiscounted episode returns at one moment of training, after `step` environment steps, and what else
+    `evaluation.metric` names: mean and standard deviation over episodes, by name."""
 
     step: int
     mean_return: float
     std_return: float
+    metrics: Annotated[dict[str, tuple[float, float]], Field(exclude_if=lambda metrics: not metrics)] = {}
+
+    @classmethod
+    def of_episodes(cls, step: int, values: Mapping[str, Sequence[float]]) -> Self:
+        """From each episode's values, by metric."""
+        # Imported late: what is known needs no numpy.
+        import numpy as np
+
+        mean_return, std_return = (float(of(values["return"])) for of in (np.mean, np.std))
+        metrics = {name: (float(np.mean(own)), float(np.std(own))) for name, own in values.items() if name != "return"}
+        return cls(step=step, mean_return=mean_return, std_return=std_return, metrics=metrics)
+
+    def of(self, metric: str) -> tuple[float, float]:
+        """Mean and standard deviation of a metric."""
+        return (self.mean_return, self.std_return) if metric == "return" else self.metrics[metric]
 
 
 class Archived(BaseModel):

@@ -178,12 +178,21 @@ class _Composition:
                         setattr(config, section, model.model_validate(plain[section]).model_dump())
             for name, scored in config.environments.items():
                 self._check_scored(name, scored)
+            self._check_objectives(config)
         except ValidationError as error:
             first = error.errors()[0]
             prefix = () if error.title == "StudyConfig" else (error.title.lower(),)
             key = (*prefix, *map(str, first["loc"]))
             raise self.provenance.error(key, expectation(first)) from None
         return config
+
+    def _check_objectives(self, config: StudyConfig) -> None:
+        """Check that they are what evaluations have on record."""
+        metric, *others = config.metrics
+        found, known = config.study.objectives, {*others, "spread", "steps_per_second"}
+        if found[0] != metric or not set(found[1:]) <= known:
+            accepted = f"accepted: {metric} (evaluation.metric) first, then {', '.join(sorted(known))}"
+            raise self.provenance.error(("study", "objectives"), f"found {found}, {accepted}")
 
     def _check_classes(self, plain: dict[str, Any]) -> None:
         """Check that an agent, a sampler and a pruner are named: all else that their files lack has a default."""

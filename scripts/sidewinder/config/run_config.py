@@ -1,6 +1,7 @@
 """The config of one training run, typed: agent, environment, training, evaluation. It never trains."""
 
 import platform
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from sidewinder import SidewinderError
 from sidewinder.config import resolvers
 from sidewinder.config.digests import digest
 from sidewinder.config.identity import Identity, identifying
+from sidewinder.config.metrics import METRIC
 from sidewinder.errors import first_line, one_line
 
 resolvers.register()
@@ -146,10 +148,29 @@ def _n_envs(value: Any) -> Any:
     raise PydanticCustomError("n_envs", "null, training, or how many: at least 1")
 
 
+def _metric(value: Any) -> Any:
+    """A name, or several different ones; of one alone the name."""
+    found = value if isinstance(value, list) else [value]
+    known = all(isinstance(name, str) and re.fullmatch(METRIC, name) for name in found)
+    if not found or not known or len(set(found)) < len(found):
+        raise PydanticCustomError("metric", "return, success_rate, length or info:<key>, or a list of different ones")
+    return found[0] if len(found) == 1 else found
+
+
+class MeanOfLast(Section):
+    """The mean over so many last evaluations."""
+
+    mean_of_last: Annotated[int, Field(ge=1)]
+
+
 class Evaluation(Section):
     """When and how to evaluate; `eval_freq` counts environment steps, unlike SB3's callback, which counts calls.
 
     Attributes:
+        objective: What a training is worth: its best or last evaluation, the mean of its last, or the area under the
+            curve of all, over its length.
+        metric: What an episode is worth: its undiscounted return, whether its last info says `is_success`, its steps,
+            or a number of its last info. Of several the first; the others are only on record.
         n_envs: How many environments the episodes take turns in; None for one an episode; `training` for those that the
             agent trains in, whose episodes are then truncated.
         max_episode_steps: Where an episode is truncated; None for the environment's own limit.
@@ -159,10 +180,16 @@ class Evaluation(Section):
     n_eval_episodes: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     deterministic: bool = True
-    objective: Literal["best", "last"] = "best"
+    objective: Literal["best", "last", "auc"] | MeanOfLast = "best"
+    metric: Annotated[str | list[str], BeforeValidator(_metric), Identity.UNLESS_DEFAULT] = "return"
     n_envs: Annotated[int | Literal["training"] | None, BeforeValidator(_n_envs), Identity.UNLESS_DEFAULT] = None
     max_episode_steps: Annotated[Annotated[int, Field(ge=1)] | None, Identity.UNLESS_DEFAULT] = None
     environment: EvaluationEnvironment = EvaluationEnvironment()
+
+    @property
+    def metrics(self) -> list[str]:
+        """All metrics, first the one that evaluations are judged by."""
+        return self.metric if isinstance(self.metric, list) else [self.metric]
 
 
 class RunConfig(Section):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sidewinder.config.digests import digest
 from sidewinder.config.identity import Identity, identifying
@@ -47,6 +47,19 @@ class StudyConfig(Section):
     confirmation: Annotated[Confirmation, Identity.NEVER]
     baselines: Annotated[dict[str, dict[str, dict[str, Any]]], Identity.NEVER] = Field(default_factory=dict)
     environments: dict[Annotated[str, Field(pattern=r"^\w+$")], ScoredEnvironment] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _objectives_are_metrics(self) -> Self:
+        """An objective that nobody named is `evaluation.metric`."""
+        if self.study.objectives == ["return"]:
+            self.study.objectives = self.metrics[:1]
+        return self
+
+    @property
+    def metrics(self) -> list[str]:
+        """Those of `evaluation.metric`, first the one that evaluations are judged by."""
+        found = self.evaluation.get("metric", "return") if isinstance(self.evaluation, dict) else "return"
+        return found if isinstance(found, list) else [found]
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import PydanticCustomError
 
 from sidewinder.config.identity import Identity
+from sidewinder.config.metrics import METRIC
 from sidewinder.config.run_config import Section
 
 
@@ -33,7 +34,8 @@ class ScoredEnvironment(BaseModel):
 Direction = Literal["maximize", "minimize"]
 
 
-Objective = Literal["return", "spread", "steps_per_second"]
+# A metric of `evaluation.metric`, or what else a training has: spread, steps_per_second.
+Objective = str
 
 
 Baseline = Literal["defaults", "zoo"]
@@ -46,9 +48,10 @@ class StudySettings(Section):
     """How a study asks and stops; see docs/configuration.md.
 
     Attributes:
-        objectives: What the study optimises: the return (always the first), and beside it `spread` (the return's
-            standard deviation over episodes), `steps_per_second` (of the training).
-        direction: Of the return; or a list with one for each objective.
+        objectives: What the study optimises: the first of `evaluation.metric` (always the first), and beside it others
+            of these, `spread` (the first metric's standard deviation over episodes), `steps_per_second` (of the
+            training).
+        direction: Of the first; or a list with one for each objective.
         window: None where the schedule is the virtual clock.
         storage: As it was written, with what it takes from the environment not put in.
         trials_per_job: How many a job makes.
@@ -90,9 +93,12 @@ class StudySettings(Section):
 
     @field_validator("objectives")
     @classmethod
-    def _return_first(cls, objectives: list[Objective]) -> list[Objective]:
-        if objectives[:1] != ["return"] or len(set(objectives)) < len(objectives):
-            raise PydanticCustomError("objectives", "a list of different ones, the first of which is return")
+    def _metric_first(cls, objectives: list[Objective]) -> list[Objective]:
+        known = all(re.fullmatch(rf"{METRIC}|spread|steps_per_second", name) for name in objectives)
+        first = bool(objectives) and re.fullmatch(METRIC, objectives[0])
+        if not known or not first or len(set(objectives)) < len(objectives):
+            accepted = "different ones, first one of evaluation.metric, then others of it, spread, steps_per_second"
+            raise PydanticCustomError("objectives", accepted)
         return objectives
 
     @field_validator("direction", mode="before")

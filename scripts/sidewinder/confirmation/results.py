@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.files import reading
-from sidewinder.results import ArchivedOrNot, EvaluationResult, Sources, State
+from sidewinder.results import ArchivedOrNot, EpisodeMetrics, EvaluationResult, Sources, State
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,7 @@ class ConfirmationRun(BaseModel):
 
     Attributes:
         returns: Undiscounted, one a held-out episode; empty if the run failed.
+        metrics: What else `evaluation.metric` names, in the same order.
         evaluations: While it trained: they chose the moment, as `evaluation.objective` says, that `returns` are of.
         sources: As `results.Result` has them.
         steps_per_second: Of the training, if that is an objective of the study.
@@ -31,6 +32,7 @@ class ConfirmationRun(BaseModel):
     state: State
     reason: str | None
     returns: list[float]
+    metrics: EpisodeMetrics = {}
     evaluations: list[EvaluationResult]
     seeds: dict[str, int]
     bit_exact: bool
@@ -97,11 +99,11 @@ def read_table(path: Path) -> "pd.DataFrame":
 
 
 def table(config: StudyConfig, results: list[ConfirmationResult]) -> "pd.DataFrame":
-    """One row a result. Columns: `phase`, `candidate`, `trial`, `index`, `state`, `n_episodes`, `mean_return`,
-    `std_return` (both over episodes, empty if it failed), `reason`; of several environments also `environment` and
-    `score` (of the mean return); `steps_per_second` where that is an objective; and `archive`, with the processor,
-    where trainings come from archives."""
-    import numpy as np
+    """One row a result. Columns: `phase`, `candidate`, `trial`, `index`, `state`, `n_episodes`, then for
+    each metric of `evaluation.metric` and the return the mean and the standard deviation over episodes (empty if it
+    failed), such as `mean_return` and `std_return`, `reason`; of several environments also `environment` and `score`
+    (of the first metric); `steps_per_second` where that is an objective; and `archive`, with the processor, where
+    trainings come from archives."""
     import pandas as pd
 
     rows = [
@@ -113,9 +115,8 @@ def table(config: StudyConfig, results: list[ConfirmationResult]) -> "pd.DataFra
             "index": result.index,
             "state": run.state,
             "n_episodes": len(run.returns),
-            "mean_return": mean,
-            "std_return": float(np.std(run.returns)) if run.returns else None,
-            "score": None if mean is None else config.score(mean, result.environment),
+            **means,
+            "score": None if worth is None else config.score(worth, result.environment),
             "steps_per_second": run.steps_per_second,
             "reason": run.reason,
             "archive": str(run.archived) if run.archived else None,
@@ -123,7 +124,8 @@ def table(config: StudyConfig, results: list[ConfirmationResult]) -> "pd.DataFra
         for result in results
         for run in [result.run]
         if run
-        for mean in [float(np.mean(run.returns)) if run.returns else None]
+        for means in [_means(config.metrics, run)]
+        for worth in [means[f"mean_{config.study.objectives[0]}"]]
     ]
     frame = pd.DataFrame(rows).astype({"trial": "Int64"})
     if not config.environments:
@@ -131,3 +133,15 @@ def table(config: StudyConfig, results: list[ConfirmationResult]) -> "pd.DataFra
     if not config.study.timed:
         frame = frame.drop(columns="steps_per_second")
     return frame if frame["archive"].any() else frame.drop(columns="archive")
+
+
+def _means(metrics: list[str], run: ConfirmationRun) -> dict[str, float | None]:
+    """Means and standard deviations over a run's episodes, by column."""
+    import numpy as np
+
+    found: dict[str, float | None] = {}
+    for name in dict.fromkeys([*metrics, "return"]):
+        values = run.returns if name == "return" else run.metrics.get(name)
+        found[f"mean_{name}"] = float(np.mean(values)) if values else None
+        found[f"std_{name}"] = float(np.std(values)) if values else None
+    return found

@@ -15,14 +15,16 @@ from pydantic import BaseModel
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.config.study_settings import Objective
 from sidewinder.training.objectives import spread
+from sidewinder.trials.tables import judged
 
 _CONFIDENCE = 0.95
 _RESAMPLES = 9999
 
 
 def value_column(rows: pd.DataFrame) -> str:
-    """What a run counts with, in rows of `table`: its score, of several environments, else its mean return."""
-    return "score" if "score" in rows else "mean_return"
+    """What a run counts with, in rows of `table`: its score, of several environments, else its mean of the metric that
+    it is judged by."""
+    return "score" if "score" in rows else f"mean_{judged(rows)}"
 
 
 def by_environment(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -89,20 +91,23 @@ def objective_estimates(config: StudyConfig, rows: pd.DataFrame) -> dict[Objecti
     parts = [part.dropna(subset="mean_return") for part in by_environment(rows).values()]
     if min(map(len, parts)) < 2:
         return None
+    first = config.study.objectives[0]
     units = [config.scale(environment)[1] for environment in config.environment_names()]
 
     def spreads(*picked: np.ndarray, axis: int) -> np.ndarray:
         # Pairs of a seed's mean and deviation are resampled together: by their position.
         found = []
         for part, unit, positions in zip(parts, units, picked, strict=True):
-            means, stds = (part[name].to_numpy(float)[positions.astype(int)] for name in ("mean_return", "std_return"))
+            columns = [f"{name}_{first}" for name in ("mean", "std")]
+            means, stds = (part[name].to_numpy(float)[positions.astype(int)] for name in columns)
             found.append(spread(means, stds, axis) / unit)
         return _mean(found)
 
     def estimate(objective: Objective) -> Estimate:
         if objective == "spread":
             return bootstrapped([np.arange(len(part)) for part in parts], spreads)
-        column = value_column(rows) if objective == "return" else objective
+        column = objective if objective == "steps_per_second" else f"mean_{objective}"
+        column = value_column(rows) if objective == first else column
         return bootstrapped([part[column].to_numpy(float) for part in parts], _mean_of_means)
 
     return {objective: estimate(objective) for objective in config.study.objectives}
@@ -115,7 +120,7 @@ def probability_of_improvement(rows: pd.DataFrame, others: pd.DataFrame, directi
         return None
     sign = -1 if direction == "minimize" else 1
     samples = [
-        (sign * part["mean_return"]).to_numpy(float)
+        (sign * part[f"mean_{judged(part)}"]).to_numpy(float)
         for candidate in (rows, others)
         for part in by_environment(candidate).values()
     ]

@@ -103,6 +103,7 @@ def _trained(
         state=known.state,
         reason=known.reason,
         returns=known.held_out_returns,
+        metrics=known.held_out_metrics,
         evaluations=known.evaluations,
         seeds={"training": run.training.seed, "evaluation": run.evaluation.seed, "episodes": held_out.seed},
         bit_exact=run.bit_exact and not config.study.timed,

@@ -18,8 +18,9 @@ def agent_card(
     verdict: str,
     run: RunConfig,
     seed: str,
-    setting_returns: Sequence[float],
-    agent_returns: Sequence[float],
+    setting_values: Sequence[float],
+    agent_values: Sequence[float],
+    metric: str,
     loading: tuple[str, str],
 ) -> str:
     """The text of README.md.
@@ -30,14 +31,19 @@ def agent_card(
         verdict: The study's.
         run: The training.
         seed: Which of the test seeds it is, by its name.
-        setting_returns: Of the setting, one a test seed: the mean over held-out episodes.
-        agent_returns: Of this agent, one a held-out episode.
+        setting_values: Of the setting, one a test seed: the mean over held-out episodes.
+        agent_values: Of this agent, one a held-out episode.
+        metric: Of which they are values, in words.
         loading: The package and the class that load it.
     """
     package, algorithm = loading
     env_id = run.environment.env_id.rpartition(":")[2]
-    mean, deviation = np.mean(setting_returns), np.std(setting_returns)
-    n_seeds, own_mean = len(setting_returns), np.mean(agent_returns)
+    mean, deviation = np.mean(setting_values), np.std(setting_values)
+    digits = 1 if abs(mean) >= 10 else 3
+    setting_interval, agent_interval = (_interval(values, digits) for values in (setting_values, agent_values))
+    n_seeds, own_mean = len(setting_values), np.mean(agent_values)
+    # As model cards call it.
+    name = "mean_reward" if metric == "return" else f"mean_{metric.replace(' ', '_')}"
     head: dict[str, Any] = {
         "library_name": "stable-baselines3",
         "tags": [env_id, "deep-reinforcement-learning", "reinforcement-learning", "stable-baselines3"],
@@ -50,9 +56,9 @@ def agent_card(
                         "dataset": {"name": env_id, "type": env_id},
                         "metrics": [
                             {
-                                "type": "mean_reward",
+                                "type": name,
                                 "value": f"{mean:.2f} +/- {deviation:.2f}",
-                                "name": "mean_reward",
+                                "name": name,
                                 "verified": False,
                             }
                         ],
@@ -77,11 +83,11 @@ def agent_card(
 
 {verdict}
 
-| | mean return | 95 % interval |
+| | mean {metric} | 95 % interval |
 |---|---|---|
-| this setting, over {n_seeds} training seeds that chose nothing | {mean:.1f} | {_interval(setting_returns)} |
-| this agent (seed {seed}, the best of them), over {len(agent_returns)} episodes | {own_mean:.1f} | \
-{_interval(agent_returns)} |
+| this setting, over {n_seeds} training seeds that chose nothing | {mean:.{digits}f} | {setting_interval} |
+| this agent (seed {seed}, the best of them), over {len(agent_values)} episodes | {own_mean:.{digits}f} | \
+{agent_interval} |
 
 What to expect of this setting is the first row: the second is of the seed that was luckiest.
 
@@ -100,11 +106,11 @@ hyperparameters, `hyperparams.yml` the same as an entry for RL Baselines3 Zoo.
 """
 
 
-def _interval(values: Sequence[float]) -> str:
+def _interval(values: Sequence[float], digits: int) -> str:
     if len(values) < 2:
         return "-"
     low, high = interval_of_mean(values)
-    return f"[{low:.1f}, {high:.1f}]"
+    return f"[{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _packages(run: RunConfig) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from sidewinder.config.metrics import in_words, moment_in_words
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.determinism import derive_seed, processor
 from sidewinder.report.texts import from_archives, markdown_table, parameters, taken_from
@@ -165,16 +166,14 @@ def _settings_of(config: StudyConfig) -> str:
 def _metric(config: StudyConfig) -> str:
     evaluation = config.evaluation
     moment = {"best": "the best evaluation of each training", "last": "the last evaluation"}
-    names = {
-        "return": "mean undiscounted return",
-        "spread": "spread of returns",
-        "steps_per_second": "steps per second",
-    }
+    moment["auc"] = "all evaluations, as the area under their curve"
+    names = {"return": "mean undiscounted return", "spread": "its spread", "steps_per_second": "steps per second"}
     objectives = ", ".join(
-        f"{names[objective]} ({direction}d)"
+        f"{names.get(objective, 'mean ' + in_words(objective))} ({direction}d)"
         for objective, direction in zip(config.study.objectives, config.study.directions, strict=True)
     )
-    when = moment.get(evaluation.get("objective", "best"), "the evaluation that `evaluation.objective` says")
+    chosen = evaluation.get("objective", "best")
+    when = moment[chosen] if isinstance(chosen, str) else f"the {moment_in_words(chosen)} evaluations, as their mean"
     return f"{objectives}, over {evaluation['n_eval_episodes']} episodes, at {when}."
 
 

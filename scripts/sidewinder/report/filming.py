@@ -60,7 +60,7 @@ def film(run: RunConfig, held_out: HeldOut, direction: str) -> Film:
         env.seed(held_out.seed)
         (made.episode_return,) = agents.evaluate(
             model, env, 1, deterministic=run.evaluation.deterministic, after_step=actions.append
-        )
+        )["return"]
 
     try:
         env.reset()

@@ -152,6 +152,7 @@ def _of_confirmation(path: Path, _modified: int) -> str:
         who = result["candidate"] if result["trial"] is None else f"trial {result['trial']}"
         phase, returns = result["phase"].replace("validation", "race"), run["returns"]
         ended = f"{sum(returns) / len(returns):.4g}" if returns else f"failed ({run['reason']})"
+        ended = f"return {ended}" if returns and run.get("metrics") else ended
         return f"{phase} of {who}, seed {path.stem}: {ended}"
 
 

@@ -7,16 +7,15 @@ from typing import Any
 import pandas as pd
 
 from sidewinder import SidewinderError
+from sidewinder.config.metrics import digits_of, in_words
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.statistics import Estimate, failed, objective_estimates
 from sidewinder.report.texts import from_archives, latex, markdown, parameters, taken_from, text, trainable
 from sidewinder.results import Result, result_path
 from sidewinder.trials.tables import undominated
 
+
 # Of each objective, for readers.
-_DIGITS = {"return": 1, "spread": 1, "steps_per_second": 0}
-
-
 def write_pareto_set(
     config: StudyConfig, study_dir: Path, confirmed: pd.DataFrame, output: Path, write: Callable[[Path, str], None]
 ) -> None:
@@ -66,9 +65,7 @@ class Setting:
     def __init__(self, config: StudyConfig, study_dir: Path, candidate: str, rows: pd.DataFrame) -> None:
         """Compute its estimates from its rows of confirmation.csv."""
         self.objectives = config.study.objectives
-        self.digits = {
-            name: 3 if config.environments and name != "steps_per_second" else _DIGITS[name] for name in _DIGITS
-        }
+        self.digits = {name: digits_of(name, scored=bool(config.environments)) for name in self.objectives}
         number = rows["trial"].iloc[0]
         self.trial = None if pd.isna(number) else Result.load(result_path(study_dir, int(number)))
         self.name = f"trial {self.trial.number}" if self.trial else candidate
@@ -80,7 +77,7 @@ class Setting:
         """What it had in the sweep, by objective."""
         if self.trial is None or self.trial.objective is None:
             return {}
-        return {"return": self.trial.objective, **self.trial.further_objectives}
+        return {self.objectives[0]: self.trial.objective, **self.trial.further_objectives}
 
     def data(self) -> dict[str, Any]:
         """Its test estimates, for a config."""
@@ -113,7 +110,8 @@ def _note(config: StudyConfig) -> str:
     aims = ", ".join(f"{name} ({way})" for name, way in zip(settings.objectives, settings.directions, strict=True))
     return (
         f"Objectives: {aims}. The sweep's Pareto set of {settings.n_trials} trials, at most {confirmation.top_k} of it "
-        f"evenly along the return, trained again on {confirmation.n_test_seeds} test seeds that chose nothing, "
+        f"evenly along the {in_words(settings.objectives[0])}, trained again on {confirmation.n_test_seeds} test seeds "
+        "that chose nothing, "
         f"{confirmation.n_eval_episodes} episodes a seed. Undominated: no other setting here has better test "
         "means; settings of which trainings failed are not compared."
     )

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from sidewinder.config.metrics import digits_of, in_words
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.candidates import Candidate
 from sidewinder.confirmation.comparisons import compare
@@ -114,21 +115,23 @@ class Tested:
 
     @property
     def _digits(self) -> int:
-        """Of returns or scores, behind the point."""
-        return 3 if self.config.environments else 1
+        """Behind the point, of what is compared."""
+        return digits_of(self.config.study.objectives[0], scored=bool(self.config.environments))
 
     def note(self) -> str:
         """How the figures came about, in a few sentences."""
         confirmation, gap, digits = self.config.confirmation, self.selection_gap, self._digits
-        luck, scores = "", ""
+        luck, scores, metric = "", "", in_words(self.config.study.objectives[0])
         if self.config.environments:
             ends = (f"{name} {scored.low:g} to {scored.high:g}" for name, scored in self.config.environments.items())
-            scores = f" Scores are 0 to 1 from a return of {', '.join(ends)}."
-        if gap is not None:
+            scores = f" Scores are 0 to 1 from a {metric} of {', '.join(ends)}."
+        # An area is no mean at one moment, and so compares with none.
+        if gap is not None and self.config.evaluation.get("objective") != "auc":
             more = f"{abs(gap):.{digits}f} {'more' if gap > 0 else 'less'} than its test mean"
             luck = f" In the sweep the winner had {self.chosen.objective:.{digits}f}: {more}."
+        what = "Returns" if metric == "return" else metric.capitalize()
         return (
-            f"Returns of {confirmation.n_eval_episodes} episodes a seed on {confirmation.n_test_seeds} test seeds that "
+            f"{what} of {confirmation.n_eval_episodes} episodes a seed on {confirmation.n_test_seeds} test seeds that "
             f"chose nothing. {self._how_chosen()}{scores}{luck}{self._failures()}"
             f"{_HOW_COMPARED if any(self.comparisons.values()) else ''}"
             f"{taken_from(self.archives)}"
@@ -165,7 +168,7 @@ class Tested:
         sentences = []
         if tested:
             sentences.append(
-                f" Trainings failed on test seeds: {tested}. These have no return: the figures are of the others, and "
+                f" Trainings failed on test seeds: {tested}. These have no value: the figures are of the others, and "
                 "settings are compared only where none failed."
             )
         if validated:

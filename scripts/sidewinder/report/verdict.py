@@ -93,7 +93,7 @@ def _amount(found: Comparison, digits: int) -> str:
 def _seen(name: str, found: Comparison, digits: int) -> str:
     """How the tuned setting compares with a baseline, as the end of a sentence that it begins."""
     if found.gain.low == found.gain.high == 0:
-        return f"has the same returns as {_NAMES[name]}, seed by seed"
+        return f"has the same results as {_NAMES[name]}, seed by seed"
     way = "worse" if found.gain.value < 0 else "better"
     seen = f"is {way} than {_NAMES[name]} by {_amount(found, digits)}"
     if found.sure:

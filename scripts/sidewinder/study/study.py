@@ -267,8 +267,8 @@ class Study:
         return storage.get_trial(trial_id)
 
     def _reports(self, result: Result) -> dict[int, float]:
-        """What the trial reported to its pruner: its objective after each replicate of a sequence, else its returns;
-        nothing where there are several objectives, for which Optuna has no pruner."""
+        """What the trial reported to its pruner: its objective after each replicate of a sequence, else the means
+        of its evaluations; nothing where there are several objectives, for which Optuna has no pruner."""
         if len(self.config.study.objectives) > 1:
             return {}
         if result.replicates and self.config.study.replicates_in == "sequence":
@@ -277,7 +277,8 @@ class Study:
                 for index, replicate in enumerate(result.replicates)
                 if replicate.objective is not None
             }
-        return {evaluation.step: evaluation.mean_return for evaluation in result.evaluations}
+        metric = self.config.study.objectives[0]
+        return {evaluation.step: evaluation.of(metric)[0] for evaluation in result.evaluations}
 
 
 class _AtOddsWithFilesError(Exception):

@@ -5,7 +5,7 @@ import logging
 import pickle
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,23 +108,31 @@ def evaluate(
     n_episodes: int,
     *,
     deterministic: bool,
+    metrics: Sequence[str] = (),
     after_step: Callable[[np.ndarray], None] = lambda _actions: None,
     acting: PolicyPredictor | None = None,
-) -> list[float]:
-    """Undiscounted returns of so many episodes; a MaskablePPO takes only actions that the environment allows.
+) -> dict[str, list[float]]:
+    """The undiscounted return of each of so many episodes, and its other metrics, by name; a MaskablePPO takes only
+    actions that the environment allows.
 
     `after_step` is called after each step of each environment, with the actions in all of them. `acting` acts in the
     agent's place.
 
     Raises:
-        SidewinderError: A wrapper ends episodes: returns would be those of others.
+        SidewinderError: A wrapper ends episodes: returns would be those of others; or there is no such metric.
     """
+    values: dict[str, list[float]] = {metric: [] for metric in metrics if metric != "return"}
 
     def callback(found: dict[str, Any], _globals: dict[str, Any]) -> None:
         after_step(found["actions"])
+        info = found["infos"][found["i"]]
+        if not found["dones"][found["i"]]:
+            return
+        if "episode" in info:
+            for metric, own in values.items():
+                own.append(_metric_of(metric, info))
         # A life lost in an Atari game is no end: Monitor has its rewards so far.
-        ended = found["dones"][found["i"]] and "episode" not in found["infos"][found["i"]]
-        if ended and not env.get_attr("rewards", found["i"])[0]:
+        elif not env.get_attr("rewards", found["i"])[0]:
             raise SidewinderError(f"environment.wrappers: {UNSEEN_END}")
 
     if any(kind.__name__ == "MaskablePPO" for kind in type(model).__mro__):
@@ -147,7 +155,23 @@ def evaluate(
             callback=callback,
             return_episode_rewards=True,
         )
-    return [float(episode) for episode in returns]  # type: ignore[union-attr]
+    return {"return": [float(episode) for episode in returns], **values}  # type: ignore[union-attr]
+
+
+def _metric_of(metric: str, info: Mapping[str, Any]) -> float:
+    """A metric of an episode, from its last info."""
+    if metric == "length":
+        return float(info["episode"]["l"])
+    key = "is_success" if metric == "success_rate" else metric.removeprefix("info:")
+    try:
+        return float(info[key])
+    except (KeyError, TypeError, ValueError):
+        numbers = [name for name, value in info.items() if isinstance(value, bool | int | float | np.number)]
+        raise SidewinderError(
+            f"evaluation.metric: found {metric!r} where an episode's last info has "
+            f"{key + '=' + repr(info[key]) if key in info else 'no ' + key}, accepted: return, length"
+            + "".join(f", info:{name}" for name in numbers if name != "TimeLimit.truncated")
+        ) from None
 
 
 class SavedAgent:

@@ -32,15 +32,16 @@ class Episodes:
             SidewinderError: They cannot be made.
         """
         self._n_episodes, self._seed, self._training = n_episodes, seed, training
-        self._deterministic = run.evaluation.deterministic
+        self._deterministic, self._metrics = run.evaluation.deterministic, run.evaluation.metrics
         turns = unwrap_vec_wrapper(training, TakesTurns)
         self._shared = isinstance(turns, TakesTurns)
         self._env = make_evaluation_env(
             run, n_episodes, seed, within=turns.venv if isinstance(turns, TakesTurns) else None
         )
 
-    def returns(self, model: BaseAlgorithm, acting: PolicyPredictor | None = None) -> list[float]:
-        """The undiscounted return of each episode, with the agent as it is now; nothing of its training changes.
+    def values(self, model: BaseAlgorithm, acting: PolicyPredictor | None = None) -> dict[str, list[float]]:
+        """The undiscounted return of each episode, and what else `evaluation.metric` names, with the agent as it is
+        now; nothing of its training changes.
 
         `acting` acts in the agent's place.
         """
@@ -50,7 +51,14 @@ class Episodes:
                 seed_episodes(self._env, self._seed, self._n_episodes)
             else:
                 self._env.seed(self._seed)
-            return agents.evaluate(model, self._env, self._n_episodes, deterministic=self._deterministic, acting=acting)
+            return agents.evaluate(
+                model,
+                self._env,
+                self._n_episodes,
+                deterministic=self._deterministic,
+                metrics=self._metrics,
+                acting=acting,
+            )
 
     def close(self) -> None:
         """Close the environments, unless they are training's."""

@@ -60,7 +60,8 @@ class Evaluator(BaseCallback):
 
     Attributes:
         evaluations: In order of steps.
-        held_out_returns: Of the held-out episodes, if there are any, with the agent of the evaluation that counts.
+        held_out: Values of the held-out episodes by metric, if there are any, with the agent of the evaluation that
+            counts.
         goes_on: Asked after each evaluation whether training is to go on.
     """
 
@@ -77,8 +78,8 @@ class Evaluator(BaseCallback):
     ) -> None:
         super().__init__()
         self.evaluations: list[EvaluationResult] = []
-        self.held_out_returns: list[float] = []
-        self._settings = run.evaluation
+        self.held_out: dict[str, list[float]] = {}
+        self._settings, self._metric = run.evaluation, run.evaluation.metrics[0]
         self._total_timesteps = run.training.total_timesteps
         self._episodes = {"evaluate": episodes, "hold": held_out}
         self._tape = tape
@@ -95,12 +96,12 @@ class Evaluator(BaseCallback):
     @property
     def best_mean_reward(self) -> float:
         """As SB3's `EvalCallback` has it, for the callbacks that it is the parent of."""
-        return max((evaluation.mean_return for evaluation in self.evaluations), default=-np.inf)
+        return max(map(self._worth, self.evaluations), default=-np.inf)
 
     @property
     def last_mean_reward(self) -> float:
         """As SB3's `EvalCallback` has it."""
-        return self.evaluations[-1].mean_return if self.evaluations else -np.inf
+        return self._worth(self.evaluations[-1]) if self.evaluations else -np.inf
 
     def steps_per_second(self) -> float:
         """Environment steps so far over the time that they took, evaluations not counted."""
@@ -110,7 +111,7 @@ class Evaluator(BaseCallback):
         """What `go_on` needs, as JSON can hold it."""
         return {
             "evaluations": [evaluation.model_dump() for evaluation in self.evaluations],
-            "held_out_returns": self.held_out_returns,
+            "held_out": self.held_out,
             "next_step": self._next_step,
             "seconds": time.monotonic() - self._started,
             "evaluating": self.evaluation_seconds,
@@ -122,14 +123,14 @@ class Evaluator(BaseCallback):
         Raises:
             EndOfTraining: The training was to end by then.
         """
-        self.held_out_returns = state["held_out_returns"]
+        self.held_out = state["held_out"]
         self._next_step, self.evaluation_seconds = state["next_step"], state["evaluating"]
         self._started = time.monotonic() - state["seconds"]
         self.num_timesteps = self.model.num_timesteps
         for evaluation in state["evaluations"]:
             self.evaluations.append(EvaluationResult(**evaluation))
             with not_of_the_training():
-                pruned = self._report(evaluation["step"], evaluation["mean_return"])
+                pruned = self._report(evaluation["step"], self._worth(self.evaluations[-1]))
             if pruned:
                 raise EndOfTraining(pruned=True)
 
@@ -157,7 +158,7 @@ class Evaluator(BaseCallback):
             EndOfTraining: Always.
         """
         if self.evaluations and self.evaluations[-1].step == step:
-            if self._settings.objective == "last":
+            if self._settings.objective != "best":
                 self._count()
         else:
             self._evaluate(step, ends=True)
@@ -166,13 +167,12 @@ class Evaluator(BaseCallback):
 
     def _evaluate(self, step: int, *, ends: bool = False) -> None:
         self._next_step += self._settings.eval_freq
-        returns = self._timed("evaluate")
-        evaluation = EvaluationResult(step=step, mean_return=float(np.mean(returns)), std_return=float(np.std(returns)))
-        earlier = [self._sign * other.mean_return for other in self.evaluations]
+        evaluation = EvaluationResult.of_episodes(step, self._timed("evaluate"))
+        earlier = [self._sign * self._worth(other) for other in self.evaluations]
         self.evaluations.append(evaluation)
         ends = not self.goes_on() or ends
         if self._settings.objective == "best":
-            counts = self._sign * evaluation.mean_return > max(earlier, default=-np.inf)
+            counts = self._sign * self._worth(evaluation) > max(earlier, default=-np.inf)
         else:
             # At once, for the agent may yet be updated before training ends.
             counts = ends or step >= self._total_timesteps or self._next_step > self._total_timesteps
@@ -181,8 +181,11 @@ class Evaluator(BaseCallback):
         with not_of_the_training():
             self.logger.record("eval/mean_return", evaluation.mean_return)
             self.logger.record("eval/std_return", evaluation.std_return)
+            for name, (mean, std) in evaluation.metrics.items():
+                self.logger.record(f"eval/mean_{name}", mean)
+                self.logger.record(f"eval/std_{name}", std)
             self.logger.dump(step)
-            pruned = self._report(step, evaluation.mean_return)
+            pruned = self._report(step, self._worth(evaluation))
         self._log_progress(evaluation)
         if pruned:
             logger.info("pruned at step %d", step)
@@ -192,36 +195,42 @@ class Evaluator(BaseCallback):
     def _count(self) -> None:
         """The agent as it is now is the one that the objective is of, for now."""
         if self._episodes["hold"]:
-            self.held_out_returns = self._timed("hold")
+            self.held_out = self._timed("hold")
         with not_of_the_training():
             self._counted(self.model)
 
-    def returns(self, which: str, acting: PolicyPredictor) -> list[float]:
-        """The returns of an evaluation (`evaluate`) or of the held-out episodes (`hold`), recorded on the tape."""
+    def values(self, which: str, acting: PolicyPredictor) -> dict[str, list[float]]:
+        """The values of an evaluation's episodes (`evaluate`) or of the held-out ones (`hold`), by metric, recorded on
+        the tape."""
         episodes = self._episodes[which]
         assert episodes
         if self._tape is None:
-            return episodes.returns(self.model, acting)
+            return episodes.values(self.model, acting)
         self._tape.note(which)
-        returns = episodes.returns(self.model, Noting(acting, self._tape))
-        self._tape.hear(np.asarray(returns).tobytes())
-        return returns
+        values = episodes.values(self.model, Noting(acting, self._tape))
+        self._tape.hear(np.asarray(list(values.values())).tobytes())
+        return values
 
-    def _timed(self, which: str) -> list[float]:
+    def _worth(self, evaluation: EvaluationResult) -> float:
+        """The mean of the metric that evaluations are judged by."""
+        return evaluation.of(self._metric)[0]
+
+    def _timed(self, which: str) -> dict[str, list[float]]:
         started = time.monotonic()
-        returns = self.returns(which, self.model)
+        values = self.values(which, self.model)
         self.evaluation_seconds += time.monotonic() - started
-        return returns
+        return values
 
     def _log_progress(self, evaluation: EvaluationResult) -> None:
         speed = evaluation.step / (time.monotonic() - self._started)
         remaining = max(0, self._total_timesteps - evaluation.step) / speed
         logger.info(
-            "step %d of %d: mean return %.1f (std %.1f), %.0f steps/s, %.0f s to go",
+            "step %d of %d: mean return %.1f (std %.1f)%s, %.0f steps/s, %.0f s to go",
             evaluation.step,
             self._total_timesteps,
             evaluation.mean_return,
             evaluation.std_return,
+            "".join(f", {name} {mean:.4g}" for name, (mean, _) in evaluation.metrics.items()),
             speed,
             remaining,
         )

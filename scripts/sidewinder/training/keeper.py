@@ -140,7 +140,7 @@ class Keeper(BaseCallback):
     def _repeat(self, env: VecEnv, saved: Saved) -> None:
         layouts = [(what, dtype, tuple(shape)) for what, dtype, shape in saved.facts["layouts"]]
         try:
-            repeat(self._tape, env, saved.record, layouts, storing(self.model), self._evaluator.returns)
+            repeat(self._tape, env, saved.record, layouts, storing(self.model), self._evaluator.values)
         except Exception as error:
             if isinstance(error, SidewinderError) or is_of_the_machine(error):
                 raise

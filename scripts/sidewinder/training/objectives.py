@@ -5,16 +5,37 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sidewinder.config.run_config import RunConfig
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.results import EvaluationResult, Result
 
 
-def counted(evaluations: Sequence[EvaluationResult], which: str, direction: str) -> EvaluationResult:
-    """The evaluation that a training is judged by: the `best` (of equally good ones the first) or the `last`."""
+def reached(
+    evaluations: Sequence[EvaluationResult], run: RunConfig, metric: str, direction: str
+) -> tuple[float, float]:
+    """What a training has reached in one of its metrics, as `evaluation.objective` says: mean and standard deviation
+    over episodes.
+
+    Args:
+        evaluations: Of the training, one at least.
+        run: The training. Its first metric says which evaluation is the best; of equally good ones it is the first.
+        metric: Which one.
+        direction: Of the first metric.
+    """
+    which = run.evaluation.objective
+    if which == "best":
+        first, pick = run.evaluation.metrics[0], max if direction == "maximize" else min
+        return pick(evaluations, key=lambda evaluation: evaluation.of(first)[0]).of(metric)
     if which == "last":
-        return evaluations[-1]
-    best = max if direction == "maximize" else min
-    return best(evaluations, key=lambda evaluation: evaluation.mean_return)
+        return evaluations[-1].of(metric)
+    if which == "auc":
+        # One that a callback ended stays where it was.
+        steps = [*(evaluation.step for evaluation in evaluations), run.training.total_timesteps]
+        means, stds = zip(*(evaluation.of(metric) for evaluation in [*evaluations, evaluations[-1]]), strict=True)
+        length = max(steps) - steps[0]
+        return (float(np.trapezoid(means, np.maximum.accumulate(steps)) / length) if length else means[0]), stds[-1]
+    means, stds = zip(*(evaluation.of(metric) for evaluation in evaluations[-which.mean_of_last :]), strict=True)
+    return float(np.mean(means)), float(spread(means, stds))
 
 
 def objectives(config: StudyConfig, trainings: Sequence[Result]) -> dict[str, float]:
@@ -25,20 +46,26 @@ def objectives(config: StudyConfig, trainings: Sequence[Result]) -> dict[str, fl
         trainings: Of that setting, each with an evaluation at least: in each of the study's environments equally many.
 
     Returns:
-        `return`: the aggregate over replicates, as `study.aggregate` says; `spread`: the standard deviation over all
-        episodes of all replicates; `steps_per_second`: the mean. Of several environments the mean of each; returns and
-        spreads are then scores.
+        The metrics: the aggregate over replicates, as `study.aggregate` says; `spread`: of the first metric, the
+        standard deviation over all episodes of all replicates; `steps_per_second`: the mean. Of several environments
+        the mean of each; the first metric and the spread are then scores.
     """
-    which = str(config.for_trial(trainings[0].params).evaluation.objective)
+    run = config.for_trial(trainings[0].params)
+    directions = dict(zip(config.study.objectives, config.study.directions, strict=True))
+    first = config.study.objectives[0]
     found: list[dict[str, float]] = []
     for environment in config.environment_names():
         here = [training for training in trainings if training.environment == environment]
-        reached = [counted(one.evaluations, which, config.study.return_direction) for one in here]
-        means, stds = ([getattr(one, name) for one in reached] for name in ("mean_return", "std_return"))
-        value = aggregate(means, config.study.aggregate, config.study.return_direction)
-        worth = {"return": config.score(value, environment)}
-        if "spread" in config.study.objectives:
-            worth["spread"] = float(spread(means, stds)) / config.scale(environment)[1]
+        worth: dict[str, float] = {}
+        for metric in run.evaluation.metrics:
+            if metric not in directions:
+                continue
+            pairs = [reached(one.evaluations, run, metric, directions[first]) for one in here]
+            means, stds = map(list, zip(*pairs, strict=True))
+            worth[metric] = aggregate(means, config.study.aggregate, directions[metric])
+            if metric == first:
+                worth[metric] = config.score(worth[metric], environment)
+                worth["spread"] = float(spread(means, stds)) / config.scale(environment)[1]
         if config.study.timed:
             worth["steps_per_second"] = float(np.mean([one.further_objectives["steps_per_second"] for one in here]))
         found.append(worth)

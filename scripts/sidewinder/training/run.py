@@ -53,7 +53,7 @@ def train(
         run: What to train. Its `training.seed` is the agent's and its environments'; its `evaluation.seed` gives the
             evaluation episodes' initial states, the same at each evaluation.
         tensorboard_log: Directory for TensorBoard's files, emptied first if training begins.
-        report: Called after each evaluation with (environment steps, mean return); True prunes the run.
+        report: Called after each evaluation with (environment steps, mean of `evaluation.metric`); True prunes the run.
         held_out: Episodes beside the evaluations'.
         counted: Called with the agent at each evaluation that counts for now (and after its held-out episodes): the
             last call is with the agent that the objective is of.
@@ -164,7 +164,7 @@ def _train(
     except EndOfTraining as end:
         outcome.state = "pruned" if end.pruned else "complete"
         own.on_training_end()
-    outcome.held_out_returns = evaluator.held_out_returns
+    outcome.held_out = evaluator.held_out
     outcome.steps_per_second = evaluator.steps_per_second()
     outcome.evaluation_seconds = evaluator.evaluation_seconds
 

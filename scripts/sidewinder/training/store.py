@@ -22,7 +22,7 @@ from sidewinder.config.study_settings import Direction
 from sidewinder.determinism import processor
 from sidewinder.files import to_json, write_atomically
 from sidewinder.locks import file_lock
-from sidewinder.results import Archived, EvaluationResult, installed_packages, other_packages
+from sidewinder.results import Archived, EpisodeMetrics, EvaluationResult, installed_packages, other_packages
 from sidewinder.training.archives import DIRECTORY, archived
 from sidewinder.training.outcome import Outcome
 from sidewinder.training.sources import sources
@@ -34,6 +34,7 @@ class Training(BaseModel):
     Attributes:
         run, held_out, direction: What was trained, as `training.run.train` takes it; the run as plain values.
         held_out_returns: Undiscounted, one a held-out episode; empty if it failed or there were none.
+        held_out_metrics: What else `evaluation.metric` names, in the same order.
         environment_steps: How long it was.
         steps_per_second: Only where an objective is of time.
         sources: As `sources.sources` has it.
@@ -50,6 +51,7 @@ class Training(BaseModel):
     reason: str | None
     evaluations: list[EvaluationResult]
     held_out_returns: list[float]
+    held_out_metrics: EpisodeMetrics = {}
     environment_steps: int
     steps_per_second: float | None
     packages: dict[str, str]
@@ -134,6 +136,7 @@ class Kept:
             reason=outcome.reason,
             evaluations=outcome.evaluations,
             held_out_returns=outcome.held_out_returns if outcome.state == "complete" else [],
+            held_out_metrics=outcome.held_out_metrics if outcome.state == "complete" else {},
             environment_steps=outcome.model.num_timesteps if outcome.model else 0,
             steps_per_second=outcome.steps_per_second if self.timed else None,
             packages=installed_packages(),

@@ -4,7 +4,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def train_replicate(
         outcome = Outcome(state="failed", reason=GIVEN_UP)
     elif kept.shared is not None and (known := kept.load()):
         logger.info("%s was trained already", kept.path.stem)
-        outcome = repeated(known.evaluations, report)
+        outcome = repeated(known.evaluations, run.evaluation.metrics[0], report)
         packages, archived = known.packages, known.archived
     else:
         outcome = trained()
@@ -93,7 +93,7 @@ def train_replicate(
         number=trial.number,
         config=config.digest(),
         state=outcome.state,
-        objective=outcome.objective(run.evaluation.objective, config.study.return_direction),
+        objective=outcome.objective(run, config.study.return_direction),
         further_objectives={"steps_per_second": outcome.steps_per_second} if config.study.timed else {},
         reason=outcome.reason,
         params=trial.params,
@@ -166,7 +166,8 @@ def gather(config: StudyConfig, replicates: list[Result], *, pruned: bool = Fals
     else:
         state = "complete"
     worth = objectives(config, replicates) if state == "complete" else {}
-    result = first.model_copy(update={"objective": worth.pop("return", None), "further_objectives": worth})
+    value = worth.pop(config.study.objectives[0], None)
+    result = first.model_copy(update={"objective": value, "further_objectives": worth})
     if len(config.replicates()) == 1:
         return result
     return result.model_copy(
@@ -183,19 +184,41 @@ def gather(config: StudyConfig, replicates: list[Result], *, pruned: bool = Fals
 
 
 def _mean_curve(config: StudyConfig, replicates: list[Result]) -> list[EvaluationResult]:
-    """The mean of the replicates' returns (in several environments, scores) at each step where all have one; one that
-    stopped earlier stays at its last."""
+    """The mean of the replicates' returns, and of their other metrics, at each step where all have one; one that
+    stopped earlier stays at its last. In several environments what is compared, the first metric, is a score."""
+    first, *others = dict.fromkeys([config.study.objectives[0], "return", *_metrics(replicates)])
+    curves = {name: _curves(config, replicates, name, scored=name == first) for name in (first, *others)}
+    means, stds = ({name: of(curve) for name, curve in curves.items()} for of in (_mean_over, _std_over))
+    found = []
+    for position, step in enumerate(curves[first].index):
+        values = {name: (float(means[name].iloc[position]), float(stds[name].iloc[position])) for name in curves}
+        mean_return, std_return = values.pop("return")
+        found.append(EvaluationResult(step=int(step), mean_return=mean_return, std_return=std_return, metrics=values))
+    return found
+
+
+def _metrics(replicates: list[Result]) -> Iterable[str]:
+    return (name for one in replicates for evaluation in one.evaluations[:1] for name in evaluation.metrics)
+
+
+def _curves(config: StudyConfig, replicates: list[Result], metric: str, *, scored: bool) -> pd.DataFrame:
+    """A metric at each step where all replicates have one, a column each."""
     rows = [
-        (evaluation.step, index, config.score(evaluation.mean_return, one.environment))
+        (evaluation.step, index, config.score(value, one.environment) if scored else value)
         for index, one in enumerate(replicates)
         for evaluation in one.evaluations
+        for value in [evaluation.of(metric)[0]]
     ]
-    curves = pd.DataFrame(rows, columns=["step", "replicate", "mean_return"])
-    curves = curves.pivot(index="step", columns="replicate", values="mean_return").ffill().dropna()
-    return [
-        EvaluationResult(step=int(step), mean_return=float(mean), std_return=float(std))
-        for step, mean, std in zip(curves.index, curves.mean(axis=1), curves.std(axis=1, ddof=0), strict=True)
-    ]
+    curves = pd.DataFrame(rows, columns=["step", "replicate", "value"])
+    return curves.pivot(index="step", columns="replicate", values="value").ffill().dropna()
+
+
+def _mean_over(curves: pd.DataFrame) -> "pd.Series[float]":
+    return curves.mean(axis=1)
+
+
+def _std_over(curves: pd.DataFrame) -> "pd.Series[float]":
+    return curves.std(axis=1, ddof=0)
 
 
 def _mean_attrs(replicates: list[Result]) -> dict[str, Any]:

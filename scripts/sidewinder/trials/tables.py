@@ -70,12 +70,35 @@ def _archives(result: Result) -> str | None:
     return ", ".join(dict.fromkeys(str(part) for part in parts if part)) or None
 
 
-def evaluations_table(results: list[Result]) -> pd.DataFrame:
-    """One row an evaluation. Columns: `number`, `step` (environment steps), `mean_return`, `std_return`."""
+def evaluations_table(results: list[Result], metrics: Sequence[str] = ()) -> pd.DataFrame:
+    """One row an evaluation. Columns: `number`, `step` (environment steps), then for each metric the mean and the
+    standard deviation over episodes, such as `mean_return`, `std_return`.
+
+    Args:
+        results: Of the trials.
+        metrics: Those of `evaluation.metric`, in their order; the return is always one.
+    """
+    names = _with_return(metrics)
     rows = [
-        {"number": result.number, **evaluation.model_dump()} for result in results for evaluation in result.evaluations
+        [result.number, evaluation.step, *(value for name in names for value in evaluation.of(name))]
+        for result in results
+        for evaluation in result.evaluations
     ]
-    return pd.DataFrame(rows, columns=["number", "step", "mean_return", "std_return"])
+    return pd.DataFrame(rows, columns=["number", "step", *metric_columns(metrics)])
+
+
+def metric_columns(metrics: Sequence[str]) -> list[str]:
+    """The columns of a table with the metrics of `evaluation.metric`: what its rows are judged by comes first."""
+    return [f"{what}_{name}" for name in _with_return(metrics) for what in ("mean", "std")]
+
+
+def _with_return(metrics: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys([*metrics, "return"]))
+
+
+def judged(table: pd.DataFrame) -> str:
+    """The metric that a table's rows are judged by."""
+    return next(name for name in map(str, table) if name.startswith("mean_")).removeprefix("mean_")
 
 
 def read_timing(path: Path) -> list[dict[str, Any]]:

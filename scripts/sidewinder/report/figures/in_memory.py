@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sidewinder.config.study_settings import Direction
+from sidewinder.trials.tables import judged
 
 
 def optuna_study(
@@ -35,7 +36,7 @@ def _frozen(
     row: "pd.Series[Any]", evaluations: pd.DataFrame | None, spaces: dict[str, BaseDistribution]
 ) -> FrozenTrial:
     params = {name: _choice(row[name], space) for name, space in spaces.items() if not pd.isna(row[name])}
-    reports = {} if evaluations is None else dict(zip(evaluations["step"], evaluations["mean_return"], strict=True))
+    reports = {} if evaluations is None else _reports(evaluations)
     complete = row["state"] == "complete"
     return create_trial(
         state=TrialState.COMPLETE if complete else TrialState.PRUNED,
@@ -44,6 +45,10 @@ def _frozen(
         distributions={name: spaces[name] for name in params},
         intermediate_values={int(step): float(value) for step, value in reports.items()},
     )
+
+
+def _reports(evaluations: pd.DataFrame) -> dict[int, float]:
+    return dict(zip(evaluations["step"], evaluations[f"mean_{judged(evaluations)}"], strict=True))
 
 
 def _choice(cell: Any, space: BaseDistribution) -> Any:

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from sidewinder.report.figures import style
 from sidewinder.report.figures.study_tables import Tables
 from sidewinder.report.figures.style import BLUE, COLUMN, GREEN, GREY, VERMILION
+from sidewinder.trials.tables import judged
 
 MARKS = [("best", BLUE, "-"), ("worst", VERMILION, "--"), ("median", GREEN, "-.")]
 
@@ -26,7 +27,7 @@ def draw(tables: Tables) -> Figure:
     look: dict[str, Any] = {"color": GREY, "linewidth": 0.5, "marker": ".", "markersize": 2, "markevery": [-1]}
     for number in others:
         curve, label = tables.curve(number), "other trials" if number == others[0] else "_"
-        axes.plot(curve["step"], curve["mean_return"], label=label, **look)
+        axes.plot(curve["step"], curve[f"mean_{judged(curve)}"], label=label, **look)
     for number, (name, color, line) in marked.items():
         style.draw_curve(axes, tables.curve(number), color, line, f"{name} (trial {number})")
     style.label_curves(figure, axes, tables.value)

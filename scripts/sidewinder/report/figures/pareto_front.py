@@ -4,18 +4,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sidewinder.config.metrics import in_words
 from sidewinder.confirmation.statistics import objective_estimates
 from sidewinder.report.figures import style
 from sidewinder.report.figures.study_tables import Tables
 from sidewinder.report.figures.style import BLUE, COLUMN, GREY, VERMILION
 from sidewinder.trials.tables import pareto_set, value_columns
 
-LABELS = {"return": "return", "spread": "spread of the return", "steps_per_second": "training steps per second"}
-
 
 def draw(tables: Tables) -> Figure:
-    """One axes for each objective but the return: return, that objective. Dotted lines lead from the Pareto set to what
-    its settings became on the test seeds; bars are 95 % intervals."""
+    """One axes for each objective but the first: the first, that objective. Dotted lines lead from the Pareto set to
+    what its settings became on the test seeds; bars are 95 % intervals."""
     settings = tables.config.study
     objectives = settings.objectives
     if len(objectives) == 1:
@@ -25,13 +24,15 @@ def draw(tables: Tables) -> Figure:
     sweep = tables.trials.set_index("number")[value_columns(objectives)].astype(float).set_axis(objectives, axis=1)
     figure = Figure(figsize=(COLUMN, 2.6 * (len(objectives) - 1)))
     for axes, other in zip(figure.subplots(len(objectives) - 1, squeeze=False)[:, 0], objectives[1:], strict=True):
-        axes.plot(sweep["return"], sweep[other], ".", color=GREY, markersize=4, label="trials")
-        points = sweep.loc[front].sort_values("return")
+        first = objectives[0]
+        axes.plot(sweep[first], sweep[other], ".", color=GREY, markersize=4, label="trials")
+        points = sweep.loc[front].sort_values(first)
         # In a plane of more than two objectives it is no line.
         joined = "o-" if len(objectives) == 2 else "o"
-        axes.plot(points["return"], points[other], joined, color=BLUE, markersize=4, label="Pareto set, in the sweep")
+        axes.plot(points[first], points[other], joined, color=BLUE, markersize=4, label="Pareto set, in the sweep")
         _draw_test(axes, tables, sweep, other)
-        axes.set(xlabel=tables.value, ylabel=LABELS[other])
+        spread = f"spread of the {in_words(first)}"
+        axes.set(xlabel=tables.value, ylabel=spread if other == "spread" else in_words(other))
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, columnspacing=1.2, handlelength=1.5)
     if len(tables.confirmation):
@@ -47,14 +48,14 @@ def _name(candidate: str, rows: pd.DataFrame) -> str:
 
 def _draw_test(axes: Axes, tables: Tables, sweep: pd.DataFrame, other: str) -> None:
     styles = {"trials": ("D", BLUE, "the same, on test seeds"), "baselines": ("s", VERMILION, "baselines")}
-    labelled = set()
+    labelled, first = set(), tables.config.study.objectives[0]
     for name, rows in tables.confirmation.groupby("candidate", sort=False) if len(tables.confirmation) else ():
         if (found := objective_estimates(tables.config, rows)) is None:
             continue
         trial = rows["trial"].iloc[0]
         kind = "baselines" if pd.isna(trial) else "trials"
         marker, color, label = styles[kind]
-        x, y = found["return"], found[other]  # type: ignore[index]
+        x, y = found[first], found[other]
         axes.errorbar(
             x.value,
             y.value,
@@ -69,7 +70,7 @@ def _draw_test(axes: Axes, tables: Tables, sweep: pd.DataFrame, other: str) -> N
         )
         labelled.add(kind)
         if kind == "trials":
-            from_x, from_y = (float(sweep[name][int(trial)]) for name in ("return", other))
+            from_x, from_y = (float(sweep[name][int(trial)]) for name in (first, other))
             axes.plot([from_x, x.value], [from_y, y.value], ":", color=GREY, linewidth=0.8)
         else:
             axes.annotate(str(name), (x.value, y.value), xytext=(3, 3), textcoords="offset points", fontsize=6)

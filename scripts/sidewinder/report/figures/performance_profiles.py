@@ -7,6 +7,7 @@ from sidewinder.confirmation.statistics import performance_profile
 from sidewinder.report.figures import style
 from sidewinder.report.figures.comparison import Comparison
 from sidewinder.report.figures.test_returns import COLORS, NAMES
+from sidewinder.trials.tables import judged
 
 
 def draw(comparison: Comparison) -> Figure:
@@ -35,7 +36,7 @@ def draw(comparison: Comparison) -> Figure:
 def scores_by_candidate(comparison: Comparison) -> dict[str, list[np.ndarray]]:
     """The scores in each task, for each setting that was tested in all tasks. A failed training has none."""
     test, sign = comparison.test, -1 if comparison.studies[0].direction == "minimize" else 1
-    returns = sign * test["mean_return"]
+    returns = sign * test[f"mean_{judged(test)}"]
     in_environment = returns.groupby(test["task"])
     low, high = in_environment.transform("min"), in_environment.transform("max")
     test = test.assign(score=((returns - low) / (high - low).where(high > low, 1)))

@@ -9,6 +9,7 @@ from typing import Any, Self
 import optuna
 import pandas as pd
 
+from sidewinder.config.metrics import in_words, moment_in_words
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.config.study_settings import Direction
 from sidewinder.confirmation.results import read_table
@@ -62,12 +63,12 @@ class Tables:
     @property
     def objective(self) -> str:
         """What the objective is, for an axis."""
-        return f"objective ({self.config.evaluation.get('objective', 'best')} mean {self.value})"
+        return f"objective ({moment_in_words(self.config.evaluation.get('objective', 'best'))} mean {self.value})"
 
     @property
     def value(self) -> str:
         """What trainings are compared by, for an axis."""
-        return "score" if self.config.environments else "return"
+        return "score" if self.config.environments else in_words(self.config.study.objectives[0])
 
     @property
     def names(self) -> list[str]:

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import AutoLocator, MaxNLocator, NullLocator
 
 from sidewinder.confirmation.statistics import failed
+from sidewinder.trials.tables import judged
 
 # Inches: one and two columns of a journal.
 COLUMN, PAGE = 3.5, 7.0
@@ -66,8 +67,10 @@ def empty(reason: str) -> Figure:
 
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, color: str, linestyle: str, label: str) -> None:
-    """Draw a trial's mean return against environment steps, with a band of one standard deviation each way."""
-    steps, mean, std = curve["step"], curve["mean_return"], curve["std_return"]
+    """Draw the means of a trial's evaluations against environment steps, with a band of one standard deviation each
+    way."""
+    metric = judged(curve)
+    steps, mean, std = curve["step"], curve[f"mean_{metric}"], curve[f"std_{metric}"]
     axes.fill_between(steps, mean - std, mean + std, color=color, alpha=0.2, linewidth=0, zorder=2.1)
     # The marker shows a curve of a single point.
     axes.plot(steps, mean, color=color, linestyle=linestyle, marker=".", markersize=3, label=label, zorder=2.2)

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sidewinder.config.metrics import in_words
 from sidewinder.confirmation import statistics
 from sidewinder.report.figures import style
 from sidewinder.report.figures.study_tables import Tables
@@ -22,7 +23,8 @@ def draw(tables: Tables) -> Figure:
     test = tables.confirmation[tables.confirmation["phase"] == "test"]
     panels = {"score": test} if tables.config.environments else {}
     for environment, rows in statistics.by_environment(test).items():
-        panels[f"return in {environment}" if environment else "return"] = rows.drop(
+        metric = in_words(tables.config.study.objectives[0])
+        panels[f"{metric} in {environment}" if environment else metric] = rows.drop(
             columns=["environment", "score"], errors="ignore"
         )
     n_rows = test["candidate"].nunique()
