@@ -318,6 +318,21 @@ def test_options_without_a_sampler_are_those_of_the_studys(compose: Compose) -> 
     assert config.study.seed == 3
 
 
+def test_overrides_go_before_a_sweeper_block(compose: Compose) -> None:
+    block = (
+        "hydra:\n  sweeper:\n    n_trials: 5\n    direction: minimize\n    study_name: theirs\n"
+        "    sampler: {_target_: optuna.samplers.TPESampler, seed: 3, n_startup_trials: 4}\n"
+    )
+    ours = ["study=mine", "study.n_trials=7", "study.direction=maximize", "study.seed=1", "sampler.n_startup_trials=2"]
+    config = compose(block, *ours)
+    assert (config.study.n_trials, config.study.direction, config.study.seed) == (7, "maximize", 1)
+    assert config.study.name == "theirs"
+    assert config.sampler == {"_target_": "optuna.samplers.TPESampler", "n_startup_trials": 2}
+    config = compose(block, "study=mine", "sampler=random")
+    assert config.sampler == section("sampler/random.yaml")
+    assert config.study.seed == 3
+
+
 def test_deprecated_search_space_of_the_sweeper(compose: Compose) -> None:
     config = compose(
         "hydra:\n  sweeper:\n    search_space:\n      agent.gamma: {type: float, low: 0.5, high: 0.9}\n"

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from sidewinder.config.starting_points import starting_points
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.config.study_settings import ScoredEnvironment
 from sidewinder.config.sweeper import storage_of, take_over
+from sidewinder.config.tutorial import as_study, is_of_tutorial
 from sidewinder.errors import expectation, first_line, one_line
 
 
@@ -46,14 +48,19 @@ def compose_study(
     Raises:
         SidewinderError: One line that names file or override, key, what was found and what is accepted.
     """
-    if not any(override.startswith("study=") for override in overrides):
-        overrides = [f"study={name}", *overrides]
     for override in overrides:
         parse_override(override)
     for directory in config_dirs:
         if not directory.is_dir():
             raise SidewinderError(f"config_dirs: {directory} is not a directory")
-    with search_path(config_dirs):
+    with ExitStack() as stack:
+        if primary := next(filter(is_of_tutorial, overrides), None):
+            others = [override for override in overrides if override != primary]
+            directory, overrides = stack.enter_context(as_study(name, primary, others))
+            config_dirs = [directory, *config_dirs]
+        elif not any(override.startswith("study=") for override in overrides):
+            overrides = [f"study={name}", *overrides]
+        stack.enter_context(search_path(config_dirs))
         return _Composition(name, overrides, archives).study_config()
 
 

@@ -3,14 +3,16 @@
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hydra.core.override_parser.types import ValueType
 
 from sidewinder import SidewinderError
-from sidewinder.config.overrides import is_of_search_space, parse_override
+from sidewinder.config.overrides import PRIMARY, is_of_search_space, parse_override
 
 # The overrides of an entry; or several lists of them, whose studies are compared with each other too.
-Entry = Sequence[str] | Sequence[Sequence[str]]
+# Or where a config of the tutorial's kind is: `config_dir` and `config`, with `overrides` if there are any.
+Entry = Sequence[str] | Sequence[Sequence[str]] | Mapping[str, Any]
 
 
 def expanded(studies: Mapping[str, Entry]) -> dict[str, list[str]]:
@@ -42,6 +44,9 @@ def factors(entry: str, overrides: Entry) -> dict[str, dict[str, str]]:
 
 def lists(overrides: Entry) -> list[list[str]]:
     """Several lists of overrides, or one."""
+    if isinstance(overrides, Mapping):
+        primary = f"{PRIMARY}{overrides['config_dir']}/{overrides.get('config', 'default')}"
+        return [[primary, *one] for one in lists(overrides.get("overrides", []))]
     several = [list(one) for one in overrides if not isinstance(one, str)]
     return several or [[str(override) for override in overrides]]
 
@@ -51,7 +56,7 @@ def _named(entry: str, overrides: Entry) -> list[tuple[str, list[str]]]:
     found = []
     for one in lists(overrides):
         choices = [_values(entry, override) for override in one]
-        if not any(override.startswith("study=") for override in one):
+        if not any(override.startswith(("study=", PRIMARY)) for override in one):
             choices.insert(0, [f"study={entry}"])
         found += [list(combination) for combination in itertools.product(*choices)]
     keys = _varied(overrides, found)

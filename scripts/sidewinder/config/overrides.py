@@ -22,6 +22,8 @@ OPEN = (
     "environments",
     "evaluation.environment.env_kwargs",
 )
+# The override that says where a config of the tutorial's kind is: `primary=my_configs/default`.
+PRIMARY = "primary="
 # Where search spaces are: this project's section, and that of Hydra's sweeper.
 SEARCH = ("search_space", "hydra.sweeper.params")
 _IN_OPEN = re.compile(rf"({'|'.join(map(re.escape, OPEN))})(\.[^=]*)?=")

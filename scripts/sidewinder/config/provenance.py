@@ -74,6 +74,10 @@ class Provenance:
     def error_in(self, override: str, key: str, what: str) -> SidewinderError:
         return SidewinderError(f"override {override}: {key}: {what}")
 
+    def is_overridden(self, key: str) -> bool:
+        """Whether an override sets the key, or chooses the file that it is in."""
+        return any(sets(parse_override(override), key) for override in self.overrides)
+
     def source(self, path: tuple[str, ...]) -> str:
         """The override or the file that set the key at `path`; the study's own file if none did."""
         key = ".".join(part.lstrip("+~") for part in path)

@@ -11,7 +11,8 @@ from sidewinder.config.provenance import Provenance
 
 
 def take_over(config: DictConfig, sweeper: DictConfig, provenance: Provenance) -> None:
-    """Read a `hydra.sweeper` block that was written for hydra-optuna-sweeper."""
+    """Read a `hydra.sweeper` block that was written for hydra-optuna-sweeper. Overrides of this project's own keys go
+    before what it says."""
     for name, value in {str(key): value for key, value in sweeper.items()}.items():
         if value is None or name in ("_target_", "n_jobs"):
             continue
@@ -20,17 +21,24 @@ def take_over(config: DictConfig, sweeper: DictConfig, provenance: Provenance) -
             raise provenance.error(here, f"found {value!r}, accepted: a mapping")
         match name:
             case "direction" | "n_trials" | "max_failure_rate" | "custom_search_space":
+                if provenance.is_overridden(f"study.{name}"):
+                    continue
                 config.study[name] = value[0] if isinstance(value, ListConfig) and len(value) == 1 else value
                 provenance.moved["study", name] = here
             case "study_name":
+                if provenance.is_overridden("study.name"):
+                    continue
                 config.study.name = value
                 provenance.moved["study", "name"] = here
             case "sampler":
-                options = {k: v for k, v in value.items() if k not in ("seed", "_partial_")}
-                # Options without a sampler are those of the study's.
-                config.sampler = options if "_target_" in options else {**config.sampler, **options}
-                provenance.moved["sampler",] = here
-                if value.get("seed") is not None:
+                if not provenance.is_overridden("sampler"):
+                    options = {k: v for k, v in value.items() if k not in ("seed", "_partial_")}
+                    overridden = {k: v for k, v in config.sampler.items() if provenance.is_overridden(f"sampler.{k}")}
+                    # Options without a sampler are those of the study's.
+                    before = {} if "_target_" in options else config.sampler
+                    config.sampler = {**before, **options, **overridden}
+                    provenance.moved["sampler",] = here
+                if value.get("seed") is not None and not provenance.is_overridden("study.seed"):
                     config.study.seed = value.seed
                     provenance.moved["study", "seed"] = (*here, "seed")
             case "params":
