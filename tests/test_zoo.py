@@ -9,14 +9,18 @@ import numpy as np
 import optuna
 import pytest
 import yaml
+from omegaconf import OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from torch import nn
 
+from from_zoo import write_settings
+from sidewinder import SidewinderError
 from sidewinder.checks import check_study
 from sidewinder.config.algorithms import ALGORITHMS
 from sidewinder.config.composition import compose_study
 from sidewinder.config.run_config import Normalize
 from sidewinder.config.study_config import StudyConfig
+from sidewinder.config.zoo_files import algorithm_of, settings_of
 from sidewinder.paths import CONFIG_DIR
 from sidewinder.training.arguments import constructor_arguments
 
@@ -198,3 +202,128 @@ def test_a_setting_is_the_published_one(algorithm: str, env_id: str) -> None:
     rest = config.baselines["defaults"]["agent"]
     ours = theirs.keys() | {"action_noise", "noise_std", "lr_schedule", "clip_range_schedule", "policy_kwargs"}
     assert {key: run.agent[key] for key in rest.keys() - ours} == {key: rest[key] for key in rest.keys() - ours}
+
+
+# Files as the Zoo has them
+
+
+def test_the_zoos_own_files_are_read_as_they_were_by_hand() -> None:
+    read = {
+        (algorithm, env_id): setting
+        for path in (package() / "hyperparams").glob("*.yml")
+        if (algorithm := algorithm_of(path))
+        for env_id, setting, left_out in settings_of(path)
+        if not left_out
+    }
+    assert len(read) > 250
+    for algorithm, env_id in shipped_settings():
+        written = OmegaConf.load(CONFIG_DIR / "zoo" / algorithm / f"{env_id}.yaml")
+        assert read[algorithm, env_id] == OmegaConf.to_container(written), (algorithm, env_id)
+
+
+HYPERPARAMETERS = """
+default: &defaults
+  n_timesteps: !!float 2e4
+  policy: 'MlpPolicy'
+MyCart-v1:
+  <<: *defaults
+  n_envs: 3
+  env_wrapper:
+    - my_package.Wrapper:
+        size: 2
+  normalize: "{'norm_obs': True, 'norm_reward': False}"
+  frame_stack: 2
+  learning_rate: lin_3e-4
+  clip_range: lin_0.3
+  n_steps: 32
+  vec_env_wrapper: stable_baselines3.common.vec_env.VecMonitor
+  policy_kwargs: "dict(net_arch=[dict(pi=[8], vf=[16, 8])], activation_fn=nn.Hardswish,
+                       optimizer_class=RMSpropTFLike, optimizer_kwargs=dict(eps=1e-5), log_std_init=-2)"
+Steps-v0:
+  policy: MlpPolicy
+  train_freq: !!python/tuple [1, 'episode']
+"""
+
+
+def test_a_file_of_the_zoos_kind_makes_configs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ppo.yml").write_text(HYPERPARAMETERS)
+    write_settings(tmp_path / "ppo.yml", tmp_path / "configs", None)
+    said = capsys.readouterr().out
+    path = tmp_path / "configs/zoo/ppo/MyCart-v1.yaml"
+    assert f"{path} (vec_env_wrapper not used)" in said
+    assert yaml.safe_load(path.read_text()) == {
+        "agent": {
+            "policy": "MlpPolicy",
+            "learning_rate": 3e-4,
+            "lr_schedule": "linear",
+            "clip_range": 0.3,
+            "clip_range_schedule": "linear",
+            "n_steps": 32,
+            "policy_kwargs": {
+                "net_arch": {"pi": [8], "vf": [16, 8]},
+                "activation_fn": "torch.nn.Hardswish",
+                "optimizer_class": "stable_baselines3.common.sb2_compat.rmsprop_tf_like.RMSpropTFLike",
+                "optimizer_kwargs": {"eps": 1e-5},
+                "log_std_init": -2,
+            },
+        },
+        "environment": {
+            "n_envs": 3,
+            "normalize": {"norm_obs": True, "norm_reward": False},
+            "wrappers": [{"my_package.Wrapper": {"size": 2}}],
+            "frame_stack": 2,
+        },
+        "training": {"total_timesteps": 20000},
+    }
+    other = yaml.safe_load((tmp_path / "configs/zoo/ppo/Steps-v0.yaml").read_text())
+    assert other["agent"]["train_freq"] == [1, "episode"]
+
+
+def test_such_configs_are_a_baseline_a_starting_point_and_an_agent(tmp_path: Path) -> None:
+    file = tmp_path / "ppo.yml"
+    file.write_text("CartPole-v1: {policy: MlpPolicy, n_steps: 48, batch_size: 24, gamma: 0.97, normalize: true}")
+    write_settings(file, tmp_path, None)
+    here = ["study=plain", "agent=ppo", "environment=cartpole"]
+    study = compose_study(
+        "x", [*here, "study.enqueue=[zoo]", "search_space={agent.gamma: 'interval(0.9,1)'}"], [tmp_path]
+    )
+    baseline = study.for_baseline("zoo")
+    assert (baseline.agent["n_steps"], baseline.agent["gamma"]) == (48, 0.97)
+    assert baseline.environment.normalize == Normalize()
+    assert study.study.enqueue[0]["agent.gamma"] == 0.97
+    (tmp_path / "study").mkdir()
+    overrides = ["  - override /agent: ppo", "  - override /environment: cartpole"]
+    lines = ["# @package _global_", "defaults:", "  - /zoo/ppo/CartPole-v1@_global_", *overrides, ""]
+    (tmp_path / "study/own.yaml").write_text("\n".join(lines))
+    run = compose_study("own", [], [tmp_path]).for_trial({})
+    assert (run.agent["n_steps"], run.agent["n_epochs"]) == (48, 10)
+    assert run.environment.normalize == Normalize()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "A-v0: {policy_kwargs: \"dict(a=__import__('os').system('true'))\"}",
+            "A-v0: policy_kwargs: found .*no plain value",
+        ),
+        ('A-v0: {policy_kwargs: "dict(activation_fn=my.Swish)"}', "my.Swish is no plain value"),
+        ("A-v0: {vf_coef: lin_0.5}", "A-v0: vf_coef: found 'lin_0.5', accepted: a number"),
+        ("A-v0: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
+        ("- 1", "found no environments, accepted: a file of RL Baselines3 Zoo's"),
+    ],
+)
+def test_nothing_in_a_file_is_run(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "ppo.yml"
+    path.write_text(text)
+    with pytest.raises(SidewinderError, match=message):
+        write_settings(path, tmp_path / "configs", None)
+    assert not (tmp_path / "configs").exists()
+
+
+def test_a_file_says_its_algorithm(tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").write_text("A-v0: {policy: MlpPolicy}")
+    with pytest.raises(SidewinderError, match=r"--algorithm: found None for .*mine\.yml, accepted: a2c"):
+        write_settings(tmp_path / "mine.yml", tmp_path, None)
+    write_settings(tmp_path / "mine.yml", tmp_path, "sac")
+    assert (tmp_path / "zoo/sac/A-v0.yaml").exists()

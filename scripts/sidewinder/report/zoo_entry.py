@@ -8,10 +8,11 @@ from torch import nn
 from sidewinder.config.algorithms import backend_of
 from sidewinder.config.import_paths import import_paths
 from sidewinder.config.run_config import RunConfig
+from sidewinder.config.zoo_files import NAMES
 from sidewinder.training.arguments import SCHEDULED, constructor_arguments
 
-# Where the Zoo's name for an algorithm is another.
-_NAMES = {"recurrent_ppo": "ppo_lstm"}
+# Where the Zoo's name for an algorithm is another: by ours, its.
+_NAMES = {ours: theirs for theirs, ours in NAMES.items()}
 
 
 def zoo_entry(run: RunConfig) -> str:
