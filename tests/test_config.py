@@ -755,6 +755,34 @@ def test_a_search_space_may_compute(compose: Compose) -> None:
     assert StudyConfig.model_validate(yaml.safe_load(config.dump())).for_trial({}).agent["gamma"] == 0.999
 
 
+def test_width_and_depth_of_networks_are_searched(compose: Compose) -> None:
+    config = compose(
+        "search_space:\n"
+        "  agent.helpers.width: choice(16, 32)\n"
+        "  agent.helpers.depth: range(1, 3)\n"
+        "  agent.policy_kwargs.net_arch: ${repeat:${agent.helpers.width},${agent.helpers.depth}}\n"
+    )
+    check_study(config)
+    run = config.for_trial({"agent.helpers.width": 32, "agent.helpers.depth": 3})
+    assert run.agent["policy_kwargs"]["net_arch"] == [32, 32, 32]
+
+
+@pytest.mark.parametrize("key", ["agent", "environment"])
+def test_a_choice_of_files_is_no_search(key: str, compose: Compose) -> None:
+    message = (
+        rf"search_space.*|{key}: found a choice of files, accepted: keys of it, .* a study for each file, by {key}=a,b"
+    )
+    with pytest.raises(SidewinderError, match=message) as caught:
+        compose(f"search_space:\n  {key}: choice(ddpg, sac)\n")
+    assert "environments" in str(caught.value)
+
+
+@pytest.mark.parametrize("found", ["my.constraints", "{_target_: my.constraints}"])
+def test_constraints_are_refused(found: str, compose: Compose) -> None:
+    with pytest.raises(SidewinderError, match=r"sampler\.constraints_func: found .*, accepted: null, as files"):
+        check_study(compose(f"sampler:\n  constraints_func: {found}\n"))
+
+
 def test_what_cannot_be_computed_is_said(compose: Compose) -> None:
     with pytest.raises(SidewinderError, match=r"agent\.batch_size: ValueError .*power_of_two: found 2\.5, accepted: "):
         check_study(compose("agent:\n  batch_size: ${power_of_two:2.5}\n"))

@@ -212,6 +212,10 @@ def _check_effects(config: StudyConfig) -> None:
 
 
 def _check_sampling(config: StudyConfig) -> None:
+    if (found := config.sampler.get("constraints_func")) is not None:
+        # Optuna computes constraints when it is told of a trial, and keeps them in its database alone.
+        accepted = "null, as files say nothing of constraints; a second objective (study.objectives) can be kept small"
+        raise SidewinderError(f"sampler.constraints_func: found {found!r}, accepted: {accepted}")
     sampler = _make("sampler", config.sampler, lambda: make_sampler(config, 0), "an Optuna sampler and its options")
     pruner = _make("pruner", config.pruner, lambda: instantiate(config.pruner), "an Optuna pruner and its options")
     _check_options("sampler", config.sampler)

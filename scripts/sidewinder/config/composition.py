@@ -11,21 +11,20 @@ from hydra import compose
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from optuna.distributions import CategoricalDistribution
 from pydantic import BaseModel, ValidationError
 
 from sidewinder import SidewinderError
 from sidewinder.config import search_space
-from sidewinder.config.algorithms import ALGORITHMS, SWITCHES
+from sidewinder.config.algorithms import ALGORITHMS
 from sidewinder.config.baselines import baselines_of
-from sidewinder.config.distributions import first_value, grid_values
-from sidewinder.config.interpolation import as_written, deferred, has, raw, resolve, without
+from sidewinder.config.interpolation import as_written, deferred, raw, resolve, without
 from sidewinder.config.overrides import parse_override
-from sidewinder.config.parameter_values import SearchSpaceError, parse_value
+from sidewinder.config.parameter_values import SearchSpaceError
 from sidewinder.config.provenance import PRIMARY, Provenance, search_path
 from sidewinder.config.run_config import Environment, RunConfig
-from sidewinder.config.search_overrides import HELPERS, apply_to_search_space, known_values
+from sidewinder.config.search_overrides import apply_to_search_space, known_values
 from sidewinder.config.search_space import SearchSpace
+from sidewinder.config.searched_config import cap_at_grid, check_conditions, put_in
 from sidewinder.config.starting_points import starting_points
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.config.study_settings import ScoredEnvironment
@@ -104,8 +103,8 @@ class _Composition:
         config.study.setdefault("archives", list(self.archives))
         taken_out = self._told(config, space, taken_out)
         search_space.add_conditions(space)
-        self._check_conditions(config, space)
-        self._put_in(config, space)
+        check_conditions(config, space, self.provenance)
+        put_in(config, space, self.provenance)
         config.search_space = {key: as_written(config.search_space[key], space, key) for key in space.distributions}
         probe = without(config, space.distributions)
         plain = resolve(config, probe, keep_all=bool(config.study.custom_search_space))
@@ -114,7 +113,7 @@ class _Composition:
         entries = plain["study"].pop("enqueue", [])
         study = self._validated({**plain, "baselines": self._baselines(plain)})
         self._enqueue(study, entries, taken_out)
-        self._cap_at_grid(study, space)
+        cap_at_grid(study, space, self.provenance)
         return study
 
     def _baselines(self, plain: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -222,32 +221,6 @@ class _Composition:
             first = error.errors()[0]
             raise self.provenance.error(("environments", name, *map(str, first["loc"])), expectation(first)) from None
 
-    def _put_in(self, config: DictConfig, space: SearchSpace) -> None:
-        """Apply what the search space fixes and deletes, and check that the keys it searches exist."""
-        for key in space.distributions:
-            if key.lstrip("+").partition(".")[0] not in RunConfig.model_fields:
-                accepted = ", ".join(RunConfig.model_fields)
-                raise self.provenance.error(
-                    ("search_space", key), f"found a key that no trial has, accepted: one of {accepted}", key=key
-                )
-        for key, distribution in space.distributions.items():
-            if key.startswith(HELPERS) and not has(config, key):
-                # What reads it must have something to read where a trial does not say.
-                OmegaConf.update(config, key, parse_value(key, first_value(distribution)), force_add=True)
-        for key in [*space.distributions, *space.fixed, *space.deleted]:
-            if not key.startswith(("+", HELPERS)) and not has(config, key):
-                parent = key.rpartition(".")[0]
-                siblings = OmegaConf.select(config, parent) if parent else config
-                accepted = ", ".join(map(str, siblings)) if isinstance(siblings, DictConfig) else "a key of the config"
-                raise self.provenance.error(
-                    ("search_space", key), f"found an unknown key, accepted: {accepted}", key=key
-                )
-        for key, value in space.fixed.items():
-            OmegaConf.update(config, key.lstrip("+"), value, force_add=True)
-        for key in space.deleted:
-            parent, _, last = key.rpartition(".")
-            del OmegaConf.select(config, parent)[last]
-
     def _enqueue(self, config: StudyConfig, entries: Any, taken_out: dict[str, str]) -> None:
         if not isinstance(entries, list):
             raise self.provenance.error(
@@ -259,46 +232,3 @@ class _Composition:
             raise SidewinderError(f"{self.provenance.source(('study', 'enqueue'))}: {error}") from None
         for note in notes:
             print(f"study {self.name}: {note}", file=sys.stderr)
-
-    def _check_conditions(self, config: DictConfig, space: SearchSpace) -> None:
-        """Leave out conditions for samplers that would waste a conditional space, or stop learning from it. Where a
-        parameter might do harm without its condition, refuse that."""
-        kind = str(config.sampler.get("_target_", "")).rpartition(".")[2]
-        for key, when in list(space.conditions.items()):
-            choice = isinstance(space.distributions[key], CategoricalDistribution)
-            if kind != "GridSampler" and (kind != "CmaEsSampler" or choice):
-                continue
-            if list(when) != [f"agent.{SWITCHES.get(key.removeprefix('agent.'))}"]:
-                what = f"found a condition, accepted for {kind}: none (brute_force, tpe and others take conditions)"
-                raise self.provenance.error(("search_space", key), what, key=key)
-            del space.conditions[key]
-            why = f"{kind} takes no conditions, and without {next(iter(when))} it has no effect"
-            print(f"study {self.name}: {key} is searched in all trials: {why}", file=sys.stderr)
-
-    def _cap_at_grid(self, config: StudyConfig, space: SearchSpace) -> None:
-        """End a search of every point with its last one, and say so."""
-        kinds = {"GridSampler": "the grid", "BruteForceSampler": "brute force"}
-        search = kinds.get(str(config.sampler.get("_target_", "")).rpartition(".")[2])
-        if search is None:
-            return
-        sizes: dict[str, int] = {}
-        for key, distribution in space.distributions.items():
-            try:
-                sizes[key] = len(grid_values(distribution))
-            except ValueError as error:
-                accepted = f"accepted for {search.replace('the', 'a')}: choice or range"
-                raise self.provenance.error(("search_space", key), f"{error}, {accepted}") from None
-        size = space.n_points(sizes)
-        if config.study.custom_search_space or size is None:
-            return  # its size is not known
-        enqueued = config.study.enqueue
-        if search == "the grid":
-            # GridSampler suggests all points of its own besides, and no parts of points.
-            for position, point in enumerate(enqueued):
-                if missing := [key for key in space.distributions if key not in point]:
-                    what = f"found nothing for {', '.join(missing)}, accepted for a grid: all searched keys"
-                    raise self.provenance.error(("study", "enqueue"), what, key=f"study.enqueue[{position}]")
-            size += len(enqueued)
-        if config.study.n_trials > size:
-            print(f"study {self.name}: {search} ends the study after {size} trials", file=sys.stderr)
-            config.study.n_trials = size

@@ -1,5 +1,7 @@
-"""What an interpolation in a config can compute, e.g. `${one_minus:${agent.helpers.one_minus_gamma}}`: pure functions
-of numbers, for what is best searched on another scale than it is used on."""
+"""What an interpolation in a config can compute, e.g. `${one_minus:${agent.helpers.one_minus_gamma}}`: pure
+functions, for what is best searched on another scale, or in other parts, than it is used."""
+
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -26,6 +28,11 @@ def quotient(dividend: int, divisor: int) -> int:
     return max(dividend // divisor, 1)
 
 
+def repeat(value: Any, times: int) -> list[Any]:
+    """The value so many times: a network's widths from its width and its depth."""
+    return [value] * int(times)
+
+
 def below(value: int, limit: int) -> int:
     """The value, or the largest whole number below the limit if that is less."""
     return min(value, limit - 1)
@@ -33,5 +40,5 @@ def below(value: int, limit: int) -> int:
 
 def register() -> None:
     """Make them known to OmegaConf, by their names; doing it again is no harm."""
-    for function in (one_minus, power_of_two, share, quotient, below):
+    for function in (one_minus, power_of_two, share, quotient, repeat, below):
         OmegaConf.register_new_resolver(function.__name__, function, replace=True)
