@@ -17,7 +17,8 @@ def main() -> None:
     parser.add_argument("--archives", nargs="*", default=[], help="where trainings are looked for; see the configfile")
     arguments = parser.parse_args()
     with errors_in_one_line():
-        config = compose_study(arguments.study, arguments.overrides, arguments.config_dirs, arguments.archives)
+        study, study_dir = arguments.study, arguments.output.parent
+        config = compose_study(study, arguments.overrides, arguments.config_dirs, arguments.archives, study_dir)
         # What JAX compiles for the checks serves the trials too.
         pin_jax(config.training.get("instruction_set", "avx2"))
         share_compiled(arguments.output.absolute().parents[1])

@@ -769,9 +769,7 @@ def test_width_and_depth_of_networks_are_searched(compose: Compose) -> None:
 
 @pytest.mark.parametrize("key", ["agent", "environment"])
 def test_a_choice_of_files_is_no_search(key: str, compose: Compose) -> None:
-    message = (
-        rf"search_space.*|{key}: found a choice of files, accepted: keys of it, .* a study for each file, by {key}=a,b"
-    )
+    message = rf"{key}: found a choice of files, accepted: keys of it, .* a study for each file, by {key}=a,b"
     with pytest.raises(SidewinderError, match=message) as caught:
         compose(f"search_space:\n  {key}: choice(ddpg, sac)\n")
     assert "environments" in str(caught.value)

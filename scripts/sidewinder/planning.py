@@ -134,7 +134,7 @@ class Studies:
         """
         if name not in self._planned:
             overrides, directory = tuple(self._overrides[name]), self._results / name
-            config = compose_study(directory.name, overrides, self._config_dirs, self._archives)
+            config = compose_study(directory.name, overrides, self._config_dirs, self._archives, directory)
             finished = {
                 int(path.parent.name): path
                 for path in directory.glob("trials/*/result.json")

@@ -17,7 +17,9 @@ from sidewinder import SidewinderError
 from sidewinder.config import search_space
 from sidewinder.config.algorithms import ALGORITHMS
 from sidewinder.config.baselines import baselines_of
+from sidewinder.config.digests import digest
 from sidewinder.config.interpolation import as_written, deferred, raw, resolve, without
+from sidewinder.config.other_studies import is_of_another
 from sidewinder.config.overrides import parse_override
 from sidewinder.config.parameter_values import SearchSpaceError
 from sidewinder.config.provenance import PRIMARY, Provenance, search_path
@@ -34,7 +36,11 @@ from sidewinder.errors import expectation, first_line, one_line
 
 
 def compose_study(
-    name: str, overrides: Sequence[str] = (), config_dirs: Sequence[Path] = (), archives: Sequence[str] = ()
+    name: str,
+    overrides: Sequence[str] = (),
+    config_dirs: Sequence[Path] = (),
+    archives: Sequence[str] = (),
+    directory: Path | None = None,
 ) -> StudyConfig:
     """Compose a study from configs/study/<name>.yaml, or from whatever `study=` the overrides name.
 
@@ -43,31 +49,35 @@ def compose_study(
         overrides: Hydra overrides, e.g. `["study=pendulum_ddpg", "study.n_trials=100"]`.
         config_dirs: More directories of Hydra configs; theirs come before the shipped ones.
         archives: What `study.archives` is where the configs do not say.
+        directory: The study's, if it may have trials: what they began from stays so, whatever became of it elsewhere.
 
     Raises:
         SidewinderError: One line that names file or override, key, what was found and what is accepted.
     """
     for override in overrides:
         parse_override(override)
-    for directory in config_dirs:
-        if not directory.is_dir():
-            raise SidewinderError(f"config_dirs: {directory} is not a directory")
+    for configs in config_dirs:
+        if not configs.is_dir():
+            raise SidewinderError(f"config_dirs: {configs} is not a directory")
     with ExitStack() as stack:
         if primary := next(filter(is_of_tutorial, overrides), None):
             others = [override for override in overrides if override != primary]
-            directory, overrides = stack.enter_context(as_study(name, primary, others))
-            config_dirs = [directory, *config_dirs]
+            made, overrides = stack.enter_context(as_study(name, primary, others))
+            config_dirs = [made, *config_dirs]
         elif not any(override.startswith("study=") for override in overrides):
             overrides = [f"study={name}", *overrides]
         stack.enter_context(search_path(config_dirs))
-        return _Composition(name, overrides, archives).study_config()
+        return _Composition(name, overrides, archives, directory).study_config()
 
 
 class _Composition:
     """One composition by Hydra."""
 
-    def __init__(self, name: str, overrides: Sequence[str], archives: Sequence[str]) -> None:
+    def __init__(
+        self, name: str, overrides: Sequence[str], archives: Sequence[str], directory: Path | None = None
+    ) -> None:
         self.name = name
+        self.directory = directory
         self.archives = archives
         self.provenance = Provenance(name, overrides)
 
@@ -226,6 +236,12 @@ class _Composition:
             raise self.provenance.error(
                 ("study", "enqueue"), f"found {entries!r}, accepted: a list of names and mappings"
             )
+        if any(map(is_of_another, entries)):
+            config.study.enqueued_from = digest(entries)
+            before = StudyConfig.of_trials(self.directory) if self.directory else None
+            if before and before.study.enqueued_from == config.study.enqueued_from:
+                config.study.enqueue = before.study.enqueue
+                return
         try:
             config.study.enqueue, notes = starting_points(config, entries, taken_out)
         except SidewinderError as error:

@@ -8,6 +8,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import NET_ARCHS, POLICY_DEFAULTS
 from sidewinder.config.distributions import contains
+from sidewinder.config.other_studies import best_of, is_of_another
 from sidewinder.config.parameter_values import parse_value
 from sidewinder.config.study_config import StudyConfig
 
@@ -21,12 +22,14 @@ def starting_points(
 
     Args:
         config: The study, composed but for its `study.enqueue`.
-        entries: Mappings from searched keys to values of the config, or names of the study's baselines.
+        entries: Mappings from searched keys to values of the config, names of the study's baselines, or other studies'
+            best trials, as `other_studies.best_of` takes them.
         taken_out: Keys that overrides have taken out of the search, each with the reason: entries lose them.
 
     Returns:
         The Optuna parameters of each entry, without those that have lost all keys; and a line for each value of a
-        baseline that the search space lacks, which is left to the sampler, and for each value that an entry loses.
+        baseline or of another study that the search space lacks, which is left to the sampler, and for each value that
+        an entry loses.
 
     Raises:
         SidewinderError: `study.enqueue[i]...: found ..., accepted: ...`.
@@ -34,7 +37,12 @@ def starting_points(
     points, notes = [], []
     for position, entry in enumerate(entries):
         where = f"study.enqueue[{position}]"
-        if isinstance(entry, Mapping):
+        if is_of_another(entry):
+            for name, params in best_of(where, entry):
+                point, left = _from_params(config, params)
+                points.append(_without_absent(config, point))
+                notes += [f"{where}: {name}: {text}; left to the sampler" for text in left]
+        elif isinstance(entry, Mapping):
             lost = [key for key in map(str, entry) if key.lstrip("+") in taken_out]
             notes += [f"{where}.{key}: found {entry[key]!r}, not used: {taken_out[key.lstrip('+')]}" for key in lost]
             kept = {key: value for key, value in entry.items() if str(key) not in lost}
@@ -45,7 +53,8 @@ def starting_points(
             points.append(_without_absent(config, point))
             notes += [f"{where}: {entry}: {text}; left to the sampler" for text in left]
         else:
-            accepted = ", ".join([*config.baselines, "a mapping from searched keys to values"])
+            others = ["a mapping from searched keys to values", "another study's best trials"]
+            accepted = ", ".join([*config.baselines, *others])
             raise SidewinderError(f"{where}: found {entry!r}, accepted: {accepted}")
     return points, notes
 
@@ -76,6 +85,22 @@ def _from_mapping(config: StudyConfig, where: str, entry: Mapping[Any, Any]) -> 
         else:
             raise SidewinderError(f"{where}.{key}: found a key that is not searched, accepted: {', '.join(names)}")
     return point
+
+
+def _from_params(config: StudyConfig, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Another study's parameters as ours, by their keys with or without `agent.`; and what of ours has none of them."""
+    theirs = {key.lstrip("+"): parse_value(key, value) for key, value in params.items()}
+    point, left = {}, []
+    for key, distribution in config.space().distributions.items():
+        name = key.lstrip("+")
+        known = next((one for one in (name, name.removeprefix("agent.")) if one in theirs), None)
+        try:
+            if known is None:
+                raise ValueError("found no value")
+            point[key] = _parameter(config, key, distribution, theirs[known])
+        except ValueError as error:
+            left.append(f"{key}: {error}")
+    return point, left
 
 
 def _from_baseline(config: StudyConfig, name: str) -> tuple[dict[str, Any], list[str]]:

@@ -5,6 +5,7 @@ It has the sections of a training run (agent, environment, training, evaluation)
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -12,6 +13,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field, model_validator
 
+from sidewinder import SidewinderError
 from sidewinder.config.digests import digest
 from sidewinder.config.identity import Identity, identifying
 from sidewinder.config.run_config import RunConfig, Section, run_config
@@ -66,6 +68,15 @@ class StudyConfig(Section):
         """Read results/<study>/config.yaml."""
         with reading(path, "`snakemake` composes it from the study's configs"):
             return cls.model_validate(yaml.safe_load(path.read_text()))
+
+    @classmethod
+    def of_trials(cls, directory: Path) -> Self | None:
+        """The config of a study's directory, if it has trials and the config can be read."""
+        if next(directory.glob("trials/*/result.json"), None) is None:
+            return None
+        with suppress(SidewinderError):
+            return cls.load(directory / "config.yaml")
+        return None
 
     def dump(self) -> str:
         """The text of config.yaml: the same for the same config."""

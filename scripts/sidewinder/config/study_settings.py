@@ -58,6 +58,7 @@ class StudySettings(Section):
         retries: How often a failed training is tried again.
         give_up: Trials that are failed without being trained.
         enqueue: Optuna parameters of the first trials.
+        enqueued_from: A digest of what `enqueue` was made from, if other studies are among it.
         archives: Where trainings are looked for that were made elsewhere; see `training.archives`.
     """
 
@@ -79,6 +80,7 @@ class StudySettings(Section):
     retries: Annotated[int, Field(ge=0), Identity.NEVER] = 0
     give_up: Annotated[list[Annotated[int, Field(ge=0)]], Identity.NEVER] = Field(default_factory=list)
     enqueue: list[dict[str, Any]] = Field(default_factory=list)
+    enqueued_from: Annotated[str | None, Identity.NEVER] = None
     archives: Annotated[list[str], Identity.NEVER] = Field(default_factory=list)
 
     @field_validator("window")
