@@ -52,6 +52,12 @@ class PlannedStudy:
             f"{config.training['total_timesteps']:,} environment steps, {sampler}, {pruner}, seed {config.study.seed}"
         )
 
+    @property
+    def gpu(self) -> int:
+        """How many GPUs a training needs."""
+        training = self.config.training
+        return int(isinstance(training, dict) and str(training.get("device", "cpu")).startswith("cuda"))
+
     @cached_property
     def jobs(self) -> list[int]:
         """A trial of each block that one job makes (`StudyConfig.block_of`), by whose result the job goes: its last

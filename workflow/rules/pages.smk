@@ -74,6 +74,7 @@ rule video:
     threads: lambda wildcards: STUDIES[wildcards.study].config.training["threads"]
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        gpu=lambda wildcards: STUDIES[wildcards.study].gpu,
         runtime=lambda wildcards, attempt: 480 * attempt,
     params:
         # Used only in the report caption.

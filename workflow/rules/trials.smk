@@ -17,6 +17,7 @@ rule trial:
     threads: lambda wildcards: STUDIES[wildcards.study].config.training["threads"]
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        gpu=lambda wildcards: STUDIES[wildcards.study].gpu,
         runtime=lambda wildcards, attempt: 240 * attempt * STUDIES[wildcards.study].config.study.trials_per_job,
     shell:
         f"python {SCRIPTS}/trial.py" " {output:q} 2> {log:q}"
@@ -38,6 +39,7 @@ rule replicate:
     threads: lambda wildcards: STUDIES[wildcards.study].config.training["threads"]
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        gpu=lambda wildcards: STUDIES[wildcards.study].gpu,
         runtime=lambda wildcards, attempt: 240 * attempt,
     shell:
         f"python {SCRIPTS}/replicate.py" " {output:q} 2> {log:q}"

@@ -35,6 +35,7 @@ rule confirmation:
     threads: lambda wildcards: STUDIES[wildcards.study].config.training["threads"]
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        gpu=lambda wildcards: STUDIES[wildcards.study].gpu,
         runtime=lambda wildcards, attempt: 240 * attempt * STUDIES[wildcards.study].config.study.trials_per_job,
     shell:
         f"python {SCRIPTS}/confirmation.py"
@@ -140,6 +141,7 @@ rule agent:
     threads: lambda wildcards: STUDIES[wildcards.study].config.training["threads"]
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        gpu=lambda wildcards: STUDIES[wildcards.study].gpu,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         directory=lambda wildcards, output: Path(output.card).parent,

@@ -124,6 +124,8 @@ class Training(Section):
     """How long and on what to train. `total_timesteps` counts environment steps, as in SB3.
 
     Attributes:
+        device: As torch spells it; of `cuda` without a number each training has one of those that are free.
+        per_device: How many trainings share one of these.
         checkpoint_every: Seconds from one checkpoint to the next, at least; None for none.
         tensorboard: Whether TensorBoard's files are written.
         callbacks: SB3's or one's own, each as Hydra's `instantiate` takes it.
@@ -133,6 +135,7 @@ class Training(Section):
     total_timesteps: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: str = "cpu"
+    per_device: Annotated[Annotated[int, Field(ge=1)], Identity.NEVER] = 1
     threads: Annotated[int, Field(ge=1)] = 1
     instruction_set: Literal["avx2", "compatible", "native"] = "avx2"
     checkpoint_every: Annotated[Annotated[float, Field(ge=0)] | None, Identity.NEVER] = 1.0

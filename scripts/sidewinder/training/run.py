@@ -18,6 +18,7 @@ from sidewinder.training import agents
 from sidewinder.training.agent_state import watched
 from sidewinder.training.callbacks import OwnCallbacks, Trackers, made_callbacks
 from sidewinder.training.checkpoints import Checkpoint, UnusableError
+from sidewinder.training.devices import device_for
 from sidewinder.training.environments import close, make_training_env
 from sidewinder.training.episodes import Episodes
 from sidewinder.training.evaluator import EndOfTraining, Evaluator, NotOfTheTrainingError
@@ -114,7 +115,10 @@ def _train(
 ) -> None:
     seed = run.training.seed
     evaluation_seed = derive_seed(seed, "evaluation") if run.evaluation.seed is None else run.evaluation.seed
-    training = run.digest(held_out, direction, sources(run))
+    device = stack.enter_context(device_for(run.training.device, run.training.per_device))
+    # Another device than the CPU is part of a checkpoint, whose tensors are on it.
+    where = [] if device.type == "cpu" else [str(device)]
+    training = run.digest(held_out, direction, sources(run), *where)
     saved = checkpoint.read(training) if checkpoint else None
     if tensorboard_log and saved:
         cut(tensorboard_log, saved.facts["tensorboard"])
@@ -141,7 +145,7 @@ def _train(
             run.agent,
             env,
             seed=seed,
-            device=run.training.device,
+            device=str(device),
             tensorboard_log=str(tensorboard_log) if tensorboard_log else None,
             subclassed=partial(watched, watcher=keeper) if keeper else lambda algorithm: algorithm,
         )
