@@ -105,6 +105,17 @@ class Fading(NormalActionNoise):
         return super().__call__()
 
 
+class Unseeded(NormalActionNoise):
+    """Noise from a generator of its own, which nobody seeds."""
+
+    def __init__(self, mean: np.ndarray, sigma: np.ndarray, rng: np.random.Generator | None = None) -> None:
+        super().__init__(mean, sigma)
+        self.generator = rng or np.random.default_rng()
+
+    def __call__(self) -> np.ndarray:
+        return self.generator.normal(self._mu, self._sigma)
+
+
 class Falling:
     """A schedule with an argument."""
 

@@ -13,10 +13,12 @@ from small_agents import agent, build, error_of, run_config
 from small_methods import Doubling, HalfSAC, Narrow, Scaled, Sine, Small
 from stable_baselines3 import SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.env_util import make_vec_env
 from torch import nn
 
 from sidewinder import SidewinderError
 from sidewinder.config.composition import compose_study
+from sidewinder.training import agents
 from sidewinder.training.arguments import family_of
 from sidewinder.training.checked import check_run
 from sidewinder.training.schedules import schedule
@@ -188,6 +190,24 @@ def test_what_only_building_shows(changes: dict[str, Any], message: str) -> None
     with pytest.raises(SidewinderError, match=r"^agent: ") as caught:
         check_run(run_config(agent("ppo", **changes)))
     assert str(caught.value).startswith(message)
+
+
+def test_a_generator_that_nobody_seeds() -> None:
+    section = agent("td3", action_noise=f"{OWN}.Unseeded")
+    with pytest.raises(SidewinderError, match=r"agent: found one that was made twice with the same seed and acts"):
+        check_run(run_config(section))
+    check_run(run_config(section, reproducible=False))
+    check_run(run_config(agent("ppo", algorithm=f"{OWN}.FortunatePPO"), normalize=True, n_envs=2))
+    rng = {"_target_": "numpy.random.default_rng", "seed": {"_target_": "numpy.random.randint", "low": 2**31 - 1}}
+    seeded = {**section, "action_noise": own("Unseeded", mean=[0.0], sigma=[0.1], rng=rng)}
+    check_run(run_config(seeded))
+    env = make_vec_env("Pendulum-v1")
+
+    def noise(seed: int) -> Any:
+        made: Any = agents.build(seeded, env, seed=seed, device="cpu", tensorboard_log=None)
+        return made.action_noise()
+
+    assert noise(1) == noise(1) != noise(2)
 
 
 def test_the_code_is_part_of_what_is_trained() -> None:

@@ -16,11 +16,13 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.type_aliases import PolicyPredictor
+from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.her import HerReplayBuffer
 
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import backend_of
+from sidewinder.config.import_paths import import_paths
 from sidewinder.errors import first_line
 from sidewinder.files import write_atomically
 from sidewinder.training.arguments import ACTION_NOISES, algorithm_of, constructor_arguments, family_of
@@ -74,6 +76,8 @@ def build(
         ValueError: The algorithm cannot act in this environment, or hyperparameters do not go together; SB3 has other
             exceptions for that too.
     """
+    if any(import_paths(agent)):
+        set_random_seed(seed)  # objects of one's own may draw while they are made, before SB3 seeds the generators
     arguments = constructor_arguments(agent)
     if (noise := arguments.get("action_noise")) is not None and not isinstance(noise, ActionNoise):
         # The noise shape is that of the action, so it waits for the environment.

@@ -5,9 +5,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import backend_of
@@ -88,29 +90,50 @@ def check_in(env: VecEnv, run: RunConfig) -> None:
     Raises:
         SidewinderError: One line that names the key.
     """
+    of_ones_own = any(import_paths(run.agent))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = agents.build(run.agent, env, seed=0, device="cpu", tensorboard_log=None)
-            if any(import_paths(run.agent)):
-                _check_actions(model)
+            if of_ones_own:
+                observations = _env_of(model).reset()
+                first = _acted(model, observations)
+                again = agents.build(run.agent, env, seed=0, device="cpu", tensorboard_log=None)
+                same = all(map(np.array_equal, _acted(again, observations), first))
     except SidewinderError:
         raise
     except Exception as error:
-        # SB3, torch and Gymnasium raise some of these where keys of the agent do not go together or do not fit the
-        # environment; code of one's own may raise anything.
-        if not isinstance(error, _UNFIT) and not any(import_paths(run.agent)):
+        # Code of one's own may raise anything.
+        if not isinstance(error, _UNFIT) and not of_ones_own:
             raise
         raise SidewinderError(f"agent: {first_line(error) or type(error).__name__}") from None
+    if of_ones_own and run.environment.reproducible and not same:
+        raise SidewinderError(
+            "agent: found one that was made twice with the same seed and acts otherwise, accepted: one that draws from "
+            "torch's, numpy's or Python's global generator alone (an object can have one seeded by these: "
+            "docs/your_own_code.md); or environment.reproducible=false, which marks results as bit_exact: false"
+        )
 
 
-def _check_actions(model: BaseAlgorithm) -> None:
-    """Let an agent of somebody's own act once."""
+def _env_of(model: BaseAlgorithm) -> VecEnv:
+    """What an agent acts in, with what it has put around that."""
     env = model.get_env()
     assert env is not None
-    actions, _ = model.predict(env.reset(), deterministic=False)  # type: ignore[arg-type]
+    return env
+
+
+def _acted(model: BaseAlgorithm, observations: VecEnvObs) -> tuple[np.ndarray, np.ndarray]:
+    """An agent's first actions, and the noise that it would add to them.
+
+    Raises:
+        ValueError: They are not in the action space.
+    """
+    env = _env_of(model)
+    actions, _ = model.predict(observations, deterministic=False)  # type: ignore[arg-type]
     if not all(env.action_space.contains(action) for action in actions):
         raise ValueError(f"its actions {_line(actions)} are not in the action space {_line(env.action_space)}")
+    noise = getattr(model, "action_noise", None)
+    return actions, np.zeros(0) if noise is None else np.asarray(noise())
 
 
 def notes_on(run: RunConfig) -> list[str]:
