@@ -8,6 +8,7 @@ from sidewinder.config.rule_settings import rule_settings
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.confirmation.results import read_results, table
 from sidewinder.records import add_record, recorded
+from sidewinder.trials.tables import mixed_versions
 
 
 def main() -> None:
@@ -20,7 +21,11 @@ def main() -> None:
     with errors_in_one_line():
         config = StudyConfig.load(arguments.config)
         with recorded(arguments.record, rule_settings("confirmation_table", config), arguments.results) as write:
-            write(arguments.output, table(config, read_results(arguments.results)).to_csv(index=False))
+            results = read_results(arguments.results)
+            if versions := mixed_versions([result.run for result in results if result.run]):
+                # To the terminal: Snakemake keeps stderr for the log.
+                print(f"{arguments.config.parent}: the confirmation was made with different versions: {versions}")
+            write(arguments.output, table(config, results).to_csv(index=False))
 
 
 if __name__ == "__main__":

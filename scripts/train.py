@@ -19,7 +19,7 @@ from tempfile import mkdtemp
 import hydra
 import yaml
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sidewinder import SidewinderError, errors_in_one_line
@@ -52,13 +52,15 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
     for note in notes_on(run):
         logging.warning(note)
     best: dict[str, SavedAgent] = {}
+    direction = OmegaConf.select(config, "study.direction", default="maximize")  # which a study's trial has
     outcome = train(
         run,
         tensorboard_log=output_dir / "tensorboard",
         counted=lambda model: best.update(agent=SavedAgent(model)),
+        direction=direction,
     )
     evaluations = [evaluation.model_dump() for evaluation in outcome.evaluations]
-    objective = outcome.objective(run)
+    objective = outcome.objective(run, direction)
     write_atomically(
         output_dir / "evaluations.json",
         to_json({"state": outcome.state, "reason": outcome.reason, "objective": objective, "evaluations": evaluations}),
@@ -109,7 +111,9 @@ def _with_trial(arguments: list[str]) -> list[str]:
 
     directory = mkdtemp(prefix="sidewinder-")
     atexit.register(shutil.rmtree, directory)
-    text = yaml.safe_dump(named_training(study_dir, named[1]).model_dump(), sort_keys=False, allow_unicode=True)
+    run, direction = named_training(study_dir, named[1])
+    content = {**run.model_dump(), "study": {"direction": direction}}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     Path(directory, "trial.yaml").write_text(text)
     rest = arguments[:position] + arguments[position + 3 :]
     return ["--config-path", directory, "--config-name", "trial", *rest]

@@ -1,6 +1,7 @@
 """Environments that Gymnasium does not have: with masks, with images, with goals. By `small_environments:Masked-v0`."""
 
 import errno
+import math
 import os
 import random
 import signal
@@ -133,7 +134,18 @@ class Reaching(Wild):
         observation, reward, _, _, _ = super().step(action)
         self.energy += abs(int(action) - 1)
         success = abs(self.x) < 0.3
-        return observation, reward, success, False, {"is_success": success, "energy": self.energy, "how": self.how}
+        return (
+            observation,
+            reward,
+            success,
+            False,
+            {
+                "is_success": success,
+                "energy": self.energy,
+                "how": self.how,
+                "distance": math.nan,
+            },
+        )
 
 
 class Reseeded(Wild):

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3 import PPO, SAC
-from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 from stable_baselines3.common.noise import NormalActionNoise
@@ -205,3 +205,56 @@ class Tracker(BaseCallback):
 
     def _on_training_end(self) -> None:
         self.table.add({"ended": self.num_timesteps})
+
+
+class Reseeding(Tracker):
+    """Seeds numpy where it is made."""
+
+    def __init__(self) -> None:
+        np.random.seed(0)
+        super().__init__("/dev/null")
+
+
+class Sampling(BaseCallback):
+    """Draws from the space that the agent draws its first actions from."""
+
+    def _on_step(self) -> bool:
+        self.model.action_space.sample()
+        return True
+
+
+class Reaching(BaseCallback):
+    """Changes environments behind everyone's back, in what acts at the next reset."""
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps > 100:
+            for env in self.training_env.envs:  # type: ignore[attr-defined]
+                env.unwrapped.wind = 0.3
+        return True
+
+
+class CuriousSAC(SAC):
+    """Stores rewards that depend on what has been learned."""
+
+    def _store_transition(self, replay_buffer: Any, buffer_action: Any, new_obs: Any, reward: Any, *rest: Any) -> None:
+        bonus = float(next(self.policy.parameters()).detach().abs().mean())
+        super()._store_transition(replay_buffer, buffer_action, new_obs, reward + bonus, *rest)
+
+
+class Running(RolloutBuffer):
+    """Knows more than its rollout: how many returns there were, by which it scales advantages."""
+
+    seen = 0
+
+    def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: np.ndarray) -> None:
+        super().compute_returns_and_advantage(last_values, dones)
+        self.seen += 1
+        self.advantages *= 1 + 1 / self.seen
+
+
+class Unannotated(SAC):
+    """Whose parameters say nothing of their types."""
+
+    def __init__(self, policy, env, learning_rate=None, rate=3e-4, extra=None, **kwargs):  # type: ignore[no-untyped-def]
+        self.rate, self.extra = rate, extra
+        super().__init__(policy, env, learning_rate=3e-4 if learning_rate is None else learning_rate, **kwargs)

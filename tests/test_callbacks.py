@@ -13,6 +13,7 @@ from sidewinder import SidewinderError
 from sidewinder.checks import check_study
 from sidewinder.config.composition import compose_study
 from sidewinder.config.run_config import HeldOut, RunConfig
+from sidewinder.training.callbacks import OwnCallbacks
 from sidewinder.training.checked import check_run
 from sidewinder.training.run import train
 from sidewinder.training.sources import sources
@@ -227,3 +228,36 @@ def test_arguments_are_searched_by_their_place(tmp_path: Path) -> None:
     ):
         with pytest.raises(SidewinderError, match=message):
             check_study(compose_study(written(entry), [], [tmp_path]))
+
+
+def test_the_end_comes_after_the_last_evaluation() -> None:
+    """Also where the budget is no multiple of the evaluations, and SB3 itself ends the training."""
+    StopAt.said.clear()
+    run = run_config(stop_at(1000))
+    run.training.total_timesteps = 150
+    assert steps(run)[-1] >= 150
+    assert len(StopAt.said) == 1
+
+
+@pytest.mark.parametrize("found", ["[{a.b: {x: 1}, c.d: {}}]", "[{}]", "[{_target_: 1}]"])
+def test_an_entry_names_one_callback(found: str) -> None:
+    with pytest.raises(SidewinderError, match=r"training\.callbacks: found .* accepted: list of import paths"):
+        compose_study("x", ["study=plain", "agent=ppo", "environment=cartpole", f"training.callbacks={found}"])
+
+
+def test_a_tracker_may_not_even_be_made() -> None:
+    run = tracked({"_target_": "small_methods.Reseeding"}, {"_target_": "small_methods.Missing"})
+    assert train(run).evaluations == train(run_config()).evaluations
+
+
+def test_a_tracker_may_sample_actions() -> None:
+    section = agent("sac", learning_starts=40)
+    plain = train(run_config(section=section)).evaluations
+    assert train(tracked("small_methods.Sampling", section=section)).evaluations == plain
+
+
+def test_callbacks_may_refer_to_each_other() -> None:
+    one, other = StopAt(3), StopAt(4)
+    one.other, other.other = other, one  # type: ignore[attr-defined]
+    evaluator = StopAt(1)
+    assert OwnCallbacks([one], evaluator, lambda step: pytest.fail(f"ended at {step}")).everyone() == [one, other]

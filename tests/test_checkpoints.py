@@ -92,6 +92,7 @@ CASES: dict[str, RunConfig] = {
     "worn, turns": run_config("ppo", TURNS, env_id=WORN),
     "ppo, one's own": run_config("ppo", changes={"algorithm": "small_methods.FortunatePPO"}),
     "sac, one's own": run_config("sac", changes={"algorithm": "small_methods.HalfSAC", "action_noise": FALLING_NOISE}),
+    "ppo, one's own buffer": run_config("ppo", changes={"rollout_buffer_class": "small_methods.Running"}),
     "ppo, curriculum": run_config("ppo", callbacks=CURRICULUM, env_id=WINDY),
     "dqn, curriculum, subproc": run_config("dqn", callbacks=CURRICULUM, env_id=WINDY, vec_env="subproc"),
     "lives": run_config("dqn", env_id=LIVES, wrappers=EPISODIC, env_kwargs=SHORT),
@@ -138,6 +139,25 @@ def test_a_killed_training_goes_on_to_the_same_bits(case: str, tmp_path: Path) -
     found, n_left = with_checkpoints(run, tmp_path / "killed")
     assert found == expected
     assert n_left < n_rests
+
+
+def test_a_replay_buffer_that_the_same_steps_do_not_fill(tmp_path: Path) -> None:
+    run = run_config("sac", changes={"algorithm": "small_methods.CuriousSAC"})
+    expected = undisturbed(run, tmp_path / "undisturbed")
+    assert outcome(run, tmp_path / "killed", kill_after=8) == signal.SIGKILL
+    found, _ = with_checkpoints(run, tmp_path / "killed")
+    assert found == expected
+
+
+def test_a_callback_that_reaches_into_environments(tmp_path: Path) -> None:
+    run = run_config("ppo", callbacks=["small_methods.Reaching"], env_id=WINDY)
+    expected = undisturbed(run, tmp_path / "undisturbed")
+    found, n_checkpoints = with_checkpoints(run, tmp_path / "whole")
+    assert found == expected
+    # Those before it did.
+    assert n_checkpoints <= 2
+    assert outcome(run, tmp_path / "killed", kill_after=n_checkpoints) == signal.SIGKILL
+    assert with_checkpoints(run, tmp_path / "killed")[0] == expected
 
 
 def test_a_checkpoint_is_no_part_of_what_a_training_is() -> None:

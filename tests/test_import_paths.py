@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from small_agents import agent, build, error_of, run_config
-from small_methods import Doubling, HalfSAC, Narrow, Scaled, Sine, Small
+from small_methods import Doubling, HalfSAC, Narrow, Scaled, Sine, Small, falling
 from stable_baselines3 import SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
@@ -21,6 +21,7 @@ from sidewinder.config.composition import compose_study
 from sidewinder.training import agents
 from sidewinder.training.arguments import family_of
 from sidewinder.training.checked import check_run
+from sidewinder.training.imported import made
 from sidewinder.training.schedules import schedule
 from sidewinder.training.sources import sources
 
@@ -169,6 +170,48 @@ def test_mistakes(name: str, key: str, value: Any, message: str) -> None:
     assert message in found
 
 
+class Tuples:
+    """What objects may want that YAML cannot write."""
+
+    def __init__(self, pair: tuple[int, ...] = (), inner: Any = None, plain: Any = None) -> None:
+        self.pair, self.inner, self.plain = pair, inner, plain
+
+
+def test_objects_in_objects_get_what_they_want() -> None:
+    target = f"{__name__}.Tuples"
+    found = made("x", {"_target_": target, "pair": [1, 2], "inner": {"_target_": target, "pair": [3]}, "plain": [4]})
+    assert (found.pair, found.inner.pair, found.plain) == ((1, 2), (3,), [4])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"learning_rate": None, "lr_schedule": "linear"},
+            "agent.lr_schedule: found 'linear', accepted: constant where",
+        ),
+        ({"rate": f"{OWN}.falling"}, None),
+        ({"rate": "fast"}, "agent.rate: found 'fast', accepted: int or float, an import path or a mapping"),
+        ({"extra": f"{OWN}.Sine"}, None),
+        ({"extra": "no.such.text"}, None),
+    ],
+)
+def test_parameters_without_annotations(changes: dict[str, Any], message: str | None) -> None:
+    section = agent("sac", algorithm=f"{OWN}.Unannotated", **changes)
+    if message is None:
+        model = build(section)
+        (value,) = changes.values()
+        expected: Any = {f"{OWN}.falling": falling, f"{OWN}.Sine": Sine}.get(value, value)
+        assert expected in (model.rate, model.extra)
+    else:
+        assert error_of(section).startswith(message)
+
+
+def test_a_baseline_has_sb3s_replay_buffer() -> None:
+    here = ["study=plain", "agent=td3", "environment=pendulum", f"agent.replay_buffer_class={OWN}.Doubling"]
+    assert defaults(compose_study("own", here))["replay_buffer_class"] is None
+
+
 def test_a_schedule_has_no_other_shape() -> None:
     assert error_of(agent("sac", learning_rate=f"{OWN}.falling", lr_schedule="linear")) == (
         "agent.lr_schedule: found 'linear', accepted: constant where agent.learning_rate is a schedule itself"
@@ -230,6 +273,13 @@ def test_baselines_of_an_algorithm_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "agent" / "half_sac.yaml").write_text(yaml.safe_dump(documented))
     study = compose_study("own", [*here, "+agent.defaults_file=half_sac"], [tmp_path])
     assert defaults(study) == {**documented, "backend": "sb3"}
+    # In its own file, with what that takes over.
+    whole = {"defaults": ["sac", "_self_"], **documented, "defaults_file": "whole"}
+    (tmp_path / "agent" / "whole.yaml").write_text(yaml.safe_dump(whole))
+    plain = ["study=plain", "agent=whole", "environment=pendulum"]
+    own_file = compose_study("own", [*plain, "search_space={agent.tau: 'interval(0,1)'}"], [tmp_path])
+    assert "defaults_file" not in {**own_file.agent, **defaults(own_file)}
+    assert (defaults(own_file)["reward_share"], defaults(own_file)["tau"]) == (0.75, 0.005)
     assert "defaults_file" not in study.agent
     with pytest.raises(SidewinderError, match=r"override \+agent.defaults_file=full_sac: agent.defaults_file: found"):
         compose_study("own", [*here, "+agent.defaults_file=full_sac"], [tmp_path])

@@ -72,12 +72,13 @@ def test_the_first_metric_chooses_the_best() -> None:
     [
         ("info:fuel", "no fuel"),
         ("info:how", "how='fine'"),
+        ("info:distance", "distance=nan"),
     ],
 )
 def test_no_such_metric(metric: str, found: str) -> None:
     with pytest.raises(SidewinderError) as caught:
         train(run_config(metric=metric))
-    accepted = "accepted: return, length, info:is_success, info:energy"
+    accepted = "accepted: return, length, info:is_success, info:energy, info:distance"
     assert (
         str(caught.value) == f"evaluation.metric: found {metric!r} where an episode's last info has {found}, {accepted}"
     )
@@ -155,6 +156,10 @@ def test_the_objective_is_the_metric() -> None:
         (
             ["study.objectives=[return,length]", "study.direction=[maximize,minimize]"],
             "study.objectives: found ['return', 'length'], accepted: return (evaluation.metric) first, then spread",
+        ),
+        (
+            ["evaluation.metric=length", "study.objectives=[return]"],
+            "study.objectives: found ['return'], accepted: length (evaluation.metric) first",
         ),
         (
             ["evaluation.metric=length", "study.objectives=[success_rate]"],

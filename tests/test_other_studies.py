@@ -54,7 +54,7 @@ def old(tmp_path: Path) -> Path:
         path = directory / f"trials/{number}/result.json"
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps({"number": number, "state": state, "objective": objective, "params": params}))
-    (directory / "config.yaml").write_text("study: {direction: maximize}\n")
+    (directory / "config.yaml").write_text("study: {direction: maximize, n_trials: 4}\n")
     (directory / "best.yaml").write_text(yaml.safe_dump({"winner": {"trial": 0, "params": TRIALS[0][2]}}))
     return directory
 
@@ -65,7 +65,7 @@ def test_the_best_trials_of_a_study_of_ours(old: Path, capsys: pytest.CaptureFix
     said = capsys.readouterr().err
     assert f"study.enqueue[0]: trial 3 of {old}: agent.gamma: found 0.5, accepted: interval(0.9,1); left to the" in said
     assert "agent.n_steps: found no value; left to the sampler" in said
-    (old / "config.yaml").write_text("study: {direction: [minimize, maximize]}\n")
+    (old / "config.yaml").write_text("study: {direction: [minimize, maximize], n_trials: 4}\n")
     assert enqueued({"study": str(old)}) == BEST[2:]
 
 
@@ -94,9 +94,8 @@ def test_what_trials_began_from_stays_so(old: Path, tmp_path: Path) -> None:
     overrides = [*SPACE, f"study.enqueue=[{{study:'{old}'}}]"]
     first = compose_study("x", overrides, directory=directory)
     assert first.study.enqueue == BEST[:1]
-    better = {"number": 9, "state": "complete", "objective": 99.0, "params": {"agent.gamma": 0.91}}
-    (old / "trials/9").mkdir()
-    (old / "trials/9/result.json").write_text(json.dumps(better))
+    better = {"number": 2, "state": "complete", "objective": 99.0, "params": {"agent.gamma": 0.91}}
+    (old / "trials/2/result.json").write_text(json.dumps(better))
     directory.mkdir()
     (directory / "config.yaml").write_text(first.dump())
     # Without trials, it is what it is today.
@@ -144,6 +143,13 @@ def test_mistakes_in_other_studies(entry: object, message: str) -> None:
 
 def test_a_study_without_complete_trials(old: Path) -> None:
     for number in (0, 1, 3):
-        (old / f"trials/{number}/result.json").unlink()
+        failed: dict[str, Any] = {"number": number, "state": "failed", "objective": None, "params": {}}
+        (old / f"trials/{number}/result.json").write_text(json.dumps(failed))
     with pytest.raises(SidewinderError, match="which has no complete trial"):
+        enqueued({"study": str(old)})
+
+
+def test_a_study_that_has_not_ended(old: Path) -> None:
+    (old / "trials/2/result.json").unlink()
+    with pytest.raises(SidewinderError, match=r"without 1 of its 4 trials, accepted: a study whose sweep has ended"):
         enqueued({"study": str(old)})

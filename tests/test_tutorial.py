@@ -155,6 +155,7 @@ def test_overrides_are_for_theirs_or_for_ours() -> None:
             "override primary=theirs/defaults: found no theirs/defaults.yaml, accepted: primary=",
         ),
         ([PRIMARY, "agent=none"], "theirs/default.yaml: In 'default': Could not find 'agent/none'"),
+        ([PRIMARY, "study=plain"], "override study=plain: found beside primary=theirs/default, accepted: one of them"),
         ([PRIMARY, "agent.tauu=1"], "override agent.tauu=1: Could not override 'agent.tauu'"),
         ([PRIMARY, "study.direction=up"], "study.direction: found 'up', accepted"),
     ],
@@ -178,6 +179,36 @@ def test_a_mistake_names_their_file(theirs: Path) -> None:
     with pytest.raises(
         SidewinderError, match=r"theirs/default\.yaml: agent\.learning_algo: found 'dggp', accepted: a2c"
     ):
+        compose_study("seed", [PRIMARY])
+
+
+def test_sections_of_ours_are_merged(theirs: Path) -> None:
+    for name, more in (
+        ("agent/ddpg.yaml", {"policy_kwargs": {"n_critics": 2}}),
+        ("environment/swing.yaml", {"env_kwargs": {"max_episode_steps": 9}}),
+    ):
+        path = theirs / "theirs" / name
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | more, sort_keys=False))
+    study = compose_study("seed", [PRIMARY, "~search_space.environment.env_kwargs.g"])
+    assert study.agent["policy_kwargs"] == {"net_arch": [32, 16], "activation_fn": "relu", "n_critics": 2}
+    assert study.environment["env_kwargs"] == {"g": 9.0, "max_episode_steps": 9}
+
+
+def test_a_password_stays_in_the_environment(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = theirs / "theirs/default.yaml"
+    path.write_text(
+        path.read_text().replace("direction: maximize", "direction: maximize, storage: '${oc.env:THEIR_DB}'")
+    )
+    monkeypatch.setenv("THEIR_DB", "postgresql://me:secret@somewhere/db")
+    study = compose_study("seed", [PRIMARY])
+    assert study.study.storage == "${oc.env:THEIR_DB}"
+    assert "secret" not in study.dump()
+
+
+def test_why_such_a_directory_cannot_be_composed(theirs: Path) -> None:
+    path = theirs / "theirs/default.yaml"
+    path.write_text(path.read_text().replace("n_trials: 7", "n_trial: 7"))
+    with pytest.raises(SidewinderError, match=r"theirs/default\.yaml: .*n_trial"):
         compose_study("seed", [PRIMARY])
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from sidewinder import SidewinderError
 from sidewinder.config.run_config import RunConfig
 from sidewinder.config.study_config import StudyConfig, Trainings
+from sidewinder.config.study_settings import Direction
 from sidewinder.confirmation.candidates import Candidate, confirmation_run
 from sidewinder.confirmation.results import Phase
 from sidewinder.results import load_result
@@ -16,9 +17,10 @@ _NAMES = (
 )
 
 
-def named_training(study_dir: Path, name: str) -> RunConfig:
+def named_training(study_dir: Path, name: str) -> tuple[RunConfig, Direction]:
     """The run, with its seeds, of a trial that has ended, however it did, or of a training of the confirmation. Of
-    several trainings of a trial or a setting it is the first, unless the name says which.
+    several trainings of a trial or a setting it is the first, unless the name says which. With it comes the study's
+    direction.
 
     Raises:
         SidewinderError: The study has no such training, or a file is missing or malformed.
@@ -29,7 +31,8 @@ def named_training(study_dir: Path, name: str) -> RunConfig:
         replicates = config.replicates()
         environment, seed = replicates[_one_of(replicates, others, study_dir, name)]
         result = load_result(study_dir, int(first), config.digest(), config.study.give_up)
-        return replicate_run(config, config.for_trial(result.params, environment), result.number, seed)
+        run = replicate_run(config, config.for_trial(result.params, environment), result.number, seed)
+        return run, config.study.return_direction
     for phase, candidates in reversed(config.confirmations().items()):
         setting, *training = (others or [""]) if first == phase else [first, *others]
         if setting in candidates and len(training) <= 1:
@@ -38,7 +41,8 @@ def named_training(study_dir: Path, name: str) -> RunConfig:
             if not candidate.exists:
                 raise SidewinderError(f"{study_dir}: --trial: found {name!r}, which the sweep has no trial for")
             seeds: Phase = "test" if phase == "test" else "validation"
-            return confirmation_run(config, candidate, environment, seeds, seed)[0]
+            run, _ = confirmation_run(config, candidate, environment, seeds, seed)
+            return run, config.study.return_direction
     raise SidewinderError(f"{study_dir}: --trial: found {name!r}, accepted: {_NAMES}")
 
 

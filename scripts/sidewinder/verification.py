@@ -28,6 +28,7 @@ class OnRecord:
         held_out: Its held-out episodes.
         evaluations: What came of it, to the last one of a pruned training.
         returns: Of the held-out episodes.
+        metrics: Their others, by name.
         packages: What it was trained with.
         processor: On which it was trained, if that is known.
         direction: Of the study's return.
@@ -38,6 +39,7 @@ class OnRecord:
     held_out: HeldOut | None
     evaluations: list[EvaluationResult]
     returns: list[float]
+    metrics: dict[str, list[float]]
     packages: dict[str, str]
     processor: str | None
     direction: str
@@ -84,7 +86,8 @@ def in_archive(archive: str, number: int) -> tuple[list[OnRecord], int]:
             left_out += 1
         elif len(found) < number:
             returns, made_with = known.held_out_returns, (known.packages, known.processor, known.direction)
-            found.append(OnRecord(Path(name).stem, run, known.held_out, known.evaluations, returns, *made_with))
+            name, metrics = Path(name).stem, known.held_out_metrics
+            found.append(OnRecord(name, run, known.held_out, known.evaluations, returns, metrics, *made_with))
     return found, left_out
 
 
@@ -109,12 +112,19 @@ def difference(training: OnRecord) -> str | None:
     )
     for known, found in zip(training.evaluations, outcome.evaluations, strict=False):
         if known != found:
-            return f"at step {known.step}: {known.mean_return} on record, {found.mean_return} here, at {found.step}"
+            return f"at step {known.step}: {_values(known)} on record, {_values(found)} here, at {found.step}"
     if len(training.evaluations) != len(outcome.evaluations):
         return f"{len(training.evaluations)} evaluations on record, {len(outcome.evaluations)} here"
     if training.held_out and training.returns != outcome.held_out_returns:
         return f"the returns of the held-out episodes: {training.returns} on record, {outcome.held_out_returns} here"
+    if training.held_out and training.metrics != outcome.held_out_metrics:
+        return f"metrics of the held-out episodes: {training.metrics} on record, {outcome.held_out_metrics} here"
     return None
+
+
+def _values(evaluation: EvaluationResult) -> str:
+    others = (f"{name} {mean}" for name, (mean, _) in evaluation.metrics.items())
+    return ", ".join([str(evaluation.mean_return), *others])
 
 
 def made_with(training: OnRecord) -> tuple[bool, str]:
@@ -142,7 +152,7 @@ def _of_trial(config: StudyConfig, study_dir: Path, path: Path) -> Iterator[OnRe
         taken = result.replicates[index].archived if several else result.archived
         made_on = taken.processor if taken else _processor(config, study_dir, run, None)
         direction = config.study.return_direction
-        yield OnRecord(name, run, None, evaluations, [], result.packages, made_on, direction)
+        yield OnRecord(name, run, None, evaluations, [], {}, result.packages, made_on, direction)
 
 
 def _of_confirmation(config: StudyConfig, study_dir: Path, path: Path) -> Iterator[OnRecord]:
@@ -155,7 +165,8 @@ def _of_confirmation(config: StudyConfig, study_dir: Path, path: Path) -> Iterat
     known = result.run
     made_on = known.archived.processor if known.archived else _processor(config, study_dir, run, held_out)
     direction = config.study.return_direction
-    yield OnRecord(name, run, held_out, known.evaluations, known.returns, known.packages, made_on, direction)
+    values = (known.evaluations, known.returns, known.metrics)
+    yield OnRecord(name, run, held_out, *values, known.packages, made_on, direction)
 
 
 def _processor(config: StudyConfig, study_dir: Path, run: RunConfig, held_out: HeldOut | None) -> str | None:

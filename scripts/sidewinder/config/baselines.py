@@ -7,13 +7,14 @@ setting for the study's environment, so what the environment needs is the study'
 import sys
 from typing import Any
 
+from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import backend_of, beyond_limits
 from sidewinder.config.import_paths import is_import_path
 from sidewinder.config.interpolation import raw
-from sidewinder.config.provenance import load
+from sidewinder.config.provenance import load, path_of
 from sidewinder.paths import CONFIG_DIR
 
 # How the observations become the networks' input: it depends on the environment, and nobody tunes it.
@@ -56,14 +57,13 @@ def _defaults_of(agent: dict[str, Any]) -> DictConfig | None:
     """
     algorithm, policy, name = agent.get("algorithm"), agent.get("policy"), agent.get("defaults_file")
     if name is not None:
-        found = load(f"agent/{name}")
-        if not found or not isinstance(found[1], dict) or found[1].get("algorithm") != algorithm:
-            where = found[0] if found else f"no agent/{name}.yaml"
-            raise SidewinderError(
-                f"agent.defaults_file: found {name!r} ({where}), accepted: the name of a file in agent/ with "
-                f"algorithm: {algorithm}"
-            )
-        own: Any = found[1]
+        # With what its own defaults list takes over.
+        own: Any = raw(compose(f"agent/{name}").agent) if path_of(f"agent/{name}") else {}
+        own.pop("defaults_file", None)
+        if own.get("algorithm") != algorithm:
+            accepted = f"the name of a file in agent/ with algorithm: {algorithm}"
+            raise SidewinderError(f"agent.defaults_file: found {name!r}, accepted: {accepted}")
+        own.setdefault("policy", "MlpPolicy")
     elif is_import_path(algorithm):
         own = {"algorithm": algorithm, "policy": policy if is_import_path(policy) else "MlpPolicy"}
     else:
@@ -94,7 +94,7 @@ def _fitted(baseline: dict[str, Any], agent: dict[str, Any]) -> dict[str, Any]:
     given = _mapping(known, "policy_kwargs")
     if needed := {key: given[key] for key in _OF_OBSERVATIONS if key in given}:
         fitted["policy_kwargs"] = _mapping(baseline, "policy_kwargs") | needed
-    if known.get("replay_buffer_class") is not None:
+    if known.get("replay_buffer_class") == "her":  # a buffer of one's own is part of what is tuned
         fitted["replay_buffer_class"] = known["replay_buffer_class"]
         fitted["replay_buffer_kwargs"] = _mapping(baseline, "replay_buffer_kwargs") | _mapping(
             known, "replay_buffer_kwargs"

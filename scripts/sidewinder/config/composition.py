@@ -20,7 +20,7 @@ from sidewinder.config.baselines import baselines_of
 from sidewinder.config.digests import digest
 from sidewinder.config.interpolation import as_written, deferred, raw, resolve, without
 from sidewinder.config.other_studies import is_of_another
-from sidewinder.config.overrides import parse_override
+from sidewinder.config.overrides import parse_override, reason_of
 from sidewinder.config.parameter_values import SearchSpaceError
 from sidewinder.config.provenance import PRIMARY, Provenance, search_path
 from sidewinder.config.run_config import Environment, RunConfig
@@ -165,11 +165,7 @@ class _Composition:
         except yaml.YAMLError as error:
             raise SidewinderError(one_line(error)) from None
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            reason = first_line(error)
-            if reason.endswith(":"):
-                reason = f"{reason} {str(error).splitlines()[1]}"
-            if isinstance(cause := error.__cause__, OmegaConfBaseException):
-                reason = f"{reason} ({first_line(cause)})" if reason else f"{cause.full_key}: {first_line(cause)}"
+            reason = reason_of(error)
             if "resolving interpolation" in reason:
                 reason += "; accepted in a study's defaults list: a name, such as ddpg"
             if "is not in struct" in reason:

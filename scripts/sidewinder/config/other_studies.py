@@ -63,10 +63,16 @@ def _of_study(where: str, directory: Path) -> list[tuple[str, dict[str, Any]]]:
     if not config.is_file():
         raise SidewinderError(f"{where}: found {str(directory)!r} without a config.yaml, accepted: results/<study>")
     with reading(config, "`snakemake` makes it"):
-        direction = yaml.safe_load(config.read_text())["study"]["direction"]
+        settings = yaml.safe_load(config.read_text())["study"]
+        direction, n_trials = settings["direction"], int(settings["n_trials"])
+    paths = [directory / f"trials/{number}/result.json" for number in range(n_trials)]
+    if missing := [path for path in paths if not path.is_file()]:
+        # What is best so far is another thing each time.
+        found = f"found {str(directory)!r} without {len(missing)} of its {n_trials} trials"
+        raise SidewinderError(f"{where}: {found}, accepted: a study whose sweep has ended")
     sign = -1 if "maximize" in (direction, direction[0]) else 1
     complete = []
-    for path in directory.glob("trials/*/result.json"):
+    for path in paths:
         with reading(path, "`snakemake` makes it"):
             result = json.loads(path.read_bytes())
             if result["state"] == "complete":

@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
 from sidewinder import SidewinderError
 from sidewinder.errors import first_line
@@ -27,6 +28,16 @@ PRIMARY = "primary="
 # Where search spaces are: this project's section, and that of Hydra's sweeper.
 SEARCH = ("search_space", "hydra.sweeper.params")
 _IN_OPEN = re.compile(rf"({'|'.join(map(re.escape, OPEN))})(\.[^=]*)?=")
+
+
+def reason_of(error: Exception) -> str:
+    """Why Hydra or OmegaConf cannot compose a config, in a line."""
+    reason = first_line(error)
+    if reason.endswith(":"):
+        reason = f"{reason} {str(error).splitlines()[1]}"
+    if isinstance(cause := error.__cause__, OmegaConfBaseException):
+        reason = f"{reason} ({first_line(cause)})" if reason else f"{cause.full_key}: {first_line(cause)}"
+    return reason
 
 
 @cache

@@ -76,7 +76,8 @@ def _callbacks(value: Any) -> Any:
 
 
 def _is_callback(entry: Any) -> bool:
-    return isinstance(entry, str) or (isinstance(entry, dict) and ("_target_" in entry or _fits(entry)))
+    by_path = isinstance(entry, dict) and len(entry) == 1 and _fits(entry)
+    return isinstance(entry, str) or by_path or (isinstance(entry, dict) and isinstance(entry.get("_target_"), str))
 
 
 def _as_target(entry: Any) -> Any:
@@ -231,7 +232,10 @@ def run_config(config: DictConfig) -> RunConfig:
     """
     try:
         sections = {section: config[section] for section in RunConfig.model_fields}
-        return RunConfig.model_validate(OmegaConf.to_container(OmegaConf.create(sections), resolve=True))
+        plain = OmegaConf.to_container(OmegaConf.create(sections), resolve=True)
+        if isinstance(plain, dict) and isinstance(agent := plain["agent"], dict):
+            agent.pop("defaults_file", None)  # of a study's baselines
+        return RunConfig.model_validate(plain)
     except ValidationError as error:
         raise SidewinderError(one_line(error)) from None
     except OmegaConfBaseException as error:

@@ -4,6 +4,7 @@ It has the sections of a training run (agent, environment, training, evaluation)
 (study, search_space, sampler, pruner). A trial is the training run that is left when its parameters are put in.
 """
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import Field, model_validator
 from sidewinder import SidewinderError
 from sidewinder.config.digests import digest
 from sidewinder.config.identity import Identity, identifying
+from sidewinder.config.metrics import METRIC
 from sidewinder.config.run_config import RunConfig, Section, run_config
 from sidewinder.config.study_settings import Confirmation, ScoredEnvironment, StudySettings
 from sidewinder.files import reading
@@ -50,12 +52,19 @@ class StudyConfig(Section):
     baselines: Annotated[dict[str, dict[str, dict[str, Any]]], Identity.NEVER] = Field(default_factory=dict)
     environments: dict[Annotated[str, Field(pattern=r"^\w+$")], ScoredEnvironment] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _objectives_are_metrics(self) -> Self:
-        """An objective that nobody named is `evaluation.metric`."""
-        if self.study.objectives == ["return"]:
-            self.study.objectives = self.metrics[:1]
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _objective_is_the_metric(cls, content: Any) -> Any:
+        """Where nobody named objectives, it is the first of `evaluation.metric`."""
+        study, evaluation = (
+            content.get(name) if isinstance(content, dict) else None for name in ("study", "evaluation")
+        )
+        if not isinstance(study, dict) or study.get("objectives", 0) is not None:
+            return content
+        metric = evaluation.get("metric", "return") if isinstance(evaluation, dict) else "return"
+        first = metric[0] if isinstance(metric, list) and metric else metric
+        known = isinstance(first, str) and re.fullmatch(METRIC, first)  # else that is what is wrong
+        return {**content, "study": {**study, "objectives": [first if known else "return"]}}
 
     @property
     def metrics(self) -> list[str]:

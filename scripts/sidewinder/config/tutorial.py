@@ -18,13 +18,13 @@ import yaml
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sidewinder import SidewinderError
-from sidewinder.config.overrides import PRIMARY
+from sidewinder.config.interpolation import raw
+from sidewinder.config.overrides import PRIMARY, reason_of
 from sidewinder.config.provenance import search_path
-from sidewinder.errors import first_line
 from sidewinder.paths import CONFIG_DIR
 
 # Of an agent. The algorithm's name comes first, for it says which others there are.
@@ -91,21 +91,27 @@ def study_file(override: str, others: Sequence[str]) -> tuple[dict[str, Any], li
     path = Path(override.removeprefix(PRIMARY)).with_suffix("")
     if not path.with_suffix(".yaml").is_file():
         raise SidewinderError(f"override {override}: found no {path}.yaml, accepted: primary=<directory>/<name>")
+    if doubled := [one for one in others if one.startswith("study=")]:
+        raise SidewinderError(f"override {doubled[0]}: found beside {override}, accepted: one of them")
     groups = {directory.name for directory in path.parent.iterdir() if directory.is_dir()}
     here = [one for one in others if re.match(rf"(experiment\.|hydra\.|({'|'.join(groups)})=)", one)]
     try:
         with search_path([path.parent]):
             config = compose(path.name, here, return_hydra_config=True)
         HydraConfig.instance().set_config(config)  # for ${hydra:...}
+        storage = raw(config.hydra.sweeper)["storage"]  # as it is written: it may take a password from elsewhere
+        with read_write(config.hydra):
+            config.hydra.sweeper.storage = None
         sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=True)
         del config.hydra
         plain = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise SidewinderError(f"{path}.yaml: {first_line(error)}") from None
+        raise SidewinderError(f"{path}.yaml: {reason_of(error)}") from None
     finally:
         HydraConfig.instance().cfg = None
     assert isinstance(plain, dict)
     assert isinstance(sweeper, dict)
+    sweeper["storage"] = storage
     content, notes = _Conversion(f"{path}.yaml").converted({str(key): plain[key] for key in plain}, sweeper)
     return content, [one for one in others if one not in here], notes
 
@@ -199,7 +205,10 @@ class _Conversion:
         node = self._content
         for section in sections:
             node = node.setdefault(section, {})
-        node[last] = value
+        if isinstance(value, dict) and isinstance(node.get(last), dict):
+            node[last] |= value
+        else:
+            node[last] = value
 
     def _leave_out(self, names: list[str]) -> None:
         if names:

@@ -15,7 +15,6 @@ from sidewinder.results import Result, result_path
 from sidewinder.trials.tables import undominated
 
 
-# Of each objective, for readers.
 def write_pareto_set(
     config: StudyConfig, study_dir: Path, confirmed: pd.DataFrame, output: Path, write: Callable[[Path, str], None]
 ) -> None:

@@ -62,6 +62,8 @@ class Tested:
         winner = summarize(self.rows["winner"])
         if winner is None or winner.n_failed or self.chosen.objective is None:
             return None
+        if self.config.evaluation.get("objective") == "auc":
+            return None  # an area is no mean at one moment
         return self.chosen.objective - winner.mean.value
 
     def data(self) -> dict[str, Any]:
@@ -82,14 +84,17 @@ class Tested:
     def returns(self) -> pd.DataFrame:
         """One row a candidate, as text for readers; of several environments, one for the scores and one for each."""
         rows: list[dict[str, str]] = []
+        digits = digits_of(self.config.study.objectives[0], scored=False)
         for name, own in self.rows.items():
             setting = {"setting": f"tuned (trial {self.chosen.trial})" if name == "winner" else name}
             in_each = _in_each(own)
             if not in_each:
-                rows.append(setting | _row(own, 1) | self._better(name, 1))
+                rows.append(setting | _row(own, digits) | self._better(name, digits))
                 continue
             rows.append(setting | {"environment": "all (score)"} | _row(own, 3) | self._better(name, 3))
-            rows += [setting | {"environment": environment} | _row(part, 1) for environment, part in in_each.items()]
+            rows += [
+                setting | {"environment": environment} | _row(part, digits) for environment, part in in_each.items()
+            ]
         return pd.DataFrame(rows).fillna("")
 
     def _better(self, name: str, digits: int) -> dict[str, str]:
@@ -125,8 +130,7 @@ class Tested:
         if self.config.environments:
             ends = (f"{name} {scored.low:g} to {scored.high:g}" for name, scored in self.config.environments.items())
             scores = f" Scores are 0 to 1 from a {metric} of {', '.join(ends)}."
-        # An area is no mean at one moment, and so compares with none.
-        if gap is not None and self.config.evaluation.get("objective") != "auc":
+        if gap is not None:
             more = f"{abs(gap):.{digits}f} {'more' if gap > 0 else 'less'} than its test mean"
             luck = f" In the sweep the winner had {self.chosen.objective:.{digits}f}: {more}."
         what = "Returns" if metric == "return" else metric.capitalize()

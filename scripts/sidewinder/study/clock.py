@@ -4,7 +4,7 @@ Work is environment steps times what one costs with a trial's parameters, in mic
 that no machine changes. Where it is wrong, the study's view is less like asynchronous Optuna's, and just as
 reproducible. A trial may end where its pruner is asked, and ends with its budget; one that
 fails counts as if it had gone on to the end, so that this is known beforehand. Callbacks may end a training at any
-step: it counts up to the next evaluation that it would have had.
+step: it then counts as if it had gone on to its next evaluation.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,6 @@
 """What an agent knows at a moment of rest, taken and put back. This module holds the private names of SB3 for that."""
 
+import hashlib
 import io
 import pickle
 import random
@@ -90,6 +91,24 @@ def is_repeatable(model: BaseAlgorithm) -> bool:
     return buffer is None or type(buffer) in _REPEATABLE
 
 
+def _is_of_libraries(thing: object) -> bool:
+    return type(thing).__module__.partition(".")[0] in ("stable_baselines3", "sb3_contrib", "sbx")
+
+
+def content_of_buffer(model: BaseAlgorithm) -> str | None:
+    """A digest of what is in an agent's replay buffer; None without one."""
+    if (buffer := getattr(model, "replay_buffer", None)) is None:
+        return None
+    found = hashlib.blake2b(digest_size=16)
+    size = buffer.size()
+    for name, value in sorted(vars(buffer).items()):
+        arrays = value.values() if isinstance(value, dict) else [value]
+        for array in arrays:
+            if isinstance(array, np.ndarray) and array.ndim > 1:
+                found.update(name.encode() + np.ascontiguousarray(array[:size]).tobytes())
+    return found.hexdigest()
+
+
 def frozen(model: BaseAlgorithm, callbacks: list[BaseCallback]) -> bytes:
     """All attributes of an agent and of its callbacks, what it is about to log, and the random generators of this
     process. Environments and buffers are not in it: rollouts begin with an empty buffer, and replay buffers are filled
@@ -130,8 +149,10 @@ def _outside(model: BaseAlgorithm, callbacks: list[BaseCallback]) -> dict[str, o
     outside: dict[str, object] = {"model": model, "logger": model.logger}
     outside |= {f"callback {position}": callback for position, callback in enumerate(callbacks)}
     for name in ("action_space", "observation_space", "replay_buffer", "rollout_buffer"):
-        if getattr(model, name, None) is not None:
-            outside[name] = getattr(model, name)
+        found = getattr(model, name, None)
+        # A rollout buffer of one's own may know more than its rollout, which is empty at rest.
+        if found is not None and (name != "rollout_buffer" or _is_of_libraries(found)):
+            outside[name] = found
     layer: VecEnv | None = model.get_env()
     while layer is not None:
         outside[f"env {len(outside)}"] = layer

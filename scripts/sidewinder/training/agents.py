@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import pickle
 import shutil
 import zipfile
@@ -168,7 +169,9 @@ def _metric_of(metric: str, info: Mapping[str, Any]) -> float:
         return float(info["episode"]["l"])
     key = "is_success" if metric == "success_rate" else metric.removeprefix("info:")
     try:
-        return float(info[key])
+        if math.isfinite(value := float(info[key])):
+            return value
+        raise ValueError
     except (KeyError, TypeError, ValueError):
         numbers = [name for name, value in info.items() if isinstance(value, bool | int | float | np.number)]
         raise SidewinderError(

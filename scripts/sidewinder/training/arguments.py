@@ -141,7 +141,7 @@ def constructor_arguments(agent: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(deviation := agent.get("noise_std", 0.1), int | float) or isinstance(deviation, bool):
         raise wrong("noise_std", deviation, "float")
     for name, key in SCHEDULED.items():
-        if key in known:
+        if key in known and (key in arguments or parameters[key].default is not parameters[key].empty):
             found = _scheduled(name, agent, arguments.get(key, parameters[key].default), limits(as_shipped))
             if key in arguments or callable(found):
                 arguments[key] = found
@@ -170,6 +170,8 @@ def _scheduled(name: str, agent: dict[str, Any], value: Any, only: Mapping[str, 
         only: As `limits` has it.
     """
     shape, key = agent.get(name, "constant"), SCHEDULED[name]
+    if value is None and shape != "constant":
+        raise wrong(name, shape, f"constant where agent.{key} is null")
     if not callable(value):
         return schedule(f"agent.{name}", shape, value)
     if shape != "constant":

@@ -69,7 +69,9 @@ class OwnCallbacks(CallbackList):
 
     def everyone(self) -> list[BaseCallback]:
         """All callbacks, those in others among them, in an order that depends on the config alone."""
-        return list(_with_inner(self.callbacks))
+        found: dict[int, BaseCallback] = {}
+        _add_with_inner(self.callbacks, found)
+        return list(found.values())
 
     def go_on_after_evaluation(self) -> bool:
         """Call those that judge evaluations. Returns whether training is to go on."""
@@ -102,24 +104,37 @@ class OwnCallbacks(CallbackList):
         with self.noted():
             super()._on_rollout_end()
 
+    def _on_training_end(self) -> None:
+        """Not yet: an evaluation may follow, and `end` comes after it."""
+
+    def end(self) -> None:
+        """Tell the callbacks, once, that training has ended."""
+        for callback in self.callbacks:
+            callback.on_training_end()
+
 
 class Trackers(BaseCallback):
     """Callbacks that only look at a training: nothing that they do or draw at random changes it, and one that fails is
     left out from then on."""
 
-    def __init__(self, trackers: list[BaseCallback]) -> None:
+    def __init__(self, run: RunConfig) -> None:
+        """Of a training, before its environments and its agent are made."""
         super().__init__()
-        self._trackers = trackers
+        self._trackers: list[BaseCallback] = []
+        with _generators_kept(None):
+            try:
+                self._trackers = made_callbacks(run, "trackers")
+            except Exception:
+                logger.warning("the trackers could not be made, and are left out", exc_info=True)
 
     def _init_callback(self) -> None:
-        for tracker in self._trackers:
-            tracker.init_callback(self.model)
+        self._tell(lambda tracker: tracker.init_callback(self.model))
 
     def _on_training_start(self) -> None:
         outputs = self.logger.output_formats
         before = len(outputs)
         self._tell(lambda tracker: tracker.on_training_start(self.locals, self.globals))
-        outputs[before:] = [_Lenient(output) for output in outputs[before:]]
+        outputs[before:] = [_Lenient(output, self.model) for output in outputs[before:]]
 
     def _on_rollout_start(self) -> None:
         self._tell(lambda tracker: tracker.on_rollout_start())
@@ -141,7 +156,8 @@ class Trackers(BaseCallback):
 
     def _tell(self, tell: Callable[[BaseCallback], object]) -> None:
         for tracker in list(self._trackers):
-            with _generators_kept():
+            # Without a model, if it could not be made.
+            with _generators_kept(getattr(self, "model", None)):
                 try:
                     tell(tracker)
                 except Exception:
@@ -150,7 +166,10 @@ class Trackers(BaseCallback):
 
 
 @contextmanager
-def _generators_kept() -> Iterator[None]:
+def _generators_kept(model: BaseAlgorithm | None) -> Iterator[None]:
+    """Put back what the generators were that a training draws from, its spaces' among them."""
+    spaces = [] if model is None else [model.action_space, model.observation_space]
+    drawn = [space.np_random.bit_generator.state for space in spaces]
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         yield
@@ -158,16 +177,18 @@ def _generators_kept() -> Iterator[None]:
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.set_rng_state(states[2])
+        for space, state in zip(spaces, drawn, strict=True):
+            space.np_random.bit_generator.state = state
 
 
 class _Lenient(KVWriter):
     """What a tracker writes SB3's log to."""
 
-    def __init__(self, output: KVWriter) -> None:
-        self._output = output
+    def __init__(self, output: KVWriter, model: BaseAlgorithm) -> None:
+        self._output, self._model = output, model
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
-        with _generators_kept():
+        with _generators_kept(self._model):
             try:
                 self._output.write(key_values, key_excluded, step)
             except Exception:
@@ -177,13 +198,16 @@ class _Lenient(KVWriter):
         self._output.close()
 
 
-def _with_inner(callbacks: list[BaseCallback]) -> Iterator[BaseCallback]:
+def _add_with_inner(callbacks: list[BaseCallback], found: dict[int, BaseCallback]) -> None:
+    """Add callbacks and those that they hold, each once, by their identity."""
     for callback in callbacks:
-        yield callback
-        for value in vars(callback).values():
+        if id(callback) in found:
+            continue
+        found[id(callback)] = callback
+        for name, value in vars(callback).items():
             inner = value if isinstance(value, list) else [value]
-            found = [one for one in inner if isinstance(one, BaseCallback)]
-            yield from _with_inner([one for one in found if one is not callback.parent])
+            if name != "parent":
+                _add_with_inner([one for one in inner if isinstance(one, BaseCallback)], found)
 
 
 # What SB3 gives a callback anew: no state of its own.

@@ -9,7 +9,7 @@ from typing import Any
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import as_text
 from sidewinder.config.import_paths import is_import_path
-from sidewinder.training.imported import imported, is_made, made, parameters_of
+from sidewinder.training.imported import exists, imported, is_made, made, parameters_of
 
 # What YAML can write. Other types are classes, functions and objects, which have import paths.
 _PLAIN = (int, float, str, bool, dict, list, tuple, types.NoneType)
@@ -47,9 +47,8 @@ def converted(key: str, value: Any, parameter: inspect.Parameter) -> Any:
         return made(f"agent.{key}", value)
     hint = _hint(parameter)
     if hint is Any or isinstance(hint, str | typing.TypeVar):
-        # Its name is all that there is to go by.
-        by_path = is_import_path(value) and key.endswith(("_class", "_fn"))
-        return imported(f"agent.{key}", value) if by_path else value
+        # Nobody says what it is to be: an import path, if it may be one.
+        return imported(f"agent.{key}", value) if is_import_path(value) and exists(value) else value
     union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
     options = typing.get_args(hint) if union else (hint,)
     accepted = [typing.get_origin(option) or option for option in options]
@@ -80,8 +79,8 @@ def _hint(parameter: inspect.Parameter) -> Any:
     default = parameter.default
     if default is inspect.Parameter.empty or default is None:
         return Any
-    if isinstance(default, int) and not isinstance(default, bool):
-        return int | float
+    if isinstance(default, int | float) and not isinstance(default, bool):
+        return int | float | Callable  # a learning rate may be a schedule
     return type(default)
 
 

@@ -157,12 +157,12 @@ class Evaluator(BaseCallback):
         Raises:
             EndOfTraining: Always.
         """
+        logger.info("a callback ends the training at step %d", step)
         if self.evaluations and self.evaluations[-1].step == step:
             if self._settings.objective != "best":
                 self._count()
         else:
             self._evaluate(step, ends=True)
-        logger.info("a callback ended the training at step %d", step)
         raise EndOfTraining(pruned=False)
 
     def _evaluate(self, step: int, *, ends: bool = False) -> None:

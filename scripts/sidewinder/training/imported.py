@@ -5,15 +5,19 @@ Hydra's `_target_` is the syntax where arguments are needed: `{_target_: my_pack
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
-from hydra.utils import instantiate
 
 from sidewinder import SidewinderError
 from sidewinder.config.import_paths import is_import_path
 from sidewinder.errors import first_line
+
+# Hydra's keys for how an object is made.
+_SPECIAL = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_")
 
 
 def imported(key: str, path: object) -> Any:
@@ -31,27 +35,41 @@ def imported(key: str, path: object) -> Any:
         raise SidewinderError(f"{key}: found {path!r} ({first_line(error)}), accepted: {accepted}") from None
 
 
+def exists(path: str) -> bool:
+    """Whether the package or module that an import path begins with is there."""
+    return find_spec(path.partition(".")[0]) is not None
+
+
 def is_made(value: object) -> bool:
     """Whether a value of the config describes an object to be made."""
     return isinstance(value, Mapping) and "_target_" in value
 
 
 def made(key: str, value: Mapping[str, Any]) -> Any:
-    """The object that a mapping with `_target_` describes, made by Hydra.
+    """The object that a mapping with `_target_` describes: as by Hydra's `instantiate`, but lists become tuples and
+    arrays where these are wanted.
 
     Raises:
         SidewinderError: It cannot be made; one line that names the key.
     """
     target = imported(f"{key}._target_", value["_target_"])
-    special = {name: argument for name, argument in value.items() if name.startswith("_")}
-    arguments = {name: argument for name, argument in value.items() if name not in special}
+    arguments = {name: _inner(f"{key}.{name}", one) for name, one in value.items() if name not in _SPECIAL}
+    positional = _inner(f"{key}._args_", value.get("_args_", []))
     try:
-        return instantiate(special, **as_wanted(target, arguments), _convert_="all")
+        arguments = as_wanted(target, arguments)
+        return partial(target, *positional, **arguments) if value.get("_partial_") else target(*positional, **arguments)
     except Exception as error:  # whatever its constructor raises
-        reason = first_line(error.__cause__ or error)
-        raise SidewinderError(
-            f"{key}: found {dict(value)} ({reason}), accepted: what {value['_target_']} takes"
-        ) from None
+        found = f"found {dict(value)} ({first_line(error)})"
+        raise SidewinderError(f"{key}: {found}, accepted: what {value['_target_']} takes") from None
+
+
+def _inner(key: str, value: Any) -> Any:
+    """A value with the objects that it describes, wherever in it."""
+    if is_made(value):
+        return made(key, value)
+    if isinstance(value, Mapping):
+        return {name: _inner(f"{key}.{name}", one) for name, one in value.items()}
+    return [_inner(key, one) for one in value] if isinstance(value, list) else value
 
 
 def as_wanted(make: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:

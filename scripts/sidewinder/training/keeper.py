@@ -14,14 +14,14 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import TensorBoardOutputFormat
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_wrapper
 
 from sidewinder import SidewinderError
 from sidewinder.errors import first_line
-from sidewinder.training.agent_state import frozen, is_repeatable, storing, thaw
+from sidewinder.training.agent_state import content_of_buffer, frozen, is_repeatable, storing, thaw
 from sidewinder.training.checkpoints import Checkpoint, Saved, UnusableError
 from sidewinder.training.evaluator import EndOfTraining, Evaluator
-from sidewinder.training.recorded import Tape, repeat
+from sidewinder.training.recorded import Recorded, Tape, repeat
 from sidewinder.training.workers import is_of_the_machine, reason_of
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ class Keeper(BaseCallback):
         callbacks: list[BaseCallback],
         tensorboard_log: Path | None,
         written: Callable[[], None],
+        *,
+        of_ones_own: bool,
     ) -> None:
         """Prepare to write checkpoints, and to go on from one.
 
@@ -61,11 +63,13 @@ class Keeper(BaseCallback):
             callbacks: What they know is kept too.
             tensorboard_log: The directory of the log.
             written: Called after each checkpoint.
+            of_ones_own: Whether an algorithm or callbacks of somebody's may fill replay buffers in a way that storing
+                the same steps does not repeat.
         """
         super().__init__()
         self._checkpoint, self._training, self._saved = checkpoint, training, saved
         self._tape, self._evaluator, self._callbacks = tape, evaluator, callbacks
-        self._log, self._written = tensorboard_log, written
+        self._log, self._written, self._of_ones_own = tensorboard_log, written, of_ones_own
         self.rollouts_before = saved.facts["rollouts"] if saved else 0
         self._rollouts = self.rollouts_before
         self._unwritten = b""
@@ -76,6 +80,10 @@ class Keeper(BaseCallback):
     def at_rest(self, model: BaseAlgorithm) -> None:
         """Write a checkpoint, if it is time to or the process is to end."""
         due = self._pause is not None and time.monotonic() - self._last >= self._pause
+        recorded = unwrap_vec_wrapper(model.get_env(), Recorded) if self._wanted else None  # type: ignore[arg-type]
+        if isinstance(recorded, Recorded) and recorded.reached_into:
+            self._wanted = False
+            logger.info("there are no more checkpoints, for a callback reached into the environments")
         if not self._wanted:
             self._tape.taken()  # it would grow
         elif due or self._ending:
@@ -128,6 +136,8 @@ class Keeper(BaseCallback):
         env, facts = self.model.get_env(), saved.facts
         assert env is not None
         self._repeat(env, saved)
+        if self._of_ones_own and content_of_buffer(self.model) != facts["buffer"]:
+            raise UnusableError("storing the same steps fills another replay buffer", for_good=True)
         try:
             thaw(self.model, self._callbacks, saved.agent)
         except Exception as error:
@@ -162,6 +172,7 @@ class Keeper(BaseCallback):
                 "answers": self._tape.answers(),
                 "evaluator": self._evaluator.state(),
                 "tensorboard": self._logged(model),
+                "buffer": content_of_buffer(model) if self._of_ones_own else None,
             }
             self._checkpoint.write(self._training, facts, frozen(model, self._callbacks), self._unwritten)
             self._unwritten = b""

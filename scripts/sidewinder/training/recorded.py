@@ -27,7 +27,7 @@ class Tape:
     """Entries in the order in which things were done.
 
     An entry is one byte, the number of its layout, and its actions. What was done is one of `reset`, `step`, `call` (a
-    callback called methods of the environments or set attributes: how, pickled, is in place of actions), `store`
+    callback called a method of the environments or set an attribute; the pickled call is in place of actions), `store`
     (the agent stores the step in its replay buffer, with these actions: they cannot be computed from the environment's
     without rounding), `evaluate` and `hold` (an evaluation or the held-out episodes begin), `act` (a step of theirs).
 
@@ -69,12 +69,17 @@ class Tape:
 
 
 class Recorded(VecEnvWrapper):
-    """The outermost layer of training's environments."""
+    """The outermost layer of training's environments.
+
+    Attributes:
+        reached_into: Whether a callback had the environments themselves, in which it may change what nobody sees.
+    """
 
     def __init__(self, venv: VecEnv, tape: Tape) -> None:
         super().__init__(venv)
         self._tape = tape
         self._by_callbacks = False
+        self.reached_into = False
 
     @contextmanager
     def by_callbacks(self) -> Iterator[None]:
@@ -94,6 +99,10 @@ class Recorded(VecEnvWrapper):
         if self._by_callbacks:
             self._note_call("set_attr", attr_name, value, indices)
         self.venv.set_attr(attr_name, value, indices)
+
+    def getattr_recursive(self, name: str) -> Any:
+        self.reached_into |= self._by_callbacks and name in ("envs", "unwrapped", "remotes")
+        return super().getattr_recursive(name)
 
     def call_again(self, call: np.ndarray) -> None:
         """Do what an entry says that was recorded by `by_callbacks`, and record it in the same bytes."""

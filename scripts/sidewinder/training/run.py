@@ -12,6 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sidewinder import SidewinderError
+from sidewinder.config.import_paths import import_paths
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.determinism import derive_seed
 from sidewinder.training import agents
@@ -124,6 +125,9 @@ def _train(
         cut(tensorboard_log, saved.facts["tensorboard"])
     elif tensorboard_log:
         shutil.rmtree(tensorboard_log, ignore_errors=True)
+    trackers = Trackers(run) if run.training.trackers else None
+    if trackers:
+        stack.callback(trackers.on_training_end)
     env = make_training_env(run)
     stack.callback(close, env)
     episodes = Episodes(run, run.evaluation.n_eval_episodes, evaluation_seed, env)
@@ -138,7 +142,17 @@ def _train(
     if checkpoint and tape:
         env = recorded = Recorded(env, tape)
         own.noted = recorded.by_callbacks
-        keeper = Keeper(checkpoint, training, saved, tape, evaluator, own.everyone(), tensorboard_log, progressed)
+        keeper = Keeper(
+            checkpoint,
+            training,
+            saved,
+            tape,
+            evaluator,
+            own.everyone(),
+            tensorboard_log,
+            progressed,
+            of_ones_own=bool(run.training.callbacks) or any(import_paths(run.agent)),
+        )
         saved = None  # which may be large
     try:
         model = agents.build(
@@ -160,14 +174,12 @@ def _train(
         with keeper.ending_at_rest() if keeper else nullcontext():
             # One's own first: they begin as they do in any training, and then learn what others knew before.
             callbacks: list[BaseCallback] = [own, evaluator] if keeper is None else [own, keeper, evaluator]
-            if run.training.trackers:
-                trackers = Trackers(made_callbacks(run, "trackers"))
-                stack.callback(trackers.on_training_end)
+            if trackers:
                 callbacks.insert(0, trackers)
             model.learn(run.training.total_timesteps, callback=callbacks)
     except EndOfTraining as end:
         outcome.state = "pruned" if end.pruned else "complete"
-        own.on_training_end()
+    own.end()
     outcome.held_out = evaluator.held_out
     outcome.steps_per_second = evaluator.steps_per_second()
     outcome.evaluation_seconds = evaluator.evaluation_seconds

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
@@ -194,8 +194,15 @@ def value_columns(objectives: Sequence[str]) -> list[str]:
     return ["objective", *objectives[1:]]
 
 
-def mixed_versions(results: list[Result]) -> str:
-    """Packages, or modules of one's own, of which trials were made with different versions; empty if there are none."""
+class Made(Protocol):
+    """What says with which code it was made."""
+
+    packages: dict[str, str]
+    sources: dict[str, str]
+
+
+def mixed_versions(results: Sequence[Made]) -> str:
+    """Packages, or modules of one's own, of which results were made with different versions; empty without any."""
     found: dict[str, list[str]] = {}
     for result in results:
         for name, version in (result.packages | result.sources).items():

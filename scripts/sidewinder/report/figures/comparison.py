@@ -8,6 +8,7 @@ from typing import Self
 
 import pandas as pd
 
+from sidewinder import SidewinderError
 from sidewinder.config.matrix import Entry, factors
 from sidewinder.report.figures.study_tables import Tables
 from sidewinder.report.figures.test_returns import NAMES
@@ -39,6 +40,11 @@ class Comparison:
         """
         found = factors(entry, overrides)
         studies = [Tables.read(results / study) for study in found]
+        if len(metrics := {tables.config.study.objectives[0] for tables in studies}) > 1:
+            raise SidewinderError(
+                f"{entry}: evaluation.metric: found {', '.join(sorted(metrics))} in one entry, accepted: one metric; "
+                "studies of others belong to an entry of their own"
+            )
         labels = [[value for key, value in own.items() if key not in _SHARED] for own in found.values()]
         return cls(
             labels=[" ".join(label) or entry for label in labels],

@@ -17,6 +17,8 @@ def draw(tables: Tables) -> Figure:
         return style.empty("the study is not confirmed yet")
     figure = Figure(figsize=(COLUMN, 2.4))
     axes = figure.subplots()
+    if tables.config.evaluation.get("objective") == "auc":
+        return style.empty("an area under a curve compares with no mean of a test")
     trials = tables.confirmation.dropna(subset="trial")
     tuned = tables.trials.set_index("number")["objective"].astype(float)
     winner = int(trials.loc[trials["candidate"] == "winner", "trial"].iloc[0])
