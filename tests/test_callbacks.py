@@ -184,9 +184,8 @@ def test_judges_want_more(tmp_path: Path) -> None:
 
 
 def tracked(*trackers: Any, **options: Any) -> RunConfig:
-    run = run_config(**options)
-    run.training.trackers = list(trackers)
-    return run
+    content = run_config(**options).model_dump()
+    return RunConfig.model_validate({**content, "training": {**content["training"], "trackers": list(trackers)}})
 
 
 def test_a_tracker_sees_all_and_changes_nothing(tmp_path: Path) -> None:
@@ -250,10 +249,12 @@ def test_a_tracker_may_not_even_be_made() -> None:
     assert train(run).evaluations == train(run_config()).evaluations
 
 
-def test_a_tracker_may_sample_actions() -> None:
-    section = agent("sac", learning_starts=40)
+def test_a_tracker_may_sample_actions(caplog: pytest.LogCaptureFixture) -> None:
+    section = agent("dqn", learning_starts=40, learning_rate=0.01)
     plain = train(run_config(section=section)).evaluations
+    assert len({evaluation.mean_return for evaluation in plain}) > 1
     assert train(tracked("small_methods.Sampling", section=section)).evaluations == plain
+    assert "trackers could not be made" not in caplog.text
 
 
 def test_callbacks_may_refer_to_each_other() -> None:

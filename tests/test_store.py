@@ -418,7 +418,12 @@ def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "my_wrappers.py").write_text("class Wrapper: pass\n")
     (tmp_path / "unrelated.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
+    _forget_my_modules()  # which other tests may have left
     yield tmp_path
+    _forget_my_modules()
+
+
+def _forget_my_modules() -> None:
     for name in [name for name in sys.modules if name.startswith("my_")]:
         del sys.modules[name]
 
