@@ -1,5 +1,6 @@
 """The wheel: a package that carries configs, workflow and scripts, and plans a study without a clone."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,7 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tiny_study import REPOSITORY, new_study, run
+import yaml
+from tiny_study import REPOSITORY, TINY, new_study, run
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +56,45 @@ def test_it_composes_a_study_from_its_own_files(installed: Path, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     assert str(installed) in done.stdout + done.stderr  # its scripts, not the clone's
     assert (tmp_path / "results/tiny/config.yaml").exists()
+
+
+def sidewinder(installed: Path, directory: Path, *arguments: str) -> str:
+    """What the installed package's command says, in a directory with nothing of a clone."""
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-m", "sidewinder", *arguments]
+    done = subprocess.run(
+        command, cwd=directory, capture_output=True, text=True, timeout=300, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_it_runs_where_there_is_nothing(installed: Path, tmp_path: Path) -> None:
+    said = sidewinder(installed, tmp_path, "run", "--cores", "1", "-n", "results/pendulum_ddpg/best.yaml")
+    assert str(installed) in said
+    assert "rule trial" in said
+    tiny = json.dumps({"tiny": TINY})
+    sidewinder(
+        installed, tmp_path, "run", "--cores", "2", "--config", f"studies={tiny}", "--", "results/tiny/trials.csv"
+    )
+    assert (tmp_path / "results/tiny/trials.csv").exists()
+    assert "tiny" in sidewinder(installed, tmp_path, "how_far", "results")
+
+
+@pytest.mark.slow
+def test_it_takes_a_config_that_is_there(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/config.yaml").write_text(yaml.safe_dump({"studies": {"own": TINY}}))
+    sidewinder(installed, tmp_path, "run", "--cores", "1", "--", "results/own/config.yaml")
+    assert (tmp_path / "results/own/config.yaml").exists()
+
+
+@pytest.mark.slow
+def test_its_scripts(installed: Path, tmp_path: Path) -> None:
+    assert "--watch" in sidewinder(installed, tmp_path, "how_far", "--help")
+    short = ["training.total_timesteps=60", "evaluation.eval_freq=60", "evaluation.n_eval_episodes=1"]
+    sidewinder(
+        installed, tmp_path, "train", "agent=ppo", "agent.n_steps=30", "agent.batch_size=30", *short, "hydra.run.dir=t"
+    )
+    assert (tmp_path / "t/evaluations.json").exists()
