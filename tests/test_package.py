@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -98,3 +100,31 @@ def test_its_scripts(installed: Path, tmp_path: Path) -> None:
         installed, tmp_path, "train", "agent=ppo", "agent.n_steps=30", "agent.batch_size=30", *short, "hydra.run.dir=t"
     )
     assert (tmp_path / "t/evaluations.json").exists()
+
+
+@pytest.mark.slow
+def test_a_module_from_git(installed: Path, tmp_path: Path) -> None:
+    """Of the workflow as it is here, committed or not."""
+    repository = tmp_path / "repository"
+    shutil.copytree(REPOSITORY / "workflow", repository / "workflow")
+    shutil.copy(REPOSITORY / "environment.yml", repository)
+    author = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*author, "commit", "-q", "-m", "as it is"]):
+        subprocess.run(["git", *command], cwd=repository, check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=True)
+    where = f'gitfile("{repository}", path="workflow/Snakefile", commit="{head.stdout.strip()}")'
+    (tmp_path / "Snakefile").write_text(
+        f"module sidewinder:\n    snakefile: {where}\n    config: {{'studies': {{'own': {TINY}}}}}\n"
+        "    prefix: 'tuning'\n"
+        "use rule * from sidewinder as sidewinder_*\n"
+    )
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--rerun-triggers", "mtime", "params", "--"]
+    target = "tuning/results/own/trials.csv"
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    options: dict[str, Any] = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300}
+    without = subprocess.run([*command, target], env=alone, **options)
+    assert without.returncode != 0
+    assert "error: Sidewinder as a module from git needs its package too" in without.stdout + without.stderr
+    done = subprocess.run([*command, target], env={**alone, "PYTHONPATH": str(installed)}, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / target).exists()

@@ -5,9 +5,16 @@ import os
 import shlex
 import sys
 import uuid
+from importlib.util import find_spec
 from pathlib import Path
 
-scripts_directory = Path(workflow.current_basedir).resolve().parents[1] / "scripts"
+if isinstance(workflow.current_basedir, str | os.PathLike):
+    scripts_directory = Path(workflow.current_basedir).resolve().parents[1] / "scripts"
+else:
+    # As a module from git, of which Snakemake has no files but its own: the scripts are those of the installed package.
+    if find_spec("sidewinder") is None:
+        sys.exit("error: Sidewinder as a module from git needs its package too: pip install it from the same commit")
+    scripts_directory = Path(find_spec("sidewinder").origin).parent / "repository" / "scripts"
 # Put into the rules' shell commands at once: as a module, they would not know the name later.
 SCRIPTS = shlex.quote(str(scripts_directory))
 # A clone's own package, whether or not one is installed; an installed package is on the path already.
