@@ -6,6 +6,7 @@ ended with (last_model.zip); where there is normalisation, it is beside each of 
 last_vecnormalize.pkl). To train a study's winner, or one of its trials or settings, again:
 python scripts/train.py --config-path $PWD/results/<study> --config-name best
 python scripts/train.py --trial results/<study> 7 training.total_timesteps=50000
+`+video=true` adds video.gif, an episode of that agent.
 """
 
 import atexit
@@ -15,6 +16,7 @@ import shutil
 import sys
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TYPE_CHECKING
 
 import hydra
 import yaml
@@ -26,6 +28,9 @@ from sidewinder import SidewinderError, errors_in_one_line
 from sidewinder.config.overrides import for_hydra
 from sidewinder.determinism import pin, pin_as_configured
 from sidewinder.paths import CONFIG_DIR
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
 
 
 @hydra.main(config_path="../configs", config_name="train", version_base="1.3")
@@ -45,6 +50,7 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
     from sidewinder.files import to_json, write_atomically
     from sidewinder.training.agents import SavedAgent
     from sidewinder.training.checked import check_run, notes_on
+    from sidewinder.training.objectives import reached
     from sidewinder.training.run import train
 
     run = run_config(config)
@@ -53,12 +59,18 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
         logging.warning(note)
     best: dict[str, SavedAgent] = {}
     direction = OmegaConf.select(config, "study.direction", default="maximize")  # which a study's trial has
-    outcome = train(
-        run,
-        tensorboard_log=output_dir / "tensorboard",
-        counted=lambda model: best.update(agent=SavedAgent(model)),
-        direction=direction,
-    )
+    camera = None
+    if config.get("video"):
+        from sidewinder.report.filming import Camera, side_by_side
+
+        camera = Camera(run, run.evaluation.seed or run.training.seed)
+
+    def counted(model: "BaseAlgorithm") -> None:
+        best.update(agent=SavedAgent(model))
+        if camera:
+            camera.shoot(model)
+
+    outcome = train(run, tensorboard_log=output_dir / "tensorboard", counted=counted, direction=direction)
     evaluations = [evaluation.model_dump() for evaluation in outcome.evaluations]
     objective = outcome.objective(run, direction)
     write_atomically(
@@ -70,6 +82,10 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
     if outcome.state == "failed":
         raise SidewinderError(f"training failed: {outcome.reason}; {output_dir} has what there is of it")
     best["agent"].write(output_dir)
+    if camera:
+        film = camera.film(reached(outcome.evaluations, run, "return", direction)[0])
+        write_atomically(output_dir / "video.gif", side_by_side({"agent": film}))
+        camera.close()
     logging.info("%s: objective %s; model and logs in %s", outcome.state, objective, output_dir)
     return objective
 

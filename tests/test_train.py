@@ -242,7 +242,8 @@ def test_a_training_of_a_study_in_the_hand(undisturbed: Path, tmp_path: Path) ->
         return evaluations(tmp_path / name)["evaluations"] if done.returncode == 0 else [], done
 
     trial = json.loads((study / "trials/3/result.json").read_text())
-    assert again("3")[0] == trial["evaluations"]
+    assert again("3", "+video=true")[0] == trial["evaluations"]
+    assert (tmp_path / "3/video.gif").read_bytes().startswith(b"GIF")
     confirmed = json.loads((study / "confirmation/test/winner/1.json").read_text())
     assert again("test/winner/1")[0] == confirmed["run"]["evaluations"]
     longer, _ = again("defaults", "training.total_timesteps=200", "training.seed=5")

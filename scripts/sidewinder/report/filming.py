@@ -40,42 +40,70 @@ class Film:
     mean_return: float = 0.0
 
 
+class Camera:
+    """Films one episode of an agent that is being trained, as the agent is at the evaluation that counts."""
+
+    def __init__(self, run: RunConfig, seed: int) -> None:
+        """Make the environment.
+
+        Args:
+            run: The training.
+            seed: Of the episode's initial state.
+
+        Raises:
+            SidewinderError: The environment cannot be rendered.
+        """
+        settings = run.evaluation.environment
+        rendered = settings.model_copy(update={"env_kwargs": {**settings.env_kwargs, "render_mode": "rgb_array"}})
+        evaluation = run.evaluation.model_copy(update={"environment": rendered, "n_eval_episodes": 1})
+        self._env = make_evaluation_env(run.model_copy(update={"evaluation": evaluation}), 1, seed)
+        self._seed, self._deterministic = seed, run.evaluation.deterministic
+        self._actions: list[np.ndarray] = []
+        self._return = 0.0
+        try:
+            self._env.reset()
+            if not isinstance(self._env.render(), np.ndarray):
+                raise SidewinderError(f"environment.env_id: found {run.environment.env_id!r}, which renders no images")
+        except DependencyNotInstalled as error:
+            self.close()
+            raise SidewinderError(f"{error}; accepted after `pip install -r requirements-video.lock`") from None
+        except SidewinderError:
+            self.close()
+            raise
+
+    def shoot(self, model: BaseAlgorithm) -> None:
+        """Let the agent act for an episode, in place of the one before."""
+        if (trained_in := model.get_env()) is not None:
+            sync_envs_normalization(trained_in, self._env)
+        self._actions.clear()
+        self._env.seed(self._seed)
+        (self._return,) = agents.evaluate(
+            model, self._env, 1, deterministic=self._deterministic, after_step=self._actions.append
+        )["return"]
+
+    def film(self, mean_return: float) -> Film:
+        """The last episode; `mean_return` is of the episodes that it is one of."""
+        return Film(_frames(self._env, self._seed, self._actions), self._return, mean_return)
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._env.close()
+
+
 def film(run: RunConfig, held_out: HeldOut, direction: str) -> Film:
     """Train as the confirmation does, and film the first held-out episode of the agent that counts.
 
     Raises:
         SidewinderError: The environment cannot be rendered, or training fails.
     """
-    settings = run.evaluation.environment
-    rendered = settings.model_copy(update={"env_kwargs": {**settings.env_kwargs, "render_mode": "rgb_array"}})
-    evaluation = run.evaluation.model_copy(update={"environment": rendered, "n_eval_episodes": 1})
-    env = make_evaluation_env(run.model_copy(update={"evaluation": evaluation}), 1, held_out.seed)
-    made = Film()
-    actions: list[np.ndarray] = []
-
-    def counted(model: BaseAlgorithm) -> None:
-        if (trained_in := model.get_env()) is not None:
-            sync_envs_normalization(trained_in, env)
-        actions.clear()
-        env.seed(held_out.seed)
-        (made.episode_return,) = agents.evaluate(
-            model, env, 1, deterministic=run.evaluation.deterministic, after_step=actions.append
-        )["return"]
-
+    camera = Camera(run, held_out.seed)
     try:
-        env.reset()
-        if not isinstance(env.render(), np.ndarray):
-            raise SidewinderError(f"environment.env_id: found {run.environment.env_id!r}, which renders no images")
-        outcome = train(run, held_out=held_out, counted=counted, direction=direction)
+        outcome = train(run, held_out=held_out, counted=camera.shoot, direction=direction)
         if outcome.state != "complete":
             raise SidewinderError(f"agent: found one that cannot be filmed, for training it {outcome.state}")
-        made.frames = _frames(env, held_out.seed, actions)
-    except DependencyNotInstalled as error:
-        raise SidewinderError(f"{error}; accepted after `pip install -r requirements-video.lock`") from None
+        return camera.film(float(np.mean(outcome.held_out_returns)))
     finally:
-        env.close()
-    made.mean_return = float(np.mean(outcome.held_out_returns))
-    return made
+        camera.close()
 
 
 def _frames(env: VecEnv, seed: int, actions: list[np.ndarray]) -> list[np.ndarray]:
