@@ -37,7 +37,7 @@ def write_settings(file: Path, configs: Path, algorithm: str | None) -> None:
         path = configs / "zoo" / str(name) / f"{env_id.rpartition(':')[2]}.yaml"
         body = yaml.safe_dump(setting, sort_keys=False)
         write_atomically(path, f"# {file.name}, {env_id}\n{body}")
-        print(path, *(f"({name} not used)" for name in left_out))
+        print(path, *(f"({argument} not used)" for argument in left_out))
 
 
 if __name__ == "__main__":
