@@ -1,7 +1,9 @@
 """A researcher's own code: algorithms, policies, networks, buffers, noise, schedules. By `small_methods.HalfSAC`."""
 
 import json
+import os
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +174,14 @@ class StopAt(BaseCallback):
 
     def _on_training_end(self) -> None:
         self.said.append(f"ended at {self.num_timesteps}")
+
+
+class Slow(BaseCallback):
+    """Takes a tenth of a second for each step where the environment variable SLOW is set."""
+
+    def _on_step(self) -> bool:
+        time.sleep(0.1 * self.training_env.num_envs if "SLOW" in os.environ else 0)
+        return True
 
 
 class Table(KVWriter):
