@@ -42,7 +42,7 @@ def main(config: DictConfig) -> float | None:
 def train_run(config: DictConfig, output_dir: Path) -> float | None:
     """Train, save the model and the evaluations, and return the objective (for Hydra's sweepers)."""
     try:
-        pin(config.training.instruction_set, int(config.training.threads))
+        pin(config.training.instruction_set, int(config.training.threads), config.training.device)
     except (AttributeError, KeyError, TypeError, ValueError, OmegaConfBaseException):
         pin("avx2", 1)  # run_config says what is wrong
     # Imported late: numpy and torch read the pins when they load.

@@ -39,6 +39,7 @@ from sidewinder.config.composition import compose_study
 from sidewinder.training import arguments
 from sidewinder.training import run as training
 from sidewinder.training.checked import check_run
+from sidewinder.training.jax_agents import computing_on
 
 NAMES = sorted(ALGORITHMS["sbx"])
 FAST = [
@@ -194,11 +195,56 @@ def test_an_unknown_backend() -> None:
     assert error_of(agent(backend="tf")) == "agent.backend: found 'tf', accepted: sb3, sbx"
 
 
-def test_sbx_trains_on_the_cpu() -> None:
+ON_BOTH_DEVICES = """
+import sys, jax
+from sidewinder.config.run_config import RunConfig
+from sidewinder.training.run import train
+run = RunConfig.model_validate_json(sys.argv[1])
+for device in ("cpu", "cpu:1"):
+    run.training.device = device
+    outcome = train(run)
+    model = outcome.model
+    arrays = jax.tree_util.tree_leaves((model.policy.actor_state, model.policy.qf_state, model.key))
+    print({str(array.device) for array in arrays}, outcome.evaluations)
+"""
+
+
+def test_sbx_trains_on_the_device_it_is_given() -> None:
+    """Two of JAX's own for the processor in place of two GPUs."""
+    run_settings = run_config(agent(backend="sbx"))
+    run_settings.training.total_timesteps, run_settings.evaluation.eval_freq = 200, 100
+    done = subprocess.run(
+        [sys.executable, "-c", ON_BOTH_DEVICES, run_settings.model_dump_json()],
+        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, second = done.stdout.splitlines()
+    assert first.startswith("{'cpu:0'} [")
+    assert second == first.replace(":0'}", ":1'}")
+
+
+def test_sbx_on_a_device_that_is_not_there() -> None:
     run_settings = run_config(agent(backend="sbx"))
     run_settings.training.device = "cuda"
-    with pytest.raises(SidewinderError, match=r"device: found 'cuda', accepted with agent\.backend=sbx: cpu"):
-        check_run(run_settings)
+    check_run(run_settings)  # the jobs may run elsewhere
+    with pytest.raises(SidewinderError, match=r"^training\.device: found 'cuda' where torch has"):
+        training.train(run_settings)
+    with pytest.raises(SidewinderError, match=r"^training\.device: found 'cuda:1' where JAX has"):
+        computing_on(torch.device("cuda:1"))
+
+
+@pytest.mark.parametrize(("device", "platforms"), [("cpu", "cpu"), ("cuda", "cuda,cpu"), ("cuda:1", "cuda,cpu")])
+def test_jax_sees_the_kind_of_device_that_is_configured(device: str, platforms: str, tmp_path: Path) -> None:
+    config = tmp_path / "study/config.yaml"
+    config.parent.mkdir()
+    config.write_text(f"training: {{instruction_set: avx2, threads: 1, device: '{device}'}}")
+    say = "pin_as_configured(Path(sys.argv[1])); print(os.environ['JAX_PLATFORMS'])"
+    code = f"import os, sys; from pathlib import Path; from sidewinder.determinism import pin_as_configured; {say}"
+    command = [sys.executable, "-c", code, str(config)]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": ":".join(sys.path)}, capture_output=True, text=True)
+    assert done.stdout.strip() == platforms, done.stderr
 
 
 def test_a_setting_of_the_zoo_that_sbx_lacks_is_no_baseline(capsys: pytest.CaptureFixture[str]) -> None:

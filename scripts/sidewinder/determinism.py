@@ -33,16 +33,17 @@ _PINNED = frozenset().union(*LEVELS.values())
 _XLA_LEVELS = {"avx2": "--xla_cpu_max_isa=AVX2", "compatible": "--xla_cpu_max_isa=SSE4_2", "native": ""}
 # Whatever JAX compiles is kept for other processes, however small.
 _JAX = {
-    "JAX_PLATFORMS": "cpu",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    # Of a GPU, JAX would take three quarters for the first training on it.
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
 }
 # What this process is pinned to, once it is.
 _pinned_to: tuple[str, int] | None = None
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def pin(instruction_set: str, threads: int) -> None:
+def pin(instruction_set: str, threads: int, device: str = "cpu") -> None:
     """Fix the CPU kernels and threads of numpy, scipy, torch and JAX for this process and its children.
 
     Doing it again is no harm, as in the jobs of a multirun, which are one process.
@@ -51,6 +52,7 @@ def pin(instruction_set: str, threads: int) -> None:
         instruction_set: `avx2` (default of the shipped configs), `compatible` (the same bits on every x86-64, about
             half as fast for wide networks) or `native` (whatever is fastest here; other machines may differ in bits).
         threads: Threads of a training run; PPO and A2C give other bits for other numbers.
+        device: As `training.device`; JAX sees no other kind.
 
     Raises:
         KeyError: No such instruction set.
@@ -72,7 +74,7 @@ def pin(instruction_set: str, threads: int) -> None:
         os.environ.pop(name, None)
     os.environ.update(LEVELS[instruction_set])
     os.environ.update(dict.fromkeys(_THREADS, str(threads)))
-    pin_jax(instruction_set)
+    pin_jax(instruction_set, device)
     _pinned_to = instruction_set, threads
 
 
@@ -81,11 +83,15 @@ def is_pinned(instruction_set: str, threads: int) -> bool:
     return _pinned_to == (instruction_set, threads)
 
 
-def pin_jax(instruction_set: str) -> None:
+def pin_jax(instruction_set: str, device: str = "cpu") -> None:
     """The part of `pin` that JAX reads, when it first computes: also for a process that has numpy already."""
     # A training has one core; for networks as small as these, JAX's threads cost more than they give.
-    flags = f"--xla_cpu_multi_thread_eigen=false {_XLA_LEVELS.get(instruction_set, '')}"
-    os.environ.update(_JAX | {"XLA_FLAGS": flags.strip()})
+    flags = ["--xla_cpu_multi_thread_eigen=false", _XLA_LEVELS.get(instruction_set, "")]
+    platforms = ["cpu"]
+    if device != "cpu":
+        flags.append("--xla_gpu_deterministic_ops=true")
+        platforms.insert(0, device.split(":")[0])
+    os.environ.update(_JAX | {"XLA_FLAGS": " ".join(filter(None, flags)), "JAX_PLATFORMS": ",".join(platforms)})
 
 
 def share_compiled(results: Path) -> None:
@@ -101,7 +107,7 @@ def pin_as_configured(config_path: Path) -> None:
     share_compiled(config_path.absolute().parents[1])
     try:
         training = yaml.safe_load(config_path.read_text())["training"]
-        pin(training["instruction_set"], training["threads"])
+        pin(training["instruction_set"], training["threads"], training["device"])
     except (OSError, yaml.YAMLError, KeyError, TypeError):
         pin("avx2", 1)
 

@@ -12,7 +12,6 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
 from sidewinder import SidewinderError
-from sidewinder.config.algorithms import backend_of
 from sidewinder.config.import_paths import import_paths
 from sidewinder.config.run_config import Environment, RunConfig
 from sidewinder.errors import first_line
@@ -165,8 +164,6 @@ def last_step(run: RunConfig) -> int:
 
 def _check_device(run: RunConfig) -> None:
     found = run.training.device
-    if backend_of(run.agent) == "sbx" and found != "cpu":
-        raise SidewinderError(f"training.device: found {found!r}, accepted with agent.backend=sbx: cpu")
     try:
         torch.device(found)
     except RuntimeError:

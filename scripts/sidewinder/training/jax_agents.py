@@ -1,13 +1,16 @@
 """What SBX's constructors want where SB3's want something of torch. Imports JAX."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import jax
 import optax
+import torch
 from flax import linen
 
+from sidewinder import SidewinderError
 from sidewinder.config.algorithms import POLICY_DEFAULTS
 
 # Of the same names as torch's, and the same functions: flax's own gelu is an approximation.
@@ -45,3 +48,21 @@ def complete(algorithm: str | None, known: list[str], arguments: dict[str, Any])
         arguments.setdefault("qf_learning_rate", None)  # which is the actor's; SBX's DDPG would have 1e-3
     if isinstance(arguments.get("ent_coef"), int):
         arguments["ent_coef"] = float(arguments["ent_coef"])
+
+
+def computing_on(device: torch.device) -> AbstractContextManager[object]:
+    """Within it, JAX computes on the device that torch calls so.
+
+    Raises:
+        SidewinderError: JAX has no such device.
+    """
+    try:
+        found = jax.devices(device.type)[device.index or 0]
+    except (RuntimeError, IndexError):
+        here = ", ".join(map(str, jax.devices()))
+        raise SidewinderError(
+            f"training.device: found '{device}' where JAX has {here}, accepted with agent.backend=sbx: what JAX and "
+            "torch both have"
+        ) from None
+    computing: AbstractContextManager[object] = jax.default_device(found)
+    return computing

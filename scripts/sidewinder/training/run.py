@@ -12,6 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sidewinder import SidewinderError
+from sidewinder.config.algorithms import backend_of
 from sidewinder.config.import_paths import import_paths
 from sidewinder.config.run_config import HeldOut, RunConfig
 from sidewinder.determinism import derive_seed
@@ -70,7 +71,7 @@ def train(
         VanishedError: A process of the environments was killed.
         MemoryError, OSError: The machine has no memory or disk left.
     """
-    _check_device(run.training.device)
+    _check_device(run)
     if not run.training.tensorboard:
         tensorboard_log = None
     torch.set_num_threads(run.training.threads)
@@ -117,6 +118,10 @@ def _train(
     seed = run.training.seed
     evaluation_seed = derive_seed(seed, "evaluation") if run.evaluation.seed is None else run.evaluation.seed
     device = stack.enter_context(device_for(run.training.device, run.training.per_device))
+    if backend_of(run.agent) == "sbx" and device != torch.device("cpu"):
+        from sidewinder.training.jax_agents import computing_on
+
+        stack.enter_context(computing_on(device))
     # Another device than the CPU is part of a checkpoint, whose tensors are on it.
     where = [] if device.type == "cpu" else [str(device)]
     training = run.digest(held_out, direction, sources(run), *where)
@@ -185,8 +190,9 @@ def _train(
     outcome.evaluation_seconds = evaluator.evaluation_seconds
 
 
-def _check_device(name: str) -> None:
+def _check_device(run: RunConfig) -> None:
     """SB3 would train on the CPU in its place, and say nothing."""
+    name = run.training.device
     device = torch.device(name)
     here = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     n_devices = torch.accelerator.device_count()
