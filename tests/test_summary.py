@@ -49,21 +49,19 @@ def test_a_row_a_study_that_is_made(tmp_path: Path) -> None:
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
     assert cells == [
         [
-            "one",
+            f"{one}/",
             "trial 2: -140.0 [-142.0, -138.0]",
             "-150.5 [-152.5, -148.5]",
             "10.5 [8.5, 12.5]",
             "2 complete, 1 pruned, 1 failed",
-            f"{one}/",
         ],
         [
-            "failed",
+            f"{failed}/",
             "trial 0: 0.500 [-1.500, 2.500], failed in 3 of 10, failed in 1 of 3 in validation",
             "failed in 10 of 10",
             "not compared",
             "1 complete",
-            f"{failed}/",
         ],
-        ["several", "see pareto.md", "-", "-", "1 complete", f"{several}/"],
-        ["swept", "not confirmed yet", "-", "-", "1 pruned", f"{swept}/"],
+        [f"{several}/", "see pareto.md", "-", "-", "1 complete"],
+        [f"{swept}/", "not confirmed yet", "-", "-", "1 pruned"],
     ]

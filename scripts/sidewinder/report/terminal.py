@@ -14,7 +14,7 @@ _STATES = ("complete", "pruned", "failed")
 
 
 def print_summary(studies: Iterable[Path], console: Console | None = None) -> None:
-    """Print a row a study: its winner, or of several objectives that there is a Pareto set; below them the verdicts.
+    """Print a row a study: its directory and winner, or of several objectives that there is a Pareto set; below them the verdicts.
 
     Args:
         studies: Directories of studies; one whose tables are not made, or not all of them, is left out.
@@ -48,12 +48,11 @@ def _row(study: Path) -> dict[str, str]:
         found = "see pareto.md"
     defaults = tests.get("defaults", {})
     return {
-        "study": study.name,
+        "study": f"{study}/",
         "best": found,
         "defaults": _tested(defaults),
         "gain": _interval(defaults, "gain_of_winner") or ("not compared" if defaults else "-"),
         "trials": ", ".join(f"{states[state]} {state}" for state in _STATES if state in states),
-        "files": f"{study}/",
     }
 
 

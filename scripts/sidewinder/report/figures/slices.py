@@ -20,11 +20,15 @@ def draw(tables: Tables) -> Figure:
     with style.optuna_plots():
         every = np.array(plot_slice(tables.study(), params=names, target_name=tables.objective), ndmin=1)
     figure: Figure = every[0].figure
-    figure.set_size_inches(PAGE, 2.2)
+    figure.set_size_inches(PAGE, 2.6)
     figure.suptitle("")
     for axes in every:
         axes.set(title="", xlabel=style.short(axes.get_xlabel()))
         axes.set_ylabel(tables.objective if axes is every[0] else "")
         axes.collections[0].set(sizes=[14], linewidth=0.4)
         style.readable_ticks(axes)
+        # Names of choices, and round numbers on a logarithmic axis, are wider than their ticks are apart.
+        for label in axes.get_xticklabels():
+            label.set(rotation=30, horizontalalignment="right", rotation_mode="anchor")
+    figure.align_xlabels()
     return figure
