@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -130,6 +131,8 @@ class Chaos:
             self.lose_a_file,
             self.damage_a_file,
             self.lose_a_result,
+            self.make_a_file_older,
+            self.swap_two_files,
             self.lose_the_database,
             self.damage_the_database,
             self.edit_the_database,
@@ -235,6 +238,26 @@ class Chaos:
         if path := self._any_of(["trials/*/result.json", *KNOWN]):
             path.unlink()
         return str(path)
+
+    def make_a_file_older(self) -> str:
+        """One that says with which packages it was made."""
+        path = self._any_of([*KNOWN, "trials/*/checkpoint/state", ".trainings/*.checkpoint/state"])
+        if path:
+            path.write_bytes(re.sub(rb'("torch": ?")[^"]+"', rb'\g<1>1.0"', path.read_bytes(), count=1))
+        return str(path)
+
+    def swap_two_files(self) -> str:
+        """Of two trainings, each under the other's name."""
+        kind = self.random.choice([KNOWN, ["trials/*/checkpoint", ".trainings/*.checkpoint"], [".trainings/*.agent"]])
+        found = sorted(path for base in (self.study, self.study.parent) for one in kind for path in base.glob(one))
+        if len(found) < 2:
+            return "none"
+        one, other = self.random.sample(found, 2)
+        aside = one.with_name("aside")
+        one.rename(aside)
+        other.rename(one)
+        aside.rename(other)
+        return f"{one}, {other}"
 
     def lose_the_database(self) -> str:
         found = [*self.study.glob("study.db*"), *self.study.glob("study.journal*")]

@@ -98,6 +98,15 @@ CASES: dict[str, RunConfig] = {
     "lives": run_config("dqn", env_id=LIVES, wrappers=EPISODIC, env_kwargs=SHORT),
 }
 QUICK = {"ppo", "ddpg"}
+# By the module that each needs.
+IMAGES = {"wrappers": ["stable_baselines3.common.atari_wrappers.AtariWrapper"], "frame_stack": 4}
+OF_EXTRAS = {
+    "mujoco": run_config("sac", env_id="HalfCheetah-v5", env_kwargs=SHORT),
+    "Box2D": run_config("dqn", env_id="LunarLander-v3"),
+    "ale_py": run_config(
+        "dqn", changes={"policy": "CnnPolicy"}, env_id="ale_py:PongNoFrameskip-v4", env_kwargs=SHORT, **IMAGES
+    ),
+}
 
 
 def undisturbed(run: RunConfig, directory: Path) -> dict[str, Any]:
@@ -128,12 +137,23 @@ def but_for_the_agent(found: dict[str, Any]) -> dict[str, Any]:
     "case", [pytest.param(case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES]
 )
 def test_a_killed_training_goes_on_to_the_same_bits(case: str, tmp_path: Path) -> None:
-    run = CASES[case]
+    kill_and_go_on(CASES[case], case, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", OF_EXTRAS)
+def test_environments_of_the_extras_are_brought_back(module: str, tmp_path: Path) -> None:
+    pytest.importorskip(module)
+    kill_and_go_on(OF_EXTRAS[module], module, tmp_path)
+
+
+def kill_and_go_on(run: RunConfig, seed: str, tmp_path: Path) -> None:
+    """Twice, at random moments."""
     expected = undisturbed(run, tmp_path / "undisturbed")
     found, n_rests = with_checkpoints(run, tmp_path / "whole")
     assert found == expected
     assert n_rests >= 3
-    generator = random.Random(case)
+    generator = random.Random(seed)
     for _ in range(2):
         assert outcome(run, tmp_path / "killed", kill_after=generator.randint(2, n_rests // 2)) == signal.SIGKILL
     found, n_left = with_checkpoints(run, tmp_path / "killed")

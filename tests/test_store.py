@@ -342,6 +342,17 @@ def test_a_training_is_known_to_all_studies(kept: Callable[..., Kept]) -> None:
     assert kept(run, HeldOut(1, 2)).load() is None
 
 
+def test_a_training_under_the_name_of_another_is_not_known(kept: Callable[..., Kept]) -> None:
+    run, held_out = run_config(), HeldOut(1, 2)
+    other = run.model_copy(deep=True)
+    other.training.seed = 4
+    kept(run).save(Outcome(evaluations=EVALUATIONS))
+    for foreign in (kept(other), kept(run, held_out)):
+        shutil.copy(kept(run).path, foreign.path)
+        assert foreign.load() is None
+    assert kept(run).load()
+
+
 @pytest.mark.parametrize(
     ("change", "overrides"),
     [("device", []), ("native", []), ("timed", ["study.objectives=[return, steps_per_second]"])],

@@ -14,7 +14,7 @@ _STATES = ("complete", "pruned", "failed")
 
 
 def print_summary(studies: Iterable[Path], console: Console | None = None) -> None:
-    """Print a row a study: its directory and winner, or of several objectives that there is a Pareto set; below them the verdicts.
+    """Print a row a study: its winner, or of several objectives that there is a Pareto set; below them the verdicts.
 
     Args:
         studies: Directories of studies; one whose tables are not made, or not all of them, is left out.

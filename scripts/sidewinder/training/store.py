@@ -5,6 +5,7 @@ others, and those that failed, in their study's own. It is a cache: without it, 
 shared may also come from archives.
 """
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -117,13 +118,21 @@ class Kept:
         for archive in self.archives if self.shared else []:
             content = archived(archive, self.path.name)
             # Failures are their study's own.
-            if content and (found := fitting(content)) and found.state == "complete":
+            if content and (found := self._of(content)) and found.state == "complete":
                 return found.model_copy(update={"archived": Archived(archive=archive, processor=found.processor)})
         for path in filter(None, (self.shared, self.own)):
             with suppress(OSError):
-                if found := fitting(path.read_bytes()):
+                if found := self._of(path.read_bytes()):
                     return found
         return None
+
+    def _of(self, content: bytes) -> Training | None:
+        """A file's content, if that is this training: the file may have been given the name of another."""
+        found = fitting(content)
+        # As JSON has it.
+        run = json.loads(to_json(identifying(RunConfig, self.run.model_dump())))
+        known = found and (found.run, found.held_out, found.direction, found.sources)
+        return found if known == (run, self.held_out, self.direction, self.sources) else None
 
     def save(self, outcome: Outcome) -> Training:
         """Keep what came of it in this process, where it was not pruned."""
