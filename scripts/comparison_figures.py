@@ -1,4 +1,4 @@
-"""Rule comparison_figures: draw figures of studies side by side, those of one entry of configs/config.yaml.
+"""Rule comparison_figures: draw figures of studies side by side, those of one entry of config/config.yaml.
 
 A figure's name says what is drawn: `figures/budget_curve.pdf` is made by report/figures/budget_curve.py.
 """

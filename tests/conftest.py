@@ -1,12 +1,14 @@
 """Fixtures that several tests share."""
 
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_once import made_once
-from tiny_study import BEST, new_study, run_to_the_end
+from tiny_study import BEST, REPOSITORY, new_study, run, run_to_the_end
 
 from sidewinder.config.composition import compose_study
 from sidewinder.config.study_config import StudyConfig
@@ -20,6 +22,21 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
         run_to_the_end(new_study(directory), "--cores", "1", BEST)
 
     return made_once("undisturbed", make, tmp_path_factory, worker_id)
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A directory with nothing but the wheel's content, to be put on Python's path."""
+
+    def make(directory: Path) -> None:
+        options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(directory / "wheel")]
+        built = run([sys.executable, "-m", "pip", "wheel", str(REPOSITORY), *options])
+        assert built.returncode == 0, built.stderr
+        (wheel,) = (directory / "wheel").iterdir()
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(directory / "installed")
+
+    return made_once("installed", make, tmp_path_factory, worker_id) / "installed"
 
 
 @pytest.fixture

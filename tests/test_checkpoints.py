@@ -99,7 +99,7 @@ CASES: dict[str, RunConfig] = {
 }
 QUICK = {"ppo", "ddpg"}
 # By the module that each needs.
-IMAGES = {"wrappers": ["stable_baselines3.common.atari_wrappers.AtariWrapper"], "frame_stack": 4}
+IMAGES: dict[str, Any] = {"wrappers": ["stable_baselines3.common.atari_wrappers.AtariWrapper"], "frame_stack": 4}
 OF_EXTRAS = {
     "mujoco": run_config("sac", env_id="HalfCheetah-v5", env_kwargs=SHORT),
     "Box2D": run_config("dqn", env_id="LunarLander-v3"),

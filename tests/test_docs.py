@@ -32,7 +32,7 @@ def test_the_readmes_own_study(tmp_path: Path) -> None:
     assert str(path.relative_to(tmp_path)) in study
     path.parent.mkdir(parents=True)
     path.write_text(study)
-    for name in ("workflow", "configs"):
+    for name in ("workflow", "config", "configs"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     (command,) = (line for block in blocks("README.md", "console") for line in block.splitlines() if "my_study" in line)
     done = subprocess.run(

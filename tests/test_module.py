@@ -34,7 +34,8 @@ def write_config(directory: Path, *overrides: str) -> None:
     (directory / "config.yaml").write_text(yaml.safe_dump(config))
 
 
-def test_a_module_with_a_prefix(tmp_path: Path) -> None:
+def test_a_module_with_a_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where Snakemake finds no profile
     (snakefile,) = blocks("python")
     assert "path/to/sidewinder" in snakefile
     (tmp_path / "Snakefile").write_text(snakefile.replace("path/to/sidewinder", str(REPOSITORY)))

@@ -2,29 +2,13 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from tiny_study import REPOSITORY, TINY, new_study, run
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with nothing but the wheel's content, to be put on Python's path."""
-    directory = tmp_path_factory.mktemp("package")
-    options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(directory / "wheel")]
-    built = run([sys.executable, "-m", "pip", "wheel", str(REPOSITORY), *options])
-    assert built.returncode == 0, built.stderr
-    (wheel,) = (directory / "wheel").iterdir()
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(directory / "installed")
-    return directory / "installed"
+from tiny_study import REPOSITORY, TINY, new_study
 
 
 def test_it_carries_what_a_clone_has(installed: Path) -> None:
@@ -33,7 +17,7 @@ def test_it_carries_what_a_clone_has(installed: Path) -> None:
     wanted = [
         path
         for path in tracked.stdout.splitlines()
-        if path.startswith(("configs/", "workflow/", "requirements"))
+        if path.startswith(("config/", "configs/", "workflow/", "requirements"))
         or (path.startswith("scripts/") and path.count("/") == 1)
     ]
     assert len(wanted) > 100
@@ -86,8 +70,8 @@ def test_it_runs_where_there_is_nothing(installed: Path, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_it_takes_a_config_that_is_there(installed: Path, tmp_path: Path) -> None:
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs/config.yaml").write_text(yaml.safe_dump({"studies": {"own": TINY}}))
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text(yaml.safe_dump({"studies": {"own": TINY}}))
     sidewinder(installed, tmp_path, "run", "--cores", "1", "--", "results/own/config.yaml")
     assert (tmp_path / "results/own/config.yaml").exists()
 
@@ -100,31 +84,3 @@ def test_its_scripts(installed: Path, tmp_path: Path) -> None:
         installed, tmp_path, "train", "agent=ppo", "agent.n_steps=30", "agent.batch_size=30", *short, "hydra.run.dir=t"
     )
     assert (tmp_path / "t/evaluations.json").exists()
-
-
-@pytest.mark.slow
-def test_a_module_from_git(installed: Path, tmp_path: Path) -> None:
-    """Of the workflow as it is here, committed or not."""
-    repository = tmp_path / "repository"
-    shutil.copytree(REPOSITORY / "workflow", repository / "workflow")
-    shutil.copy(REPOSITORY / "environment.yml", repository)
-    author = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
-    for command in (["init", "-q"], ["add", "-A"], [*author, "commit", "-q", "-m", "as it is"]):
-        subprocess.run(["git", *command], cwd=repository, check=True)
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True, check=True)
-    where = f'gitfile("{repository}", path="workflow/Snakefile", commit="{head.stdout.strip()}")'
-    (tmp_path / "Snakefile").write_text(
-        f"module sidewinder:\n    snakefile: {where}\n    config: {{'studies': {{'own': {TINY}}}}}\n"
-        "    prefix: 'tuning'\n"
-        "use rule * from sidewinder as sidewinder_*\n"
-    )
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--rerun-triggers", "mtime", "params", "--"]
-    target = "tuning/results/own/trials.csv"
-    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    options: dict[str, Any] = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300}
-    without = subprocess.run([*command, target], env=alone, **options)
-    assert without.returncode != 0
-    assert "error: Sidewinder as a module from git needs its package too" in without.stdout + without.stderr
-    done = subprocess.run([*command, target], env={**alone, "PYTHONPATH": str(installed)}, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / target).exists()

@@ -1,7 +1,7 @@
 """Sidewinder without a clone: runs the workflow that the package carries, in the current directory.
 
 `sidewinder run` is `snakemake` with that workflow, and takes all of its options: `sidewinder run --cores 8`. Where
-there is no configs/config.yaml, it takes the package's. `sidewinder report` writes report.html of what is there. The
+there is no config/config.yaml, it takes the package's. `sidewinder report` writes report.html of what is there. The
 other commands are the scripts of the same name.
 """
 
@@ -26,8 +26,8 @@ def main() -> None:
         command = [str(ROOT / "scripts" / f"{found.command}.py"), *found.arguments]
     else:
         command = ["-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile")]
-        own = Path("configs/config.yaml").exists() or any(one.startswith("--configfile") for one in found.arguments)
-        command += [] if own else ["--configfile", str(ROOT / "configs" / "config.yaml")]
+        own = Path("config/config.yaml").exists() or any(one.startswith("--configfile") for one in found.arguments)
+        command += [] if own else ["--configfile", str(ROOT / "config" / "config.yaml")]
         command += ["--report", "report.html"] if found.command == "report" else []
         command += found.arguments
     os.execv(sys.executable, [sys.executable, *command])

@@ -31,7 +31,7 @@ from sidewinder.study.schedule import awaited, window_view
 
 @dataclass(frozen=True)
 class PlannedStudy:
-    """A study as configs/config.yaml asks for it: how it is composed, and what comes of it."""
+    """A study as config/config.yaml asks for it: how it is composed, and what comes of it."""
 
     overrides: tuple[str, ...]
     config_dirs: tuple[Path, ...]
@@ -92,7 +92,7 @@ class PlannedStudy:
 
 
 class Studies:
-    """The studies of configs/config.yaml, by name. Each is composed when it is first asked for."""
+    """The studies of config/config.yaml, by name. Each is composed when it is first asked for."""
 
     def __init__(
         self,

@@ -14,7 +14,18 @@ else:
     # As a module from git, of which Snakemake has no files but its own: the scripts are those of the installed package.
     if find_spec("sidewinder") is None:
         sys.exit("error: Sidewinder as a module from git needs its package too: pip install it from the same commit")
-    scripts_directory = Path(find_spec("sidewinder").origin).parent / "repository" / "scripts"
+    from sidewinder.paths import ROOT
+
+    scripts_directory = ROOT / "scripts"
+    # Rules and scripts of different commits would not fit each other.
+    for path in [ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]:
+        name = path.relative_to(ROOT / "workflow").as_posix()
+        # Snakemake drops the last newline of a file from a local repository.
+        if Path(workflow.source_path(f"../{name}")).read_text().strip() != path.read_text().strip():
+            sys.exit(
+                f"error: Sidewinder as a module from git: found a workflow/{name} that differs from the installed "
+                "package's, accepted: workflow and package of the same commit"
+            )
 # Put into the rules' shell commands at once: as a module, they would not know the name later.
 SCRIPTS = shlex.quote(str(scripts_directory))
 # A clone's own package, whether or not one is installed; an installed package is on the path already.

@@ -1,4 +1,4 @@
-"""Matrices of studies: entries of configs/config.yaml whose overrides have several values, as in Hydra's multirun."""
+"""Matrices of studies: entries of config/config.yaml whose overrides have several values, as in Hydra's multirun."""
 
 import itertools
 import re

@@ -43,7 +43,7 @@ def put_in(config: DictConfig, space: SearchSpace, provenance: Provenance) -> No
             )
         if not name:
             accepted = (
-                f"keys of it, {section}.<key>; a study for each file, by {section}=a,b in configs/config.yaml; or "
+                f"keys of it, {section}.<key>; a study for each file, by {section}=a,b in config/config.yaml; or "
                 "environments, for one setting that is good in several"
             )
             raise provenance.error(("search_space", key), f"found a choice of files, accepted: {accepted}", key=key)

@@ -37,7 +37,7 @@ def cost(config: StudyConfig, tables: Path, trials: pd.DataFrame) -> str:
 def again(study: str, overrides: Sequence[str], winner: dict[str, Any] | None) -> str:
     """How to run the study and its winner again, in Markdown."""
     entry = yaml.safe_dump({"studies": {study: list(overrides)}}, default_flow_style=None, width=1000, sort_keys=False)
-    text = f"## How to run it again\n\nIn `configs/config.yaml`, for `snakemake --cores 8`:\n\n```yaml\n{entry}```\n"
+    text = f"## How to run it again\n\nIn `config/config.yaml`, for `snakemake --cores 8`:\n\n```yaml\n{entry}```\n"
     if winner:
         packages = ", ".join(f"{name} {version}" for name, version in winner["packages"].items())
         text += (

@@ -18,7 +18,7 @@ _SHARED = ("study.seed", "environment")
 
 @dataclass
 class Comparison:
-    """The studies of one entry of configs/config.yaml.
+    """The studies of one entry of config/config.yaml.
 
     Attributes:
         labels: Of each study, in order: what it is apart from its environment and its seed; studies that share both
