@@ -360,6 +360,13 @@ def test_unwritable_results(tmp_path: Path) -> None:
     assert "results: found 'a_file/results', which cannot be written, accepted: a writable directory" in line
 
 
+def test_results_on_an_object_storage(tmp_path: Path) -> None:
+    """Of what jobs write, it would get what rules name alone."""
+    options = ["--default-storage-provider", "fs", "--default-storage-prefix", str(tmp_path / "store")]
+    line = only_error_line(run(snakemake(new_study(tmp_path), *options)))
+    assert line.startswith("error: default-storage-provider: found fs, accepted: none; results need a file system")
+
+
 def only_error_line(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode != 0
     output = (done.stdout + done.stderr).splitlines()

@@ -212,6 +212,22 @@ def check_rerun_triggers(triggers: Iterable[object]) -> None:
         )
 
 
+def check_storage(provider: str | None) -> None:
+    """Jobs lock, rename and read files that no rule names, which a storage provider would not bring to them.
+
+    Args:
+        provider: Snakemake's `--default-storage-provider`; None for the file system.
+
+    Raises:
+        SidewinderError: There is one.
+    """
+    if provider is not None:
+        raise SidewinderError(
+            f"default-storage-provider: found {provider}, accepted: none; results need a file system, see "
+            "docs/cluster.md"
+        )
+
+
 def _check_belong(directory: Path, config: StudyConfig, results: Mapping[int, Path], files: Files) -> None:
     """Refuse to go on with results of another config or trial, before any job runs.
 

@@ -41,6 +41,6 @@ if workflow.is_main_process:
 from sidewinder import errors_in_one_line
 from sidewinder.config import matrix
 from sidewinder.config.rule_settings import comparison_settings, rule_settings
-from sidewinder.planning import Studies, check_rerun_triggers
+from sidewinder.planning import Studies, check_rerun_triggers, check_storage
 from sidewinder.report.figures import COMPARISON_FIGURES, PARETO_FIGURES, SWEEP_FIGURES, TABLES, WINNER_FIGURES
 from sidewinder.training.archives import check_archives

@@ -8,6 +8,7 @@ PAPERS = {f"paper/{entry}": overrides for entry, overrides in config["paper"]["s
 # As a rule's path has it: in a module with a prefix, behind that.
 results_directory = Path(rules.compose.output[0]).parents[1]
 with errors_in_one_line():
+    check_storage(workflow.storage_settings.default_storage_provider)
     check_archives(config["archives"], results_directory)
     STUDIES = Studies(
         USERS | PAPERS, config["config_dirs"], config["archives"], results_directory, main=workflow.is_main_process
