@@ -3,7 +3,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 WITH_VENV = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: run test test-fast test-cluster chaos lint format lock
+.PHONY: run test test-fast test-cluster test-installed chaos lint format lock
 
 run: .venv/.installed
 	$(WITH_VENV) snakemake --cores $(CORES)
@@ -12,11 +12,15 @@ test: lint
 	$(WITH_VENV) pytest -n 2 --dist worksteal
 
 test-fast: .venv/.installed
-	$(WITH_VENV) pytest -n 2 -m "not slow and not cluster"
+	$(WITH_VENV) pytest -n 2 -m "not slow and not cluster and not install"
 
 # Needs root, and Debian's slurmctld, slurmd, slurm-client and munge.
 test-cluster: .venv/.installed
 	$(WITH_VENV) pytest -m cluster
+
+# The package from git in an empty virtual environment, some minutes.
+test-installed: .venv/.installed
+	$(WITH_VENV) pytest -m install
 
 # About a hundred random disturbances of a tiny study, each followed by a check of its bytes; an hour or two.
 chaos: .venv/.installed

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checked_out import check_out
 from made_once import made_once
 from tiny_study import BEST, REPOSITORY, new_study, run, run_to_the_end
 
@@ -37,6 +38,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             archive.extractall(directory / "installed")
 
     return made_once("installed", make, tmp_path_factory, worker_id) / "installed"
+
+
+@pytest.fixture(scope="session")
+def checked_out(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A git repository of the project as it is here, with the tag v1."""
+    return made_once("sidewinder", check_out, tmp_path_factory, worker_id)
 
 
 @pytest.fixture

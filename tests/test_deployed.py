@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from checked_out import commit
 from tiny_study import BEST, REPOSITORY, TINY, new_study, results, run_to_the_end
 
 pytestmark = pytest.mark.slow
@@ -18,36 +19,10 @@ URL = "https://github.com/owner/sidewinder"
 SMALL = [*TINY, "study.n_trials=2", "confirmation.top_k=1", "confirmation.baselines=[defaults]"]
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Committed or not, with a tag."""
-    directory = tmp_path_factory.mktemp("git") / "sidewinder"
-    listed = run("git", "ls-files", "-co", "--exclude-standard", at=REPOSITORY)
-    for name in listed.stdout.splitlines():
-        if (REPOSITORY / name).exists():
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, directory / name, follow_symlinks=False)
-    commit(directory, "init", "-q")
-    run("git", "tag", "v1", at=directory)
-    return directory
-
-
-def commit(directory: Path, *before: str) -> None:
-    author = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
-    for command in filter(None, ([*before], ["add", "-A"], [*author, "commit", "-q", "-m", "as it is"])):
-        run("git", *command, at=directory)
-
-
-def run(*command: str, at: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, cwd=at, env=env, capture_output=True, text=True, timeout=500, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
 @pytest.fixture
-def environment(repository: Path, installed: Path, tmp_path: Path) -> dict[str, str]:
+def environment(checked_out: Path, installed: Path, tmp_path: Path) -> dict[str, str]:
     """Of a user who has installed the package, and who has never used the repository before."""
-    git = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{repository}.insteadOf", "GIT_CONFIG_VALUE_0": URL}
+    git = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{checked_out}.insteadOf", "GIT_CONFIG_VALUE_0": URL}
     return os.environ | git | {"PYTHONPATH": str(installed), "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
 
@@ -60,7 +35,7 @@ def test_a_deployed_workflow(environment: dict[str, str], tmp_path: Path) -> Non
     """Its own profile is found, so that Snakemake needs no options; its bytes are a clone's."""
     there = tmp_path / "deployed"
     deploy = [sys.executable, "-m", "snakedeploy.client", "deploy-workflow", URL, str(there), "--tag", "v1"]
-    run(*deploy, at=tmp_path, env=environment)
+    subprocess.run(deploy, env=environment, check=True)
     assert (
         'github("owner/sidewinder", path="workflow/Snakefile", tag="v1")' in (there / "workflow/Snakefile").read_text()
     )
@@ -89,7 +64,7 @@ module first:
 use rule * from first as first_*
 
 module second:
-    snakefile: gitfile("{repository}", path="workflow/Snakefile", tag="v1")
+    snakefile: gitfile("{checked_out}", path="workflow/Snakefile", tag="v1")
     config: config["second"]
     prefix: "two"
 
@@ -101,9 +76,9 @@ rule both:
 """
 
 
-def test_twice_in_one_workflow(repository: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_twice_in_one_workflow(checked_out: Path, environment: dict[str, str], tmp_path: Path) -> None:
     """From two sources, each with its own config and prefix, and the bytes of a clone's."""
-    (tmp_path / "Snakefile").write_text(f'configfile: "config.yaml"\n{TWICE.format(repository=repository)}')
+    (tmp_path / "Snakefile").write_text(f'configfile: "config.yaml"\n{TWICE.format(checked_out=checked_out)}')
     studies = {"first": {"tiny": SMALL}, "second": {"other": [*SMALL, "study.seed=5"]}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({name: {"studies": own} for name, own in studies.items()}))
     done = snakemake(tmp_path, environment, "--rerun-triggers", "mtime", "params")
@@ -125,21 +100,19 @@ use rule * from own as own_*
 """
 
 
-def test_another_commit_than_the_packages(repository: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    newer = shutil.copytree(repository, tmp_path / "newer", symlinks=True)
+def test_another_commit_than_the_packages(checked_out: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    newer = shutil.copytree(checked_out, tmp_path / "newer", symlinks=True)
     rules = newer / "workflow/rules/trials.smk"
     rules.write_text(f"{rules.read_text()}\n# changed\n")
-    commit(newer)
-    head = run("git", "rev-parse", "HEAD", at=newer).stdout.strip()
-    where = f'gitfile("{newer}", path="workflow/Snakefile", commit="{head}")'
+    where = f'gitfile("{newer}", path="workflow/Snakefile", commit="{commit(newer)}")'
     (tmp_path / "Snakefile").write_text(MODULE.format(where=where))
     done = snakemake(tmp_path, environment, "-n")
     assert done.returncode != 0
     assert "found a workflow/rules/trials.smk that differs from the installed package's" in done.stdout + done.stderr
 
 
-def test_without_the_package(environment: dict[str, str], repository: Path, tmp_path: Path) -> None:
-    where = f'gitfile("{repository}", path="workflow/Snakefile", tag="v1")'
+def test_without_the_package(environment: dict[str, str], checked_out: Path, tmp_path: Path) -> None:
+    where = f'gitfile("{checked_out}", path="workflow/Snakefile", tag="v1")'
     (tmp_path / "Snakefile").write_text(MODULE.format(where=where))
     alone = {name: value for name, value in environment.items() if name != "PYTHONPATH"}
     done = snakemake(tmp_path, alone, "-n")
