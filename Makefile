@@ -3,7 +3,7 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 WITH_VENV = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: run test test-fast test-cluster test-installed chaos lint format lock
+.PHONY: run test test-fast test-cluster test-installed chaos docs lint format lock
 
 run: .venv/.installed
 	$(WITH_VENV) snakemake --cores $(CORES)
@@ -26,6 +26,10 @@ test-installed: .venv/.installed
 chaos: .venv/.installed
 	$(WITH_VENV) PYTHONPATH=scripts:tests python tests/chaos.py --rounds 34 --disturbances 3 --directory $$(mktemp -d)/chaos
 
+# The documentation site, from docs/ into site/.
+docs: .venv/.installed
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs site
+
 lint: .venv/.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -44,7 +48,8 @@ format: .venv/.installed
 lock: .venv/.installed
 	$(BIN)/python tools/lock.py
 
-LOCKS := requirements.lock requirements-cluster.lock requirements-sbx.lock requirements-video.lock
+LOCKS := requirements.lock requirements-cluster.lock requirements-sbx.lock requirements-video.lock \
+	docs/requirements.lock
 
 .venv/.installed: $(LOCKS) tests/requirements.lock
 	$(PYTHON) -m venv .venv

@@ -46,3 +46,13 @@ def test_the_readmes_own_study(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "results/my_study/trials/49/result.json" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_warnings(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", str(REPOSITORY / "docs"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    for page in (REPOSITORY / "docs").glob("*.md"):
+        assert (tmp_path / f"{page.stem}.html").exists()
+    assert "read_trials" in (tmp_path / "api.html").read_text()

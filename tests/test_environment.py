@@ -30,6 +30,7 @@ EXTRAS = {name: parsed(lines) for name, lines in PYPROJECT["project"]["optional-
 LOCKED = {
     "requirements.lock": DIRECT,
     **{f"requirements-{name}.lock": packages for name, packages in EXTRAS.items()},
+    "docs/requirements.lock": parsed(PYPROJECT["dependency-groups"]["docs"]),
     "tests/requirements.lock": parsed(PYPROJECT["dependency-groups"]["tests"]),
 }
 

@@ -30,6 +30,8 @@ def main() -> None:
     for extra, packages in project["optional-dependencies"].items():
         name = f"requirements-{extra}.lock"
         write(name, resolved([*base, *packages], ["requirements.lock", name]) - common)
+    docs = resolved([*base, *groups["docs"]], ["requirements.lock", "docs/requirements.lock"])
+    write("docs/requirements.lock", docs - common)
     write("tests/requirements.lock", resolved(groups["tests"], ["tests/requirements.lock"], "--no-deps"))
 
 
