@@ -6,10 +6,8 @@ from pathlib import Path
 from pygments.lexers.python import PythonLexer
 from sphinx.highlighting import lexers
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from sidewinder import __version__  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+from sidewinder import __version__
 
 project = "Sidewinder"
 version = release = __version__

@@ -13,7 +13,8 @@ from sidewinder import SidewinderError
 from sidewinder.checks import check_study
 from sidewinder.config.composition import compose_study
 from sidewinder.config.identity import Identity, identifying
-from sidewinder.config.run_config import HeldOut, Section
+from sidewinder.config.run_config import HeldOut
+from sidewinder.config.run_sections import Section
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.paths import CONFIG_DIR
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from option_lists import PAGES, with_lists
 from tiny_study import REPOSITORY
 
 from sidewinder.checks import check_study
@@ -56,3 +57,10 @@ def test_the_site_is_built_without_warnings(tmp_path: Path) -> None:
     for page in (REPOSITORY / "docs").glob("*.md"):
         assert (tmp_path / f"{page.stem}.html").exists()
     assert "read_trials" in (tmp_path / "api.html").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_options_are_listed_as_the_schema_describes_them(page: str) -> None:
+    text = (REPOSITORY / page).read_text()
+    assert "<!-- options: " in text
+    assert with_lists(text) == text, "run python tools/option_lists.py"

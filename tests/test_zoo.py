@@ -18,7 +18,7 @@ from sidewinder import SidewinderError
 from sidewinder.checks import check_study
 from sidewinder.config.algorithms import ALGORITHMS
 from sidewinder.config.composition import compose_study
-from sidewinder.config.run_config import Normalize
+from sidewinder.config.run_sections import Normalize
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.config.zoo_files import algorithm_of, settings_of
 from sidewinder.paths import CONFIG_DIR

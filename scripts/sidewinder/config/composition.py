@@ -23,7 +23,8 @@ from sidewinder.config.other_studies import is_of_another
 from sidewinder.config.overrides import parse_override, reason_of
 from sidewinder.config.parameter_values import SearchSpaceError
 from sidewinder.config.provenance import PRIMARY, Provenance, search_path
-from sidewinder.config.run_config import Environment, RunConfig
+from sidewinder.config.run_config import RunConfig
+from sidewinder.config.run_sections import Environment
 from sidewinder.config.search_overrides import apply_to_search_space, known_values
 from sidewinder.config.search_space import SearchSpace
 from sidewinder.config.searched_config import cap_at_grid, check_conditions, put_in

@@ -18,7 +18,8 @@ from sidewinder import SidewinderError
 from sidewinder.config.digests import digest
 from sidewinder.config.identity import Identity, identifying
 from sidewinder.config.metrics import METRIC
-from sidewinder.config.run_config import RunConfig, Section, run_config
+from sidewinder.config.run_config import RunConfig, run_config
+from sidewinder.config.run_sections import Section
 from sidewinder.config.study_settings import Confirmation, ScoredEnvironment, StudySettings
 from sidewinder.files import reading
 

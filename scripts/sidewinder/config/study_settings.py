@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from sidewinder.config.identity import Identity
 from sidewinder.config.metrics import METRIC
-from sidewinder.config.run_config import Section
+from sidewinder.config.run_sections import Section
 
 
 class ScoredEnvironment(BaseModel):
@@ -45,43 +45,59 @@ FROM_ENVIRONMENT = re.compile(r"\$\{oc\.env:[^}]*\}")
 
 
 class StudySettings(Section):
-    """How a study asks and stops; see docs/configuration.md.
-
-    Attributes:
-        objectives: What the study optimises: the first of `evaluation.metric` (always the first), and beside it others
-            of these, `spread` (the first metric's standard deviation over episodes), `steps_per_second` (of the
-            training).
-        direction: Of the first; or a list with one for each objective.
-        window: None where the schedule is the virtual clock.
-        storage: As it was written, with what it takes from the environment not put in.
-        trials_per_job: How many a job makes.
-        retries: How often a failed training is tried again.
-        give_up: Trials that are failed without being trained.
-        enqueue: Optuna parameters of the first trials.
-        enqueued_from: A digest of what `enqueue` was made from, if other studies are among it.
-        archives: Where trainings are looked for that were made elsewhere; see `training.archives`.
-    """
+    """How a study asks and stops."""
 
     name: str
+    """The name of its directory in `results/`."""
     objectives: list[Objective] = Field(default_factory=lambda: list[Objective](["return"]))
+    """What is optimised: the first of `evaluation.metric`; or a list that begins with it, of others of that list,
+    `spread` and `steps_per_second`: [several objectives](#several-objectives)."""
     direction: Direction | list[Direction]
+    """`maximize` or `minimize`; a list with one for each objective."""
     n_trials: Annotated[int, Field(ge=1), Identity.NEVER]
+    """The budget. A raised one continues the study."""
     schedule: Literal["virtual", "window"]
+    """Which results a trial is suggested from. `virtual`: those that would have ended by then if so many `workers`
+    trained side by side; `window`: those of all trials at least so far before it. See
+    [determinism.md](determinism.md), and [how to choose](performance.md#the-schedule)."""
     workers: Annotated[int, Field(ge=1)]
+    """Virtual workers, with `schedule: virtual`."""
     window: Annotated[int, Field(ge=1)] | None
+    """How far before, with `schedule: window`; else `null`."""
     seed: Annotated[int, Field(ge=0)]
+    """Every seed of the study derives from it."""
     max_failure_rate: Annotated[float, Field(ge=0, le=1), Identity.NEVER]
+    """The share of the budget that [may fail](#trials-that-fail) before the study stops."""
     storage: Annotated[str | None, Identity.NEVER]
+    """Where Optuna's database is. `null` is `study.db` in the study's directory, `journal` is Optuna's journal there,
+    else the URL of a PostgreSQL, MySQL or SQLite database, with credentials from the environment; see
+    [cluster.md](cluster.md#the-database)."""
     custom_search_space: str | None
+    """`package.module.function(config, trial)`, called after the search space."""
     replicates: Annotated[int, Field(ge=1)]
+    """Trainings of each trial, each with seeds of its own."""
     replicates_in: Literal["jobs", "sequence"]
+    """`jobs`: side by side, and the pruner acts within each; `sequence`: one after another in one job, and the pruner
+    acts between them (try `pruner=wilcoxon`)."""
     trials_per_job: Annotated[int, Field(ge=1), Identity.NEVER]
+    """How many trials a job makes, in one process: for trials that take not much longer than their start, 3 s with SB3
+    and 6 s with SBX (more on a cluster), or for thousands of them. Jobs make whichever trial is next, so that as
+    many run side by side as there are jobs. A job of the confirmation goes on with its candidate's trainings
+    likewise. One where replicates are jobs."""
     aggregate: Literal["mean", "median", "iqm"] | Annotated[float, Field(gt=0, lt=1)]
+    """Of the replicates' objectives: `mean`, `median`, `iqm`, or a share such as 0.25: the value that this share of
+    them is worse than."""
     retries: Annotated[int, Field(ge=0), Identity.NEVER] = 0
+    """How often a training that failed is tried again, with the same seeds; for simulators that fail by chance."""
     give_up: Annotated[list[Annotated[int, Field(ge=0)]], Identity.NEVER] = Field(default_factory=list)
+    """Numbers of trials that count as failed without being trained: [below](#trials-that-fail). Not those whose
+    results later trials have seen."""
     enqueue: list[dict[str, Any]] = Field(default_factory=list)
+    """Known-good settings as first trials: [below](#starting-points)."""
     enqueued_from: Annotated[str | None, Identity.NEVER] = None
+    """A digest of what `enqueue` was made from, if other studies are among it."""
     archives: Annotated[list[str], Identity.NEVER] = Field(default_factory=list)
+    """Where trainings are looked for that were made elsewhere."""
 
     @field_validator("window")
     @classmethod
@@ -145,22 +161,24 @@ class StudySettings(Section):
 
 
 class Confirmation(Section):
-    """How the sweep's best trials are trained again, on seeds that it never saw; see docs/confirmation.md.
-
-    Attributes:
-        rounds: Of the race after its first round: how many settings stay, and how many more seeds each of them gets.
-        baselines: Which of the study's baselines the winner is compared with.
-        keep_agents: Of the test's trainings: the one of the recommended setting that the study's agent/ has, all, none.
-    """
+    """How the sweep's best trials are trained again, on seeds that it never saw."""
 
     top_k: Annotated[int, Field(ge=1)]
+    """Different settings of the sweep that are in the race."""
     n_validation_seeds: Annotated[int, Field(ge=1)]
+    """Seeds of each setting in the first round."""
     rounds: list[tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]] = Field(default_factory=list)
+    """Further rounds: how many settings stay, and how many seeds more each of them gets; `[]` is none."""
     # An interval needs two.
     n_test_seeds: Annotated[int, Field(ge=2)]
+    """Trainings of the winner and of each baseline."""
     n_eval_episodes: Annotated[int, Field(ge=1)]
+    """Episodes of each trained agent."""
     baselines: list[Baseline] = Field(default_factory=lambda: list(get_args(Baseline)))
+    """What the winner is compared with, of what there is; `[]` is nothing."""
     keep_agents: Literal["recommended", "all", "none"] = "recommended"
+    """`recommended`: the agent that `agent/` has; `all`: also those of all other trainings of the test that are made
+    here, in `results/.trainings/<digest>.agent/`; `none`."""
 
     @field_validator("rounds")
     @classmethod

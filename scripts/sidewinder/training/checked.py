@@ -13,7 +13,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs
 
 from sidewinder import SidewinderError
 from sidewinder.config.import_paths import import_paths
-from sidewinder.config.run_config import Environment, RunConfig
+from sidewinder.config.run_config import RunConfig
+from sidewinder.config.run_sections import Environment
 from sidewinder.errors import first_line
 from sidewinder.training import agents
 from sidewinder.training.arguments import family_of

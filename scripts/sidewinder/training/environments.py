@@ -16,7 +16,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecCheckNan, VecEnv, VecFrameStack, VecNormalize
 
 from sidewinder import SidewinderError
-from sidewinder.config.run_config import Environment, RunConfig, Wrappers
+from sidewinder.config.run_config import RunConfig
+from sidewinder.config.run_sections import Environment, Wrappers
 from sidewinder.errors import first_line
 from sidewinder.paths import installing
 from sidewinder.training.imported import as_wanted

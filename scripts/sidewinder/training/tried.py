@@ -13,7 +13,7 @@ import gymnasium as gym
 from gymnasium.utils.env_checker import data_equivalence
 
 from sidewinder import SidewinderError
-from sidewinder.config.run_config import Environment
+from sidewinder.config.run_sections import Environment
 from sidewinder.training.agents import UNSEEN_END
 from sidewinder.training.environments import close, make_env
 from sidewinder.training.workers import reason_of
