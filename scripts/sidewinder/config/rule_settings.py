@@ -21,30 +21,40 @@ def rule_settings(rule: str, config: StudyConfig, overrides: Sequence[str] = ())
     Raises:
         KeyError: The rule keeps no record.
     """
-    study, baselines = config.study, digest(config.baselines)
-    confirmation = config.confirmation.model_dump(exclude={"keep_agents"})
-    n_trials, n_candidates = study.n_trials, len(config.candidates())
-    race = {"rounds": [(names, len(seeds)) for names, seeds in config.race()], "baselines": baselines}
-    own: dict[str, dict[str, Any]] = {
-        "tables": {"n_trials": n_trials, "max_failure_rate": study.max_failure_rate, "give_up": study.give_up},
-        "timings": {"n_trials": n_trials},
-        "database": {"n_trials": n_trials, "storage": study.storage},
-        "candidate": {"n_candidates": n_candidates, "baselines": baselines, "compared": config.compared()},
-        "race": race,
-        "winner": race,
-        "confirmation_table": {"n_candidates": n_candidates, "confirmation": confirmation, "baselines": baselines},
-        "best": {"n_trials": n_trials, "confirmation": confirmation, "baselines": baselines},
-        "agent": {"confirmation": config.confirmation.model_dump(), "baselines": baselines},
-        "provenance": {"n_trials": n_trials, "confirmation": confirmation, "baselines": baselines},
-        "checklist": {"config": digest(config.dump())},
-        "pareto": {"n_trials": n_trials, "confirmation": confirmation, "baselines": baselines},
-        "sweep_figures": {},
-        "winner_figures": {},
-        "pareto_figures": {},
-        "pages": {"config": digest(config.dump()), "overrides": list(overrides)},
-        "video": {"confirmation": confirmation, "baselines": baselines},
-    }
-    return {"study": config.digest(), **own[rule]}
+    return {"study": config.digest(), **_own(rule, config, overrides)}
+
+
+def _own(rule: str, config: StudyConfig, overrides: Sequence[str]) -> dict[str, Any]:
+    """Those of this rule alone: planning asks for each of many studies, and the text of a config takes milliseconds."""
+    n_trials, n_candidates = {"n_trials": config.study.n_trials}, {"n_candidates": len(config.candidates())}
+    baselines = {"baselines": digest(config.baselines)}
+    confirmation = {"confirmation": config.confirmation.model_dump(exclude={"keep_agents"})}
+    match rule:
+        case "tables":
+            return {**n_trials, **config.study.model_dump(include={"max_failure_rate", "give_up"})}
+        case "timings":
+            return n_trials
+        case "database":
+            return {**n_trials, "storage": config.study.storage}
+        case "candidate":
+            return {**n_candidates, **baselines, "compared": config.compared()}
+        case "race" | "winner":
+            return {"rounds": [(names, len(seeds)) for names, seeds in config.race()], **baselines}
+        case "confirmation_table":
+            return {**n_candidates, **confirmation, **baselines}
+        case "best" | "provenance" | "pareto":
+            return {**n_trials, **confirmation, **baselines}
+        case "agent":
+            return {"confirmation": config.confirmation.model_dump(), **baselines}
+        case "checklist":
+            return {"config": digest(config.dump())}
+        case "sweep_figures" | "winner_figures" | "pareto_figures":
+            return {}
+        case "pages":
+            return {"config": digest(config.dump()), "overrides": list(overrides)}
+        case "video":
+            return {**confirmation, **baselines}
+    raise KeyError(rule)
 
 
 def comparison_settings(configs: Mapping[str, StudyConfig]) -> dict[str, Any]:
