@@ -1,7 +1,7 @@
 """What the Snakefile must know before any job runs: its studies, composed, and which trials they have."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import backend_of
-from sidewinder.config.composition import compose_study
+from sidewinder.config.compositions import Compositions
 from sidewinder.config.import_paths import is_import_path
 from sidewinder.config.matrix import Entry, expanded
 from sidewinder.config.study_config import StudyConfig
@@ -119,8 +119,8 @@ class Studies:
         self.entries = dict(entries)
         self._overrides = expanded(self.entries)
         self._config_dirs = tuple(map(Path, config_dirs))
-        self._archives = archives
         self._results = results
+        self._compositions = Compositions(results, self._config_dirs, archives)
         self._main = main
         self._planned: dict[str, PlannedStudy] = {}
         self._files = Files()
@@ -140,7 +140,7 @@ class Studies:
         """
         if name not in self._planned:
             overrides, directory = tuple(self._overrides[name]), self._results / name
-            config = compose_study(directory.name, overrides, self._config_dirs, self._archives, directory)
+            config = self._compositions.compose(directory.name, overrides, directory)
             finished = {
                 int(path.parent.name): path
                 for path in directory.glob("trials/*/result.json")
@@ -161,16 +161,18 @@ class Studies:
         """Whether a study's config.yaml is there and is not the study's composed config."""
         return config_is_stale(self._results / name / "config.yaml", self[name].config, self._files)
 
-    def is_stale(self, name: str, rule: str, outputs: Sequence[str], settings: dict[str, Any]) -> bool:
+    def is_stale(self, name: str, rule: str, outputs: Sequence[str], settings: Callable[[], dict[str, Any]]) -> bool:
         """Whether a rule's files are there, or some of them, and are not what the rule would make today.
 
         Args:
             name: The study or the entry.
             rule: The name of the rule's record.
             outputs: The files, relative to the study.
-            settings: Today's, as the rule's script puts them on record.
+            settings: Gives today's, as the rule's script puts them on record.
         """
         directory = self._results / name
+        if not directory.exists():
+            return False  # which spares thousands of studies that nobody has begun the settings of all their rules
         files = [directory / output for output in outputs]
         return record_is_stale(directory / DIRECTORY / f"{rule}.json", files, settings, self._files)
 

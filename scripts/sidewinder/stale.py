@@ -7,6 +7,7 @@ is written anew whenever something is stale, and so is newer than all that was m
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -56,19 +57,19 @@ class Files:
 def config_is_stale(path: Path, config: StudyConfig, files: Files) -> bool:
     """Whether a config.yaml is there and says something else than the study's composed config."""
     # Snakemake makes what is missing and needed.
-    return files.sha256(path) not in (None, sha256_of(config.dump()))
+    return (found := files.sha256(path)) is not None and found != sha256_of(config.dump())
 
 
-def record_is_stale(path: Path, outputs: list[Path], settings: dict[str, Any], files: Files) -> bool:
+def record_is_stale(path: Path, outputs: list[Path], settings: Callable[[], dict[str, Any]], files: Files) -> bool:
     """Whether files are there, or some of them, that a rule would make otherwise today.
 
     Args:
         path: Their record.
         outputs: The files.
-        settings: Today's, as the rule's script puts them on record.
+        settings: Gives today's, as the rule's script puts them on record.
         files: What was read before.
     """
-    return any(output.exists() for output in [path, *outputs]) and not is_current(path, settings, files.sha256)
+    return any(output.exists() for output in [path, *outputs]) and not is_current(path, settings(), files.sha256)
 
 
 def database_is_stale(study_dir: Path, config: StudyConfig, settings: dict[str, Any], files: Files) -> bool:

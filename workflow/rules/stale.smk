@@ -11,8 +11,10 @@ def if_stale(rule, outputs):
 
     def marker(wildcards):
         with errors_in_one_line():
-            settings = rule_settings(rule, STUDIES.config_of(wildcards.study))
-        return marker_of(wildcards.study, STUDIES.is_stale(wildcards.study, rule, outputs, settings))
+            is_stale = STUDIES.is_stale(
+                wildcards.study, rule, outputs, lambda: rule_settings(rule, STUDIES.config_of(wildcards.study))
+            )
+        return marker_of(wildcards.study, is_stale)
 
     return marker
 
@@ -28,16 +30,20 @@ def if_database_is_stale(wildcards):
 
 def if_candidate_is_stale(wildcards):
     outputs = [f"confirmation/candidates/{wildcards.candidate}.yaml"]
-    settings = rule_settings("candidate", STUDIES[wildcards.study].config)
     record = f"candidate-{wildcards.candidate}"
-    return marker_of(wildcards.study, STUDIES.is_stale(wildcards.study, record, outputs, settings))
+    is_stale = STUDIES.is_stale(
+        wildcards.study, record, outputs, lambda: rule_settings("candidate", STUDIES[wildcards.study].config)
+    )
+    return marker_of(wildcards.study, is_stale)
 
 
 def if_place_is_stale(wildcards):
     place = f"{wildcards.round}-{wildcards.rank}"
     outputs = [f"confirmation/candidates/round-{place}.yaml"]
-    settings = rule_settings("race", STUDIES[wildcards.study].config)
-    return marker_of(wildcards.study, STUDIES.is_stale(wildcards.study, f"race-{place}", outputs, settings))
+    is_stale = STUDIES.is_stale(
+        wildcards.study, f"race-{place}", outputs, lambda: rule_settings("race", STUDIES[wildcards.study].config)
+    )
+    return marker_of(wildcards.study, is_stale)
 
 
 def if_confirmation_is_stale(wildcards):
@@ -49,15 +55,23 @@ def if_pages_are_stale(wildcards):
     outputs = ["pages/summary.html", "pages/trials.html"]
     overrides = STUDIES[planned(wildcards.study)].overrides
     with errors_in_one_line():
-        settings = rule_settings("pages", STUDIES.config_of(wildcards.study), overrides)
-    return marker_of(wildcards.study, STUDIES.is_stale(wildcards.study, "pages", outputs, settings))
+        is_stale = STUDIES.is_stale(
+            wildcards.study,
+            "pages",
+            outputs,
+            lambda: rule_settings("pages", STUDIES.config_of(wildcards.study), overrides),
+        )
+    return marker_of(wildcards.study, is_stale)
 
 
 def if_comparison_is_stale(wildcards):
+    def settings():
+        return comparison_settings({Path(name).name: STUDIES.config_of(name) for name in studies_of(wildcards.entry)})
+
     with errors_in_one_line():
-        configs = {Path(study).name: STUDIES.config_of(study) for study in studies_of(wildcards.entry)}
-    outputs, settings = files_of(COMPARISON_FIGURES), comparison_settings(configs)
-    return marker_of(wildcards.entry, STUDIES.is_stale(wildcards.entry, "comparison_figures", outputs, settings))
+        outputs = files_of(COMPARISON_FIGURES)
+        is_stale = STUDIES.is_stale(wildcards.entry, "comparison_figures", outputs, settings)
+    return marker_of(wildcards.entry, is_stale)
 
 
 def files_of(figures):

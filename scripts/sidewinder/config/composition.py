@@ -55,6 +55,18 @@ def compose_study(
     Raises:
         SidewinderError: One line that names file or override, key, what was found and what is accepted.
     """
+    return composed(name, overrides, config_dirs, archives, directory)[0]
+
+
+def composed(
+    name: str,
+    overrides: Sequence[str],
+    config_dirs: Sequence[Path],
+    archives: Sequence[str],
+    directory: Path | None,
+) -> tuple[StudyConfig, Any]:
+    """As `compose_study`; with the study what Hydra made of the files and overrides, its interpolations as they are
+    written."""
     for override in overrides:
         parse_override(override)
     for configs in config_dirs:
@@ -68,7 +80,8 @@ def compose_study(
         elif not any(override.startswith("study=") for override in overrides):
             overrides = [f"study={name}", *overrides]
         stack.enter_context(search_path(config_dirs))
-        return _Composition(name, overrides, archives, directory).study_config()
+        composition = _Composition(name, overrides, archives, directory)
+        return composition.study_config(), composition.written
 
 
 class _Composition:
@@ -81,6 +94,7 @@ class _Composition:
         self.directory = directory
         self.archives = archives
         self.provenance = Provenance(name, overrides)
+        self.written: Any = None
 
     def study_config(self) -> StudyConfig:
         config = self._compose()
@@ -94,6 +108,7 @@ class _Composition:
         sweeper = config.hydra.sweeper
         OmegaConf.set_struct(config, False)
         del config["hydra"]
+        self.written = {**raw(config), "sweeper": raw(sweeper)}
         for section in ("study", "search_space", "sampler", "pruner", "confirmation", "environments"):
             if not isinstance(config[section], DictConfig) or OmegaConf.is_missing(config, section):
                 raise self.provenance.error((section,), f"found {config[section]!r}, accepted: a mapping")
