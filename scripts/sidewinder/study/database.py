@@ -11,6 +11,7 @@ import optuna
 from optuna.storages import BaseStorage, RDBStorage
 
 from sidewinder.config.study_config import StudyConfig
+from sidewinder.study.fast_reading import FastStorage
 from sidewinder.study.optuna_private import storage_of
 
 
@@ -120,4 +121,4 @@ class KeptStudy:
 def _rdb(url: str, *, known: bool) -> RDBStorage:
     # A reader such as a dashboard may hold a SQLite file.
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
-    return RDBStorage(url, engine_kwargs=options, skip_compatibility_check=known, skip_table_creation=known)
+    return FastStorage(url, engine_kwargs=options, skip_compatibility_check=known, skip_table_creation=known)

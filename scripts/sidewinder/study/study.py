@@ -6,9 +6,11 @@ may see it (`study.view`, `study.schedule`), so that what others write meanwhile
 database in one transaction. Pruners see the same copy plus the trial's own reports.
 """
 
+import gc
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -144,7 +146,7 @@ class Study:
             ) from None
 
     def _done(self, action: Callable[[BaseStorage, int], _T]) -> _T:
-        with self.database.open() as opened:
+        with self.database.open() as opened, _without_garbage_collection():
             return action(*opened)
 
     def _sealed(self, storage: BaseStorage, study_id: int) -> list[FrozenTrial]:
@@ -279,6 +281,18 @@ class Study:
             }
         metric = self.config.study.objectives[0]
         return {evaluation.step: evaluation.of(metric)[0] for evaluation in result.evaluations}
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """While thousands of trials are read, of which none is garbage: looking for some takes a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class _AtOddsWithFilesError(Exception):
