@@ -1,4 +1,5 @@
-"""Remove what a results directory keeps and nobody needs: trainings of no result, checkpoints of trainings that ended.
+"""Remove what a results directory keeps and nobody needs: trainings of no result, checkpoints of trainings that ended,
+compositions of studies.
 
 python scripts/clean_up.py results
 python scripts/clean_up.py results --at-most 100    # also the oldest trainings, where all have more megabytes than that
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sidewinder import SidewinderError, errors_in_one_line
-from sidewinder.garbage import beyond, ended_checkpoints, trainings, unused_trainings
+from sidewinder.garbage import beyond, compositions, ended_checkpoints, trainings, unused_trainings
 
 MEGABYTE = 10**6
 
@@ -29,6 +30,7 @@ def main() -> None:
                 f"{arguments.results}: found no directory, accepted: that of the studies' directories"
             )
         checkpoints, unused = ended_checkpoints(arguments.results), unused_trainings(arguments.results)
+    print(f"compositions: {removed(compositions(arguments.results))}")
     print(f"checkpoints: {removed(checkpoints)}")
     print(f"trainings of no result: {removed(unused)}")
     oldest = beyond(trainings(arguments.results), arguments.at_most * MEGABYTE)

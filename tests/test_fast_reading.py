@@ -1,12 +1,13 @@
 """Trials that are read at once are those that Optuna reads, on each kind of database."""
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import optuna
 import pytest
 import servers
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
@@ -16,8 +17,8 @@ from sidewinder.study.optuna_private import storage_of
 
 def with_all_kinds_of_rows(storage: RDBStorage) -> int:
     """A study with a trial of each state, values and reports that are no numbers, and another study beside it."""
-    choices = {"agent.net": CategoricalDistribution(["s", None, 2, True, 0.5])}
-    space = {"agent.gamma": FloatDistribution(0.1, 1.0, log=True), "agent.n": IntDistribution(2, 8, step=2), **choices}
+    choices: dict[str, BaseDistribution] = {"agent.net": CategoricalDistribution(["s", None, 2, True, 0.5])}
+    space = choices | {"agent.gamma": FloatDistribution(0.1, 1.0, log=True), "agent.n": IntDistribution(2, 8, step=2)}
     study = optuna.create_study(storage=storage, study_name="one", directions=["maximize", "minimize"])
     for value in (1.5, float("inf"), float("-inf")):
         params = {"agent.gamma": 0.3, "agent.n": 4, "agent.net": None}
@@ -70,7 +71,12 @@ def test_optuna_reads_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """All at once the first time, by Optuna's own way what is new since."""
     calls: list[int] = []
     read = RDBStorage._get_trials  # noqa: SLF001
-    monkeypatch.setattr(RDBStorage, "_get_trials", lambda *given: calls.append(given[-1]) or read(*given))
+
+    def counted(*given: Any) -> Any:
+        calls.append(given[-1])
+        return read(*given)
+
+    monkeypatch.setattr(RDBStorage, "_get_trials", counted)
     study = optuna.create_study(storage=FastStorage(f"sqlite:///{tmp_path / 'study.db'}"))
     for value in (1.0, 2.0):
         study.add_trial(create_trial(value=value))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sidewinder.config.compositions import DIRECTORY as COMPOSED
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.training.archives import DIRECTORY
 from sidewinder.training.store import Kept
@@ -28,6 +29,11 @@ def _is_free(checkpoint: Path) -> bool:
     with suppress(Timeout), FileLock(lock).acquire(timeout=0):
         return True
     return False
+
+
+def compositions(results: Path) -> list[Path]:
+    """Composed studies, of which some are of configs that have changed; what is needed is composed again."""
+    return sorted((results / COMPOSED).glob("*"))
 
 
 def unused_trainings(results: Path) -> list[Path]:

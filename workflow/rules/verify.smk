@@ -12,8 +12,13 @@ rule verify:
         f"python {SCRIPTS}/verify.py" " {params.studies:q} 2> {log:q}"
 
 
-# The same of one study: `snakemake verify-<study>`.
-for _study in (study for entry in USERS for study in STUDIES.of(entry)):
+# The same of one study: `snakemake verify-<study>`. A job's process needs that of its study alone, of a thousand.
+for _study in (
+    study
+    for entry in USERS
+    for study in STUDIES.of(entry)
+    if workflow.is_main_process or any(f"verify-{study}" in argument for argument in sys.argv)
+):
 
     rule:
         name:
