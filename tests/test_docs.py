@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import drawings
 import pytest
 from option_lists import PAGES, with_lists
 from tiny_study import REPOSITORY
@@ -64,3 +65,9 @@ def test_options_are_listed_as_the_schema_describes_them(page: str) -> None:
     text = (REPOSITORY / page).read_text()
     assert "<!-- options: " in text
     assert with_lists(text) == text, "run python tools/option_lists.py"
+
+
+def test_pictures_are_what_their_code_draws(tmp_path: Path) -> None:
+    drawings.write(tmp_path)
+    for picture in tmp_path.iterdir():
+        assert picture.read_bytes() == (REPOSITORY / "docs" / picture.name).read_bytes()
