@@ -177,10 +177,10 @@ class StopAt(BaseCallback):
 
 
 class Slow(BaseCallback):
-    """Takes a tenth of a second for each step where the environment variable SLOW is set."""
+    """Takes as many seconds for each step as the environment variable SLOW says."""
 
     def _on_step(self) -> bool:
-        time.sleep(0.1 * self.training_env.num_envs if "SLOW" in os.environ else 0)
+        time.sleep(float(os.environ.get("SLOW", 0)) * self.training_env.num_envs)
         return True
 
 

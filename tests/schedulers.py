@@ -1,0 +1,126 @@
+"""The clusters of tests/test_cluster.py: how one is started, how Snakemake uses it, and how a job on it is lost."""
+
+import re
+import signal
+import subprocess
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+import psutil
+from tiny_study import REPOSITORY, processes, run, send, snakemake, wait_until
+
+PROFILES = REPOSITORY / "workflow" / "profiles"
+
+
+class Scheduler(ABC):
+    """One that runs on this machine alone.
+
+    Attributes:
+        script: Of tests/cluster: `up` starts it and says what environment its commands need; `down` ends it.
+        commands: What must be installed.
+        profile: The directory in workflow/profiles.
+        patience: Options with which Snakemake looks more often whether jobs have ended.
+        said: What Snakemake's log says for each job that it submits.
+        seconds_a_step: With which the 960 steps of a training take longer than the shortest time limit, a minute.
+    """
+
+    script: ClassVar[Path]
+    commands: ClassVar[list[str]]
+    profile: ClassVar[str]
+    patience: ClassVar[list[str]]
+    said: ClassVar[str]
+    seconds_a_step: ClassVar[float]
+
+    def up(self) -> dict[str, str]:
+        """Start it; what its commands need in the environment."""
+        said = subprocess.run([self.script, "up"], check=True, stdout=subprocess.PIPE, text=True).stdout
+        return dict(re.findall(r"^(\w+)=(.*)$", said, re.MULTILINE))
+
+    def down(self) -> None:
+        subprocess.run([self.script, "down"], check=True)
+
+    def snakemake(self, directory: Path, *arguments: str) -> list[str]:
+        return snakemake(directory, "--profile", str(PROFILES / self.profile), *self.patience, *arguments)
+
+    def submitted(self, directory: Path) -> int:
+        """How many jobs of its there were, by Snakemake's log of its latest run."""
+        log = max((directory / ".snakemake/log").glob("*.log"))
+        return log.read_text().count(self.said)
+
+    def a_job(self) -> str:
+        """One that runs, as soon as one does."""
+        return wait_until(lambda: [job for job in self.running() if self.processes_of(job)])[0]
+
+    def processes_of(self, job: str) -> list[psutil.Process]:
+        """A job's own daemons, and all that they have started."""
+        daemons = self.daemons_of(job)
+        return [process for daemon in daemons for process in (daemon, *processes(of=daemon.pid))]
+
+    @abstractmethod
+    def running(self) -> list[str]: ...
+
+    @abstractmethod
+    def daemons_of(self, job: str) -> list[psutil.Process]: ...
+
+    @abstractmethod
+    def cancel_a_job(self) -> None: ...
+
+    @abstractmethod
+    def lose_a_node(self) -> None:
+        """Its daemon, and the job on it with all of its processes, at once; and it comes back."""
+
+
+class Slurm(Scheduler):
+    """Of two nodes."""
+
+    script = REPOSITORY / "tests" / "cluster" / "slurm.sh"
+    commands: ClassVar = ["slurmctld", "slurmd", "sbatch", "munged"]
+    profile = "slurm"
+    patience: ClassVar = ["--slurm-init-seconds-before-status-checks", "1"]
+    said = "has been submitted with SLURM jobid"
+    # 96 s for the steps alone, on any machine. Slurm ends a job up to half a minute after its limit, so one job is not
+    # enough, and two are.
+    seconds_a_step = 0.1
+
+    def running(self) -> list[str]:
+        return run(["squeue", "--noheader", "--states=running", "--format=%i"]).stdout.split()
+
+    def daemons_of(self, job: str) -> list[psutil.Process]:
+        return processes("slurmstepd", f"[{job}.")
+
+    def cancel_a_job(self) -> None:
+        subprocess.run(["scancel", self.a_job()], check=True)
+
+    def lose_a_node(self) -> None:
+        job = self.a_job()
+        node = run(["squeue", "--noheader", "--format=%N", "--jobs", job]).stdout.strip()
+        send(signal.SIGKILL, [*processes(f"slurmd -N {node}"), *self.processes_of(job)])
+        wait_until(lambda: node in run(["sinfo", "--noheader", "--Node", "--states=down", "--format=%N"]).stdout)
+        subprocess.run([self.script, "node", node], check=True)
+
+
+class GridEngine(Scheduler):
+    """Of one node with two slots."""
+
+    script = REPOSITORY / "tests" / "cluster" / "gridengine.sh"
+    commands: ClassVar = ["sge_qmaster", "sge_execd", "qsub"]
+    profile = "gridengine"
+    patience: ClassVar = ["--seconds-between-status-checks", "1"]
+    said = "with external jobid"
+    # 72 s; Grid Engine ends a job a second after its limit.
+    seconds_a_step = 0.075
+
+    def running(self) -> list[str]:
+        return re.findall(r"^ *(\d+) ", run(["qstat", "-s", "r"]).stdout, re.MULTILINE)
+
+    def daemons_of(self, job: str) -> list[psutil.Process]:
+        return processes(f"sge_shepherd-{job} ")
+
+    def cancel_a_job(self) -> None:
+        subprocess.run(["qdel", self.a_job()], check=True, stdout=subprocess.DEVNULL)
+
+    def lose_a_node(self) -> None:
+        job = self.a_job()
+        send(signal.SIGKILL, [*processes("/sge_execd"), *self.processes_of(job)])
+        subprocess.run([self.script, "execd"], check=True)
