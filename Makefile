@@ -14,7 +14,7 @@ test: lint
 test-fast: .venv/.installed
 	$(WITH_VENV) pytest -n 2 -m "not slow and not cluster and not install"
 
-# Needs root, and Debian's slurmctld, slurmd, slurm-client and munge.
+# Needs root, and Debian's slurmctld, slurmd, slurm-client, munge, gridengine-master and gridengine-exec.
 test-cluster: .venv/.installed
 	$(WITH_VENV) pytest -m cluster
 

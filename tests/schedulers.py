@@ -1,6 +1,7 @@
 """The clusters of tests/test_cluster.py: how one is started, how Snakemake uses it, and how a job on it is lost."""
 
 import re
+import shutil
 import signal
 import subprocess
 from abc import ABC, abstractmethod
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import psutil
+import pytest
 from tiny_study import REPOSITORY, processes, run, send, snakemake, wait_until
 
 PROFILES = REPOSITORY / "workflow" / "profiles"
@@ -18,7 +20,6 @@ class Scheduler(ABC):
 
     Attributes:
         script: Of tests/cluster: `up` starts it and says what environment its commands need; `down` ends it.
-        commands: What must be installed.
         profile: The directory in workflow/profiles.
         patience: Options with which Snakemake looks more often whether jobs have ended.
         said: What Snakemake's log says for each job that it submits.
@@ -26,7 +27,6 @@ class Scheduler(ABC):
     """
 
     script: ClassVar[Path]
-    commands: ClassVar[list[str]]
     profile: ClassVar[str]
     patience: ClassVar[list[str]]
     said: ClassVar[str]
@@ -75,7 +75,6 @@ class Slurm(Scheduler):
     """Of two nodes."""
 
     script = REPOSITORY / "tests" / "cluster" / "slurm.sh"
-    commands: ClassVar = ["slurmctld", "slurmd", "sbatch", "munged"]
     profile = "slurm"
     patience: ClassVar = ["--slurm-init-seconds-before-status-checks", "1"]
     said = "has been submitted with SLURM jobid"
@@ -104,12 +103,16 @@ class GridEngine(Scheduler):
     """Of one node with two slots."""
 
     script = REPOSITORY / "tests" / "cluster" / "gridengine.sh"
-    commands: ClassVar = ["sge_qmaster", "sge_execd", "qsub"]
     profile = "gridengine"
     patience: ClassVar = ["--seconds-between-status-checks", "1"]
     said = "with external jobid"
     # 72 s; Grid Engine ends a job a second after its limit.
     seconds_a_step = 0.075
+
+    def up(self) -> dict[str, str]:
+        if not all(map(shutil.which, ["sge_qmaster", "sge_execd", "qsub"])):
+            pytest.skip("Grid Engine is not installed")
+        return super().up()
 
     def running(self) -> list[str]:
         return re.findall(r"^ *(\d+) ", run(["qstat", "-s", "r"]).stdout, re.MULTILINE)

@@ -1,7 +1,6 @@
 """The same bytes on a Slurm and a Grid Engine on this machine, whatever happens to them: `make test-cluster`."""
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,9 +39,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=[Slurm, GridEngine], autouse=True)
 def cluster(request: pytest.FixtureRequest) -> Iterator[Scheduler]:
     scheduler: Scheduler = request.param()
-    missing = [command for command in scheduler.commands if not shutil.which(command)]
-    if missing:
-        pytest.skip(f"there is no {missing[0]}")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in scheduler.up().items():
             patch.setenv(name, value)

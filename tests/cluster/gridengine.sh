@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A Grid Engine of one node with two slots on this machine: gridengine.sh up | execd | down
 #
-# Needs root and Debian's gridengine-master, gridengine-exec and gridengine-client. All is in a directory of its own, on
+# Needs root and Debian's gridengine-master and gridengine-exec. All is in a directory of its own, on
 # ports of its own: it touches no other cell. `up` says what the environment must have for qsub and the like to find it.
 set -euo pipefail
 
@@ -54,8 +54,8 @@ END
     wait_for qmaster "qconf -sh"
     # Jobs start and end within a second.
     qconf -ssconf | sed "s/^\(schedule_interval\) .*/\1 0:0:1/; s/^\(flush_.*_sec\) .*/\1 1/" > "$dir/scheduler"
-    qconf -sq | sed "s/^qname .*/qname main.q/; s/^hostlist .*/hostlist $host/; s/^load_thresholds .*/load_thresholds NONE/
-        s/^pe_list .*/pe_list smp/; s/^slots .*/slots 2/" > "$dir/queue"
+    qconf -sq | sed "s/^qname .*/qname main.q/; s/^hostlist .*/hostlist $host/; s/^pe_list .*/pe_list smp/
+        s/^slots .*/slots 2/; s/^load_thresholds .*/load_thresholds NONE/" > "$dir/queue"
     {
         qconf -as "$host"
         qconf -Msconf "$dir/scheduler"
