@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A Grid Engine of one node with two slots on this machine: gridengine.sh up | execd | down
 #
-# Needs root and Debian's gridengine-master and gridengine-exec. All is in a directory of its own, on
-# ports of its own: it touches no other cell. `up` says what the environment must have for qsub and the like to find it.
+# Needs root and Debian's gridengine-master and gridengine-exec. All is in a directory of its own, on ports of its own,
+# and so it touches no other cell. `up` says what qsub and the like need in their environment.
 set -euo pipefail
 
 dir=/var/tmp/sidewinder-gridengine
