@@ -24,6 +24,7 @@ class Scheduler(ABC):
         patience: Options with which Snakemake looks more often whether jobs have ended.
         said: What Snakemake's log says for each job that it submits.
         seconds_a_step: With which the 960 steps of a training take longer than the shortest time limit, a minute.
+        checkpoint_every: Of that training. Where it is long, only what the job's notice makes it write is there.
     """
 
     script: ClassVar[Path]
@@ -31,6 +32,7 @@ class Scheduler(ABC):
     patience: ClassVar[list[str]]
     said: ClassVar[str]
     seconds_a_step: ClassVar[float]
+    checkpoint_every: ClassVar[int]
 
     def up(self) -> dict[str, str]:
         """Start it; what its commands need in the environment."""
@@ -81,6 +83,8 @@ class Slurm(Scheduler):
     # 96 s for the steps alone, on any machine. Slurm ends a job up to half a minute after its limit, so one job is not
     # enough, and two are.
     seconds_a_step = 0.1
+    # It may kill a training before that has written a checkpoint.
+    checkpoint_every = 1
 
     def running(self) -> list[str]:
         return run(["squeue", "--noheader", "--states=running", "--format=%i"]).stdout.split()
@@ -108,6 +112,7 @@ class GridEngine(Scheduler):
     said = "with external jobid"
     # 72 s; Grid Engine ends a job a second after its limit.
     seconds_a_step = 0.075
+    checkpoint_every = 1000
 
     def up(self) -> dict[str, str]:
         if not all(map(shutil.which, ["sge_qmaster", "sge_execd", "qsub"])):

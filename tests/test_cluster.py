@@ -94,9 +94,10 @@ def test_snakemake_is_killed_and_started_again(cluster: Scheduler, undisturbed: 
 
 
 def test_a_time_limit_shorter_than_a_trial(cluster: Scheduler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scheduler ends the job, at which the training writes a checkpoint; the next one goes on where it was."""
+    """The scheduler ends the job; the next one goes on where it was."""
     settings = ["training.total_timesteps=960", "evaluation.eval_freq=480", "training.callbacks=[small_methods.Slow]"]
-    settings += ["study.n_trials=1", "confirmation.baselines=[]", "training.checkpoint_every=1000"]
+    settings += ["study.n_trials=1", "confirmation.baselines=[]"]
+    settings += [f"training.checkpoint_every={cluster.checkpoint_every}"]
     result = "results/tiny/trials/0/result.json"
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     run_to_the_end(new_study(tmp_path / "local", *settings), result)
