@@ -15,7 +15,7 @@ def awaited_by_trial(wildcards):
         return {}
     return {
         "config": f"<results>/{wildcards.study}/config.yaml",
-        "results": ancient([result_of(wildcards.study, earlier) for earlier in study.awaited_by(number)]),
+        "results": ancient(unfinished(wildcards.study, study.awaited_by(number))),
     }
 
 
@@ -29,8 +29,18 @@ def replicates_of_trial(wildcards):
 
 
 def all_results(wildcards):
-    """The results of a study's whole budget; where a job makes several, one of them."""
-    return [result_of(wildcards.study, number) for number in STUDIES[wildcards.study].jobs]
+    """What a study's whole budget lacks; where a job makes several trials, one of them."""
+    return unfinished(wildcards.study, STUDIES[wildcards.study].jobs)
+
+
+def unfinished(study, numbers):
+    """The results of those of these trials that have none. The others need no jobs, of which Snakemake would take its
+    time with thousands: what is made from their results has the content of these on record."""
+    finished = STUDIES[study].finished
+    if finished:
+        with errors_in_one_line():
+            check_rerun_triggers(workflow.rerun_triggers)
+    return [result_of(study, number) for number in numbers if number not in finished]
 
 
 def first_of_the_race(wildcards):
