@@ -9,6 +9,7 @@ import pytest
 from schedulers import PROFILES, GridEngine, Scheduler, Slurm
 from tiny_study import (
     BEST,
+    REPOSITORY,
     SWEEP,
     new_study,
     results,
@@ -55,6 +56,27 @@ def test_a_whole_study(cluster: Scheduler, undisturbed: Path, tmp_path: Path) ->
     # three settings, of which a baseline's may share a job with its training in the first round.
     assert 0 < cluster.submitted(tmp_path) <= 2 + 3 + 2 + 3
     assert results(tmp_path) == results(undisturbed)
+
+
+MODULE = """
+module sidewinder:
+    snakefile: "{snakefile}"
+    config: config
+    prefix: "tuning"
+
+use rule * from sidewinder as sidewinder_*
+"""
+
+
+@pytest.mark.parametrize("cluster", [Slurm], indirect=True)
+def test_a_module(cluster: Scheduler, undisturbed: Path, tmp_path: Path) -> None:
+    own = new_study(tmp_path, *SMALL) / "Snakefile"
+    own.write_text(MODULE.format(snakefile=REPOSITORY / "workflow" / "Snakefile"))
+    options = ["--snakefile", str(own), "--rerun-triggers", "mtime", "params"]
+    done = run(cluster.snakemake(tmp_path, *options, "--", f"tuning/{SWEEP}"))
+    assert done.returncode == 0, done.stderr
+    assert cluster.submitted(tmp_path) > 0
+    assert (tmp_path / "tuning" / SWEEP).read_bytes() == (undisturbed / SWEEP).read_bytes()
 
 
 @pytest.mark.parametrize("cluster", [Slurm], indirect=True)
