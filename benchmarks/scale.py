@@ -45,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--trials", type=int, nargs="*", default=[100, 1000, 10000])
+    parser.add_argument("--studies", type=int, nargs="*", default=[10, 100, 1000])
     parser.add_argument("--past", type=int, nargs="*", default=[100, 1000, 5000])
     parser.add_argument("--samplers", nargs="*", default=SAMPLERS)
     arguments = parser.parse_args()
@@ -56,6 +57,12 @@ def main() -> None:
             directory = arguments.directory / f"{n_trials}-{trials_per_job}"
             row = " | ".join(workflow(directory, n_trials, trials_per_job))
             print(f"| {n_trials} | {trials_per_job} | {row} |", flush=True)
+    print("\n| studies | jobs | dry run, s | again, s | processor, s | memory, MB |\n|---|---|---|---|---|---|")
+    for n_studies in arguments.studies:
+        print(
+            f"| {n_studies} | {' | '.join(matrix(arguments.directory / f'matrix-{n_studies}', n_studies))} |",
+            flush=True,
+        )
     pin("avx2", 1)
     print(f"\n| study.storage | past trials | its file, MB | sampler | first ask, ms | next, ms |\n{6 * '|---'}|")
     for storage in ("null", "journal"):
@@ -64,10 +71,11 @@ def main() -> None:
                 if sampler == "gp" and past > 1000:
                     continue  # which takes many minutes
                 made = arguments.directory / f"{storage}-{past}-{'points' if sampler in OF_POINTS else 'ranges'}"
+                made_for = study_config(storage, "grid" if sampler in OF_POINTS else "random")
                 if not made.exists():
-                    make_study(made, study_config(storage, "grid" if sampler in OF_POINTS else "random"), past)
+                    make_study(made, made_for, past)
                 size = sum(path.stat().st_size for path in made.glob("study.*")) / 1e6
-                first, following = asks(made, study_config(storage, sampler), past)
+                first, following = asks(made, made_for, study_config(storage, sampler), past)
                 row = f"| {storage} | {past} | {size:.1f} | {sampler} | {first:.0f} | {following:.0f} |"
                 print(row, flush=True)
 
@@ -93,6 +101,27 @@ def workflow(directory: Path, n_trials: int, trials_per_job: int) -> Iterator[st
     yield f"{median(after - before for before, after in pairwise(ends)):.1f}"
     os.killpg(process.pid, signal.SIGKILL)
     _, _, used = os.wait4(process.pid, 0)
+    yield f"{used.ru_maxrss / 1024:.0f}"
+
+
+def matrix(directory: Path, n_studies: int) -> Iterator[str]:
+    """Planning studies that differ in their seed; the second time, they are composed."""
+    shutil.rmtree(directory, ignore_errors=True)
+    seeds = f"study.seed=range({n_studies})"
+    write_studies(directory, {"compare": ["study=plain", "agent=ppo", "environment=cartpole", seeds]})
+    command = snakemake(directory, 1, "all")
+    command[command.index("--quiet") : command.index("--quiet") + 2] = ["--dry-run", "--quiet", "rules"]
+    walls: list[float] = []
+    for _ in range(2):
+        started = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert process.stdout is not None
+        said = process.stdout.read()
+        _, _, used = os.wait4(process.pid, 0)
+        walls.append(time.monotonic() - started)
+    yield next(line.split()[1] for line in said.splitlines() if line.startswith("total "))
+    yield from (f"{wall:.1f}" for wall in walls)
+    yield f"{used.ru_utime + used.ru_stime:.1f}"
     yield f"{used.ru_maxrss / 1024:.0f}"
 
 
@@ -136,8 +165,8 @@ def make_study(directory: Path, config: "StudyConfig", past: int) -> None:
             opened.create_new_trial(study_id, finished)
 
 
-def asks(made: Path, config: "StudyConfig", past: int) -> tuple[float, float]:
-    """Milliseconds in which a process asks for the two trials after these, medians of three."""
+def asks(made: Path, made_for: "StudyConfig", config: "StudyConfig", past: int) -> tuple[float, float]:
+    """Milliseconds of the processor in which a process asks for the two trials after these, medians of three."""
     from sidewinder.study.study import Study
 
     directory = made.with_name("asked")
@@ -145,10 +174,12 @@ def asks(made: Path, config: "StudyConfig", past: int) -> tuple[float, float]:
     for _ in range(3):
         shutil.rmtree(directory, ignore_errors=True)
         shutil.copytree(made, directory)
-        study, moments = Study(directory, config), [time.monotonic()]
+        study, moments = Study(directory, config), [time.process_time()]
+        # Its rows are sealed for the study that made them, whose sampler is another.
+        study.digest = made_for.digest()
         for number in (past, past + 1):
             study.ask(number)
-            moments.append(time.monotonic())
+            moments.append(time.process_time())
         taken.append([after - before for before, after in pairwise(moments)])
     first, following = zip(*taken, strict=True)
     return 1000 * median(first), 1000 * median(following)
