@@ -83,8 +83,7 @@ class Slurm(Scheduler):
     # 96 s for the steps alone, on any machine. Slurm ends a job up to half a minute after its limit, so one job is not
     # enough, and two are.
     seconds_a_step = 0.1
-    # It may kill a training before that has written a checkpoint.
-    checkpoint_every = 1
+    checkpoint_every = 1000
 
     def running(self) -> list[str]:
         return run(["squeue", "--noheader", "--states=running", "--format=%i"]).stdout.split()

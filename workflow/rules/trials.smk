@@ -20,7 +20,7 @@ rule trial:
         gpu=lambda wildcards: STUDIES[wildcards.study].gpu,
         runtime=lambda wildcards, attempt: 240 * attempt * STUDIES[wildcards.study].config.study.trials_per_job,
     shell:
-        f"python {SCRIPTS}/trial.py" " {output:q} 2> {log:q}"
+        f"exec python {SCRIPTS}/trial.py" " {output:q} 2> {log:q}"
 
 
 rule replicate:
@@ -42,4 +42,4 @@ rule replicate:
         gpu=lambda wildcards: STUDIES[wildcards.study].gpu,
         runtime=lambda wildcards, attempt: 240 * attempt,
     shell:
-        f"python {SCRIPTS}/replicate.py" " {output:q} 2> {log:q}"
+        f"exec python {SCRIPTS}/replicate.py" " {output:q} 2> {log:q}"

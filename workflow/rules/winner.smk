@@ -38,7 +38,7 @@ rule confirmation:
         gpu=lambda wildcards: STUDIES[wildcards.study].gpu,
         runtime=lambda wildcards, attempt: 240 * attempt * STUDIES[wildcards.study].config.study.trials_per_job,
     shell:
-        f"python {SCRIPTS}/confirmation.py"
+        f"exec python {SCRIPTS}/confirmation.py"
         " {input.config:q} {input.candidate:q} {wildcards.phase} {wildcards.index} {output:q} 2> {log:q}"
 
 
