@@ -306,7 +306,8 @@ def test_cleaning_up(undisturbed: Path, tmp_path: Path) -> None:
         directory.mkdir(parents=True)
         (directory / "file").write_bytes(bytes(10**6))
     done = script("clean_up", tmp_path / "results")
-    assert done.stdout.splitlines() == ["checkpoints: removed 2, 2.0 MB", "trainings of no result: removed 1, 0.0 MB"]
+    removed = ["compositions: removed 1, 0.0 MB", "checkpoints: removed 2, 2.0 MB"]
+    assert done.stdout.splitlines() == [*removed, "trainings of no result: removed 1, 0.0 MB"]
     assert {path.name for path in kept.glob("*.json")} == used
     assert not any(directory.exists() for directory in checkpoints)
     assert all(directory.exists() for directory in unfinished)
