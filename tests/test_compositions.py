@@ -41,6 +41,7 @@ def again(tmp_path: Path) -> Compose:
 
     def compose(name: str, overrides: list[str], config_dirs: tuple[Path, ...] = (), results: str = "") -> StudyConfig:
         results_directory = tmp_path / (results or "results")
+        (results_directory / name).mkdir(parents=True, exist_ok=True)
         kept = Compositions(results_directory, config_dirs, ["shipped"])
         found = kept.compose(name, overrides, results_directory / name)
         fresh = compose_study(name, overrides, config_dirs, ["shipped"], results_directory / name)
@@ -54,6 +55,9 @@ def again(tmp_path: Path) -> Compose:
 def test_planning_a_matrix_composes_what_differs_alone(tmp_path: Path, composed: list[str]) -> None:
     """Else a thousand studies take minutes, each time that Snakemake starts."""
     entries = {"compare": [*PLAIN, "sampler=tpe,random", "study.seed=range(50)"]}
+
+    for name in expanded(entries):
+        (tmp_path / name).mkdir()
 
     def plan() -> list[str]:
         studies = Studies(entries, [], [], tmp_path, main=True)
@@ -173,7 +177,7 @@ def test_a_changed_sidewinder(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from sidewinder.config.compositions import Compositions;"
         f"c = Compositions(Path({str(tmp_path / 'results')!r}), [], []);"
-        f"print(c.compose('a', {PLAIN!r}, Path('a')).study.n_trials)"
+        f"print(c.compose('a', {PLAIN!r}, Path()).study.n_trials)"
     )
 
     def n_trials() -> int:
@@ -223,3 +227,11 @@ def test_what_cleaning_up_removes(again: Compose, composed: list[str], tmp_path:
     assert not list((tmp_path / "results" / DIRECTORY).iterdir())
     again("a", PLAIN)
     assert composed == ["a", "a"]
+
+
+def test_a_study_that_has_not_begun_leaves_nothing(composed: list[str], tmp_path: Path) -> None:
+    """It may yet be refused."""
+    for _ in range(2):
+        Compositions(tmp_path, [], []).compose("a", PLAIN, tmp_path / "a")
+    assert composed == ["a", "a"]
+    assert not list(tmp_path.iterdir())

@@ -110,7 +110,7 @@ class Compositions:
         kept = _Kept(config.model_dump(), notes, named, not any(map(_READS_STUDY.search, _leaves(written))))
         key = keys[0 if kept.shared else 1]
         if key and config.study.enqueued_from is None:
-            self._keep(key, kept)
+            self._keep(key, kept, begun=directory.exists())
         return config
 
     def _key(self, overrides: Sequence[str], name: str = "") -> str | None:
@@ -143,7 +143,8 @@ class Compositions:
                     self._kept[key] = _Kept(**json.loads(body))
         return self._kept.get(key)
 
-    def _keep(self, key: str, kept: _Kept) -> None:
+    def _keep(self, key: str, kept: _Kept, *, begun: bool) -> None:
+        """Keep it for this process, and if its study has begun for others: a study that is refused leaves nothing."""
         try:
             body = json.dumps(vars(kept))
         except TypeError:
@@ -152,6 +153,8 @@ class Compositions:
         if repr(again.model_dump()) != repr(kept.config):
             return  # as of keys that are no texts, which JSON has not
         self._kept[key] = kept
+        if not begun:
+            return
         with suppress(SidewinderError):  # such as a full disk, for which it is no time to stop
             write_atomically(self._path(key), f"{sha256_of(key + body)}\n{body}")
 
