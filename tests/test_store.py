@@ -305,6 +305,8 @@ def test_cleaning_up(undisturbed: Path, tmp_path: Path) -> None:
     for directory in (*checkpoints, *unfinished):
         directory.mkdir(parents=True)
         (directory / "file").write_bytes(bytes(10**6))
+    (tmp_path / "results/.composed").mkdir()
+    (tmp_path / "results/.composed/0123456789abcdef.json").touch()
     done = script("clean_up", tmp_path / "results")
     removed = ["compositions: removed 1, 0.0 MB", "checkpoints: removed 2, 2.0 MB"]
     assert done.stdout.splitlines() == [*removed, "trainings of no result: removed 1, 0.0 MB"]
