@@ -249,7 +249,7 @@ class Chaos:
     def swap_two_files(self) -> str:
         """Of two trainings, each under the other's name."""
         kind = self.random.choice([KNOWN, ["trials/*/checkpoint", ".trainings/*.checkpoint"], [".trainings/*.agent"]])
-        found = sorted(path for base in (self.study, self.study.parent) for one in kind for path in base.glob(one))
+        found = self._all_of(kind)
         if len(found) < 2:
             return "none"
         one, other = self.random.sample(found, 2)
@@ -326,9 +326,12 @@ class Chaos:
         return "results"
 
     def _any_of(self, patterns: list[str]) -> Path | None:
-        bases = (self.study, self.study.parent)
-        found = sorted(path for base in bases for one in patterns for path in base.glob(one) if path.is_file())
+        found = [path for path in self._all_of(patterns) if path.is_file()]
         return self.random.choice(found) if found else None
+
+    def _all_of(self, patterns: list[str]) -> list[Path]:
+        bases = (self.study, self.study.parent)
+        return sorted(path for base in bases for one in patterns for path in base.glob(one))
 
     def _write_config(self) -> None:
         self._config_in(self.directory / "disturbed", overrides(self.settings, self.execution | self.lengths))

@@ -107,7 +107,7 @@ def pin_as_configured(config_path: Path) -> None:
     share_compiled(config_path.absolute().parents[1])
     try:
         training = yaml.safe_load(config_path.read_text())["training"]
-        pin(training["instruction_set"], training["threads"], training["device"])
+        pin(training["instruction_set"], training["threads"], str(training["device"]))
     except (OSError, yaml.YAMLError, KeyError, TypeError):
         pin("avx2", 1)
 

@@ -172,7 +172,7 @@ class Studies:
         """
         directory = self._results / name
         if not directory.exists():
-            return False  # which spares thousands of studies that nobody has begun the settings of all their rules
+            return False  # nobody has begun it, so there are no files to look for one by one
         files = [directory / output for output in outputs]
         return record_is_stale(directory / DIRECTORY / f"{rule}.json", files, settings, self._files)
 

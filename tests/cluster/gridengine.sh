@@ -10,15 +10,9 @@ settings=(SGE_ROOT=$dir SGE_CELL=sidewinder-tests SGE_QMASTER_PORT=16820 SGE_EXE
 export "${settings[@]}"
 common=$dir/$SGE_CELL/common
 host=$(hostname -s)
-
-wait_for() {
-    for _ in $(seq 100); do
-        if eval "$2" > /dev/null 2>&1; then return; fi
-        sleep 0.2
-    done
-    echo "gridengine.sh: no $1 after 20 s; see $dir/spool/*/messages and /tmp/*_messages.*" >&2
-    exit 1
-}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+logs="$dir/spool/*/messages and /tmp/*_messages.*"
+. "$here/wait_for.sh"
 
 up() {
     down

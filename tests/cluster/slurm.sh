@@ -8,15 +8,8 @@ set -euo pipefail
 conf=/etc/slurm/slurm.conf
 dir=/var/tmp/sidewinder-slurm
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-
-wait_for() {
-    for _ in $(seq 100); do
-        if eval "$2" > /dev/null 2>&1; then return; fi
-        sleep 0.2
-    done
-    echo "slurm.sh: no $1 after 20 s; see $dir/*.log" >&2
-    exit 1
-}
+logs="$dir/*.log"
+. "$here/wait_for.sh"
 
 up() {
     down

@@ -8,14 +8,12 @@ def result_of(study, number):
 def awaited_by_trial(wildcards):
     """The config, and the results of a window of earlier trials. A finished trial waits for nothing, so that nothing
     makes it run again; and what it waits for does not age: it belongs to the config that the study still has."""
-    study, number = STUDIES[wildcards.study], int(wildcards.number)
-    if number in study.finished:
-        with errors_in_one_line():
-            check_rerun_triggers(workflow.rerun_triggers)
+    number = int(wildcards.number)
+    if number in finished_of(wildcards.study):
         return {}
     return {
         "config": f"<results>/{wildcards.study}/config.yaml",
-        "results": ancient(unfinished(wildcards.study, study.awaited_by(number))),
+        "results": ancient(unfinished(wildcards.study, STUDIES[wildcards.study].awaited_by(number))),
     }
 
 
@@ -36,11 +34,17 @@ def all_results(wildcards):
 def unfinished(study, numbers):
     """The results of those of these trials that have none. The others need no jobs, of which Snakemake would take its
     time with thousands: what is made from their results has the content of these on record."""
+    finished = finished_of(study)
+    return [result_of(study, number) for number in numbers if number not in finished]
+
+
+def finished_of(study):
+    """The trials that have results; Snakemake's own triggers would make them again."""
     finished = STUDIES[study].finished
     if finished:
         with errors_in_one_line():
             check_rerun_triggers(workflow.rerun_triggers)
-    return [result_of(study, number) for number in numbers if number not in finished]
+    return finished
 
 
 def first_of_the_race(wildcards):

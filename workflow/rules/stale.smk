@@ -6,15 +6,18 @@ def marker_of(study, is_stale):
     return [f"<results>/{marker}" for marker in STUDIES.marker(study, is_stale)]
 
 
+def marker_if_stale(study, record, outputs, settings):
+    """The marker, if files that a record is of are not what `settings()` would make today."""
+    with errors_in_one_line():
+        return marker_of(study, STUDIES.is_stale(study, record, outputs, settings))
+
+
 def if_stale(rule, outputs):
     """An input function: the marker, if files of a study's rule are not what the rule would make today."""
 
     def marker(wildcards):
-        with errors_in_one_line():
-            is_stale = STUDIES.is_stale(
-                wildcards.study, rule, outputs, lambda: rule_settings(rule, STUDIES.config_of(wildcards.study))
-            )
-        return marker_of(wildcards.study, is_stale)
+        study = wildcards.study
+        return marker_if_stale(study, rule, outputs, lambda: rule_settings(rule, STUDIES.config_of(study)))
 
     return marker
 
@@ -29,21 +32,16 @@ def if_database_is_stale(wildcards):
 
 
 def if_candidate_is_stale(wildcards):
-    outputs = [f"confirmation/candidates/{wildcards.candidate}.yaml"]
-    record = f"candidate-{wildcards.candidate}"
-    is_stale = STUDIES.is_stale(
-        wildcards.study, record, outputs, lambda: rule_settings("candidate", STUDIES[wildcards.study].config)
-    )
-    return marker_of(wildcards.study, is_stale)
+    study, candidate = wildcards.study, wildcards.candidate
+    outputs = [f"confirmation/candidates/{candidate}.yaml"]
+    settings = lambda: rule_settings("candidate", STUDIES.config_of(study))
+    return marker_if_stale(study, f"candidate-{candidate}", outputs, settings)
 
 
 def if_place_is_stale(wildcards):
-    place = f"{wildcards.round}-{wildcards.rank}"
+    study, place = wildcards.study, f"{wildcards.round}-{wildcards.rank}"
     outputs = [f"confirmation/candidates/round-{place}.yaml"]
-    is_stale = STUDIES.is_stale(
-        wildcards.study, f"race-{place}", outputs, lambda: rule_settings("race", STUDIES[wildcards.study].config)
-    )
-    return marker_of(wildcards.study, is_stale)
+    return marker_if_stale(study, f"race-{place}", outputs, lambda: rule_settings("race", STUDIES.config_of(study)))
 
 
 def if_confirmation_is_stale(wildcards):
@@ -52,26 +50,15 @@ def if_confirmation_is_stale(wildcards):
 
 
 def if_pages_are_stale(wildcards):
-    outputs = ["pages/summary.html", "pages/trials.html"]
-    overrides = STUDIES[planned(wildcards.study)].overrides
-    with errors_in_one_line():
-        is_stale = STUDIES.is_stale(
-            wildcards.study,
-            "pages",
-            outputs,
-            lambda: rule_settings("pages", STUDIES.config_of(wildcards.study), overrides),
-        )
-    return marker_of(wildcards.study, is_stale)
+    study, outputs = wildcards.study, ["pages/summary.html", "pages/trials.html"]
+    overrides = STUDIES[planned(study)].overrides
+    return marker_if_stale(study, "pages", outputs, lambda: rule_settings("pages", STUDIES.config_of(study), overrides))
 
 
 def if_comparison_is_stale(wildcards):
-    def settings():
-        return comparison_settings({Path(name).name: STUDIES.config_of(name) for name in studies_of(wildcards.entry)})
-
-    with errors_in_one_line():
-        outputs = files_of(COMPARISON_FIGURES)
-        is_stale = STUDIES.is_stale(wildcards.entry, "comparison_figures", outputs, settings)
-    return marker_of(wildcards.entry, is_stale)
+    entry = wildcards.entry
+    settings = lambda: comparison_settings({Path(name).name: STUDIES.config_of(name) for name in studies_of(entry)})
+    return marker_if_stale(entry, "comparison_figures", files_of(COMPARISON_FIGURES), settings)
 
 
 def files_of(figures):

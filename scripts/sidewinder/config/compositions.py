@@ -7,7 +7,6 @@ depends on anything else, such as the environment's variables or other studies' 
 Studies that differ in their name and their seed alone share one composition, if nothing in their configs reads these.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -24,6 +23,8 @@ from pydantic import ValidationError
 
 from sidewinder import SidewinderError
 from sidewinder.config.composition import composed
+from sidewinder.config.digests import digest
+from sidewinder.config.import_paths import texts
 from sidewinder.config.overrides import PRIMARY, parse_override, sets
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.files import write_atomically
@@ -107,7 +108,7 @@ class Compositions:
             sys.stderr.write(said.getvalue())
         named = (written["study"].get("name"), written["sweeper"].get("study_name")) != (None, None)
         notes = re.sub(rf"^study {re.escape(name)}:", f"study {_NAME}:", said.getvalue(), flags=re.M)
-        kept = _Kept(config.model_dump(), notes, named, not any(map(_READS_STUDY.search, _leaves(written))))
+        kept = _Kept(config.model_dump(), notes, named, not any(map(_READS_STUDY.search, texts(written))))
         key = keys[0 if kept.shared else 1]
         if key and config.study.enqueued_from is None:
             self._keep(key, kept, begun=directory.exists())
@@ -116,13 +117,13 @@ class Compositions:
     def _key(self, overrides: Sequence[str], name: str = "") -> str | None:
         """A hash of all that a composition depends on; None if that is more than is known."""
         primaries = [Path(one.removeprefix(PRIMARY)).parent for one in overrides if one.startswith(PRIMARY)]
-        texts = [self._configs(directory) for directory in (*self._config_dirs, *primaries)]
-        own = [*overrides, *(text for files in texts for text in files.values())]
+        found = [self._configs(directory) for directory in (*self._config_dirs, *primaries)]
+        own = [*overrides, *(text for files in found for text in files.values())]
         if any(map(_IMPURE.search, own)):
             return None
         if self._basis is None:
             self._basis = _basis(self._archives)
-        return sha256_of(repr((self._basis, name, list(overrides), [sorted(files.items()) for files in texts])))[:32]
+        return digest((self._basis, name, list(overrides), [sorted(files.items()) for files in found]))
 
     def _configs(self, directory: Path) -> Mapping[str, str]:
         """The texts of all config files in a directory, by their paths there."""
@@ -169,15 +170,6 @@ def _without_seed(overrides: Sequence[str]) -> tuple[int | None, list[str]]:
     return int(found[1]), ["study.seed=" if one == setting[0] else one for one in overrides]
 
 
-def _leaves(node: Any) -> Iterator[str]:
-    """The texts in a composed config, as they are written."""
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, Mapping | list):
-        for child in node.values() if isinstance(node, Mapping) else node:
-            yield from _leaves(child)
-
-
 def _basis(archives: Sequence[str]) -> str:
     """A hash of what all compositions depend on: Sidewinder, its configs, and whatever packages are installed."""
     package = Path(__file__).resolve().parents[1]
@@ -191,10 +183,7 @@ def _basis(archives: Sequence[str]) -> str:
         *_files(CONFIG_DIR, ".yaml"),
         *(one for place in own for one in _files(place, ".py")),
     ]
-    found = hashlib.sha256(repr((sys.version, str(Path.cwd()), list(archives), installed)).encode())
-    for path, content in files:
-        found.update(repr((path, content)).encode())
-    return found.hexdigest()
+    return digest((sys.version, str(Path.cwd()), list(archives), installed, files))
 
 
 def _files(directory: Path, suffix: str, without: Path | None = None) -> Iterator[tuple[str, bytes]]:

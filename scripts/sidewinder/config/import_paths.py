@@ -14,11 +14,16 @@ def is_import_path(value: object) -> bool:
 
 def import_paths(node: Any) -> Iterator[str]:
     """All import paths among the values of a section, those of `_target_` among them."""
+    return filter(is_import_path, texts(node))
+
+
+def texts(node: Any) -> Iterator[str]:
+    """All texts among the values of a section."""
     if isinstance(node, dict):
         for value in node.values():
-            yield from import_paths(value)
+            yield from texts(value)
     elif isinstance(node, list | tuple):
         for value in node:
-            yield from import_paths(value)
-    elif is_import_path(node):
+            yield from texts(value)
+    elif isinstance(node, str):
         yield node

@@ -71,7 +71,7 @@ def train(
         VanishedError: A process of the environments was killed.
         MemoryError, OSError: The machine has no memory or disk left.
     """
-    _check_device(run)
+    _check_device(run.training.device)
     if not run.training.tensorboard:
         tensorboard_log = None
     torch.set_num_threads(run.training.threads)
@@ -190,9 +190,8 @@ def _train(
     outcome.evaluation_seconds = evaluator.evaluation_seconds
 
 
-def _check_device(run: RunConfig) -> None:
+def _check_device(name: str) -> None:
     """SB3 would train on the CPU in its place, and say nothing."""
-    name = run.training.device
     device = torch.device(name)
     here = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     n_devices = torch.accelerator.device_count()

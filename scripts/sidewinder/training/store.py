@@ -129,10 +129,16 @@ class Kept:
     def _of(self, content: bytes) -> Training | None:
         """A file's content, if that is this training: the file may have been given the name of another."""
         found = fitting(content)
-        # As JSON has it.
-        run = json.loads(to_json(identifying(RunConfig, self.run.model_dump())))
-        known = found and (found.run, found.held_out, found.direction, found.sources)
-        return found if known == (run, self.held_out, self.direction, self.sources) else None
+        if found is None:
+            return None
+        run = json.loads(to_json(identifying(RunConfig, self.run.model_dump())))  # as the file has it
+        same = (found.run, found.held_out, found.direction, found.sources) == (
+            run,
+            self.held_out,
+            self.direction,
+            self.sources,
+        )
+        return found if same else None
 
     def save(self, outcome: Outcome) -> Training:
         """Keep what came of it in this process, where it was not pruned."""
