@@ -98,6 +98,12 @@ CASES: dict[str, RunConfig] = {
     "lives": run_config("dqn", env_id=LIVES, wrappers=EPISODIC, env_kwargs=SHORT),
 }
 QUICK = {"ppo", "ddpg"}
+# Their environments are users' own, or in processes, or evaluations take turns in them; or the replay buffer is HER's.
+# A curriculum is a user's callback, and the last ones are users' algorithms and buffers.
+BY_REPEATING = {
+    name for name in CASES if any(word in name for word in ("turns", "worn", "lives", "curriculum", "subproc"))
+}
+BY_REPEATING |= {"maskable_ppo", "her", "ppo, one's own", "sac, one's own", "ppo, one's own buffer"}
 # By the module that each needs.
 IMAGES: dict[str, Any] = {"wrappers": ["stable_baselines3.common.atari_wrappers.AtariWrapper"], "frame_stack": 4}
 OF_EXTRAS = {
@@ -136,8 +142,12 @@ def but_for_the_agent(found: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "case", [pytest.param(case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES]
 )
-def test_a_killed_training_goes_on_to_the_same_bits(case: str, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_to_the_same_bits(
+    case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     kill_and_go_on(CASES[case], case, tmp_path)
+    ways = re.findall(r"resumes at step \d+, with its environments by (\w+)", capfd.readouterr().err)
+    assert ways == 2 * ["repeating" if case in BY_REPEATING else "snapshots"]
 
 
 @pytest.mark.slow
@@ -268,7 +278,7 @@ def test_a_study_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     assert not processes("confirmation.py", str(killed))
     run_to_the_end(killed, BEST)
     assert results(killed) == results(tmp_path / "undisturbed")
-    assert "goes on at step" in logs
+    assert "resumes at step" in logs
     assert not [*study.parent.rglob("*checkpoint*")]
 
 
@@ -445,7 +455,7 @@ def test_there_are_none_of_somebody_elses_replay_buffer(
     found, n_rests = with_checkpoints(run, tmp_path / "mine")
     assert found == expected
     assert n_rests == 0
-    assert "no checkpoints of an agent with a replay buffer of another class" in capfd.readouterr().err
+    assert "no more checkpoints: the replay buffer is of another class" in capfd.readouterr().err
 
 
 # What it rests on

@@ -128,5 +128,5 @@ def test_a_time_limit_shorter_than_a_trial(cluster: Scheduler, tmp_path: Path, m
     done = run(cluster.snakemake(new_study(tmp_path / "cluster", *settings), *limit, "--", result))
     assert done.returncode == 0, done.stderr
     assert cluster.submitted(tmp_path / "cluster") >= 2
-    assert "goes on at step" in (tmp_path / "cluster/results/tiny/logs/trial/0.log").read_text()
+    assert "resumes at step" in (tmp_path / "cluster/results/tiny/logs/trial/0.log").read_text()
     assert (tmp_path / "cluster" / result).read_bytes() == (tmp_path / "local" / result).read_bytes()

@@ -1,7 +1,8 @@
 """The checkpoint of a training as files: written whole or not at all, and read only where it fits.
 
-There are two. `record` grows: it is what was done in the environments (`recorded.Recorded`). `state` is written anew
-each time: a line of JSON, which has the digests of everything else, and after it the agent (`agent_state.frozen`).
+There are two. `record` grows: by what was done in the environments (`repeating.py`), or by the rows of the replay
+buffer (`snapshots.py`). `state` is written anew each time: a line of JSON, which has the digests of everything else,
+then the environments (`snapshots.py`) and the agent (`agent_state.frozen`).
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from sidewinder.errors import first_line
 from sidewinder.files import write_atomically
 from sidewinder.results import installed_packages, other_packages
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 class UnusableError(Exception):
@@ -41,11 +42,13 @@ class Saved:
     Attributes:
         facts: As they were given to `Checkpoint.write`.
         agent: As it was frozen.
-        record: What was done in the environments, from the beginning.
+        environments: Their state; empty where the record is repeated.
+        record: All that was added to it, from the training's beginning.
     """
 
     facts: dict[str, Any]
     agent: bytes
+    environments: bytes
     record: bytes
 
 
@@ -90,7 +93,7 @@ class Checkpoint:
         if not self._state.exists():
             return None
         try:
-            line, _, agent = self._state.read_bytes().partition(b"\n")
+            line, _, states = self._state.read_bytes().partition(b"\n")
             header = json.loads(line)
             differs = _differences(header["fits"], training)
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -104,18 +107,20 @@ class Checkpoint:
             raise UnusableError(f"its record cannot be read ({error.strerror})") from None
         self._digest.update(record)
         self._length = len(record)
-        if hashlib.blake2b(agent).hexdigest() != header["agent"] or self._digest.hexdigest() != header["record"]:
+        if hashlib.blake2b(states).hexdigest() != header["states"] or self._digest.hexdigest() != header["record"]:
             raise UnusableError("it is damaged")
-        return Saved(header["facts"], agent, record)
+        length = header["environments"]
+        return Saved(header["facts"], states[length:], states[:length], record)
 
-    def write(self, training: str, facts: dict[str, Any], agent: bytes, entries: bytes) -> None:
+    def write(self, training: str, facts: dict[str, Any], agent: bytes, environments: bytes, growth: bytes) -> None:
         """Write it.
 
         Args:
             training: As for `read`.
             facts: What JSON can hold.
             agent: As it is frozen.
-            entries: Of the record, since it was last written.
+            environments: Their state; empty where the record is repeated.
+            growth: What the record does not have yet.
 
         Raises:
             SidewinderError, OSError: It cannot be written; the one before is still there.
@@ -123,21 +128,22 @@ class Checkpoint:
         self.directory.mkdir(parents=True, exist_ok=True)
         with self._record.open("ab") as file:
             file.truncate(self._length)  # somebody may have been killed before the state was written
-            file.write(entries)
+            file.write(growth)
             file.flush()
             os.fsync(file.fileno())
         digest = self._digest.copy()
-        digest.update(entries)
+        digest.update(growth)
         # Once: reading the packages' versions takes longer than all else.
         self._made_with = self._made_with or _fits(training)
         header = {
             "fits": self._made_with,
             "facts": facts,
-            "length": self._length + len(entries),
+            "length": self._length + len(growth),
             "record": digest.hexdigest(),
-            "agent": hashlib.blake2b(agent).hexdigest(),
+            "environments": len(environments),
+            "states": hashlib.blake2b(environments + agent).hexdigest(),
         }
-        write_atomically(self._state, json.dumps(header).encode() + b"\n" + agent)
+        write_atomically(self._state, json.dumps(header).encode() + b"\n" + environments + agent)
         self._digest, self._length = digest, header["length"]
 
     @property

@@ -17,7 +17,11 @@ from sidewinder.training.workers import WorkerVecEnv
 
 
 class Episodes:
-    """So many episodes, and what they run in: environments of their own, or training's."""
+    """So many episodes, and what they run in: environments of their own, or training's.
+
+    Attributes:
+        env: The environments in which they run.
+    """
 
     def __init__(self, run: RunConfig, n_episodes: int, seed: int, training: VecEnv) -> None:
         """Make the environments.
@@ -35,7 +39,7 @@ class Episodes:
         self._deterministic, self._metrics = run.evaluation.deterministic, run.evaluation.metrics
         turns = unwrap_vec_wrapper(training, TakesTurns)
         self._shared = isinstance(turns, TakesTurns)
-        self._env = make_evaluation_env(
+        self.env = make_evaluation_env(
             run, n_episodes, seed, within=turns.venv if isinstance(turns, TakesTurns) else None
         )
 
@@ -45,15 +49,15 @@ class Episodes:
 
         `acting` acts in the agent's place.
         """
-        sync_envs_normalization(self._training, self._env)
-        with _global_generators(self._seed, self._env):
-            if self._shared or self._env.num_envs < self._n_episodes:
-                seed_episodes(self._env, self._seed, self._n_episodes)
+        sync_envs_normalization(self._training, self.env)
+        with _global_generators(self._seed, self.env):
+            if self._shared or self.env.num_envs < self._n_episodes:
+                seed_episodes(self.env, self._seed, self._n_episodes)
             else:
-                self._env.seed(self._seed)
+                self.env.seed(self._seed)
             return agents.evaluate(
                 model,
-                self._env,
+                self.env,
                 self._n_episodes,
                 deterministic=self._deterministic,
                 metrics=self._metrics,
@@ -63,7 +67,7 @@ class Episodes:
     def close(self) -> None:
         """Close the environments, unless they are training's."""
         if not self._shared:
-            close(self._env)
+            close(self.env)
 
 
 @contextmanager

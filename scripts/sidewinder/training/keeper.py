@@ -9,20 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any, Protocol
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import TensorBoardOutputFormat
-from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_wrapper
 
 from sidewinder import SidewinderError
 from sidewinder.errors import first_line
-from sidewinder.training.agent_state import content_of_buffer, frozen, is_repeatable, storing, thaw
+from sidewinder.training.agent_state import frozen, thaw
 from sidewinder.training.checkpoints import Checkpoint, Saved, UnusableError
 from sidewinder.training.evaluator import EndOfTraining, Evaluator
-from sidewinder.training.recorded import Recorded, Tape, repeat
-from sidewinder.training.workers import is_of_the_machine, reason_of
+from sidewinder.training.workers import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +31,44 @@ SHARE = 0.015
 _GRACE = 5
 
 
+class Way(Protocol):
+    """How a checkpoint keeps and brings back the environments and the replay buffer: `repeating.Repeating`, or
+    `snapshots.Snapshots`.
+
+    Attributes:
+        way: Its name.
+    """
+
+    way: str
+
+    def stored(self, actions: np.ndarray) -> None:
+        """Called before the agent stores a step in its replay buffer."""
+
+    def no_use(self, model: BaseAlgorithm) -> str:
+        """Why no checkpoint can be made of this agent; empty if it can."""
+
+    def growth(self, model: BaseAlgorithm) -> bytes:
+        """What the checkpoint's record does not have yet."""
+
+    def recorded(self) -> None:
+        """Called when the last `growth` is in the record."""
+
+    def forget(self) -> None:
+        """Called where a checkpoint could be written, after the last one."""
+
+    def state(self, model: BaseAlgorithm) -> tuple[dict[str, Any], bytes]:
+        """Facts for JSON, and the state of the environments."""
+
+    def bring_back(self, model: BaseAlgorithm, saved: Saved) -> None:
+        """Give environments and replay buffer the state that they had.
+
+        Raises:
+            UnusableError: They cannot be brought back.
+        """
+
+
 class Keeper(BaseCallback):
-    """Is told by the agent when it is at rest (`agent_state.Watcher`), and by SB3 when training begins.
+    """Writes checkpoints where the agent is at rest (`agent_state.Watcher`), and resumes when SB3 starts training.
 
     Attributes:
         rollouts_before: How many rollouts earlier processes made.
@@ -44,35 +79,30 @@ class Keeper(BaseCallback):
         checkpoint: Checkpoint,
         training: str,
         saved: Saved | None,
-        tape: Tape,
+        way: Way,
         evaluator: Evaluator,
         callbacks: list[BaseCallback],
         tensorboard_log: Path | None,
         written: Callable[[], None],
-        *,
-        of_ones_own: bool,
     ) -> None:
-        """Prepare to write checkpoints, and to go on from one.
+        """Prepare to write checkpoints, and to resume from one.
 
         Args:
             checkpoint: Where they are written.
             training: As for `Checkpoint.write`.
-            saved: What the training goes on from; None if it begins.
-            tape: Of what is done in the environments.
-            evaluator: Whose evaluations are kept too.
-            callbacks: What they know is kept too.
+            saved: The checkpoint to resume from; None if the training begins.
+            way: Keeps the environments and the replay buffer.
+            evaluator: Its evaluations are part of the checkpoint.
+            callbacks: Their state is part of the checkpoint.
             tensorboard_log: The directory of the log.
             written: Called after each checkpoint.
-            of_ones_own: Whether an algorithm or callbacks of somebody's may fill replay buffers in a way that storing
-                the same steps does not repeat.
         """
         super().__init__()
         self._checkpoint, self._training, self._saved = checkpoint, training, saved
-        self._tape, self._evaluator, self._callbacks = tape, evaluator, callbacks
-        self._log, self._written, self._of_ones_own = tensorboard_log, written, of_ones_own
+        self._way, self._evaluator, self._callbacks = way, evaluator, callbacks
+        self._log, self._written = tensorboard_log, written
         self.rollouts_before = saved.facts["rollouts"] if saved else 0
         self._rollouts = self.rollouts_before
-        self._unwritten = b""
         self._pause = checkpoint.every
         self._last = time.monotonic()
         self._wanted, self._ending, self._complaint = checkpoint.wanted, False, ""
@@ -80,12 +110,11 @@ class Keeper(BaseCallback):
     def at_rest(self, model: BaseAlgorithm) -> None:
         """Write a checkpoint, if it is time to or the process is to end."""
         due = self._pause is not None and time.monotonic() - self._last >= self._pause
-        recorded = unwrap_vec_wrapper(model.get_env(), Recorded) if self._wanted else None  # type: ignore[arg-type]
-        if isinstance(recorded, Recorded) and recorded.reached_into:
+        if self._wanted and (reason := self._way.no_use(model)):
             self._wanted = False
-            logger.info("there are no more checkpoints, for a callback reached into the environments")
+            logger.info("there are no more checkpoints: %s", reason)
         if not self._wanted:
-            self._tape.taken()  # it would grow
+            self._way.forget()
         elif due or self._ending:
             self._write(model)
         if self._ending:
@@ -94,7 +123,7 @@ class Keeper(BaseCallback):
 
     def stored(self, actions: np.ndarray) -> None:
         """Record it."""
-        self._tape.note("store", actions)
+        self._way.stored(actions)
 
     @contextmanager
     def ending_at_rest(self) -> Iterator[None]:
@@ -124,63 +153,45 @@ class Keeper(BaseCallback):
         return True
 
     def _on_training_start(self) -> None:
-        if not is_repeatable(self.model):
-            self._wanted = False
-            logger.info("there are no checkpoints of an agent with a replay buffer of another class than SB3's own")
-        elif self._saved:
+        if self._saved:
             saved, self._saved = self._saved, None
-            self._go_on(saved)
+            self._resume(saved)
 
-    def _go_on(self, saved: Saved) -> None:
+    def _resume(self, saved: Saved) -> None:
         started = time.monotonic()
-        env, facts = self.model.get_env(), saved.facts
-        assert env is not None
-        self._repeat(env, saved)
-        if self._of_ones_own and content_of_buffer(self.model) != facts["buffer"]:
-            raise UnusableError("storing the same steps fills another replay buffer", for_good=True)
+        if saved.facts["way"] != self._way.way:
+            raise UnusableError(f"it keeps environments by {saved.facts['way']}, not by {self._way.way}")
+        self._way.bring_back(self.model, saved)
         try:
             thaw(self.model, self._callbacks, saved.agent)
         except Exception as error:
             raise UnusableError(f"its agent cannot be read ({first_line(error)})") from error
-        self.model.start_time = time.time_ns() - facts["elapsed"]
+        self.model.start_time = time.time_ns() - saved.facts["elapsed"]
         self._last = time.monotonic()
-        logger.info("goes on at step %d, after %.1f s of repeating", self.model.num_timesteps, self._last - started)
-        self._evaluator.go_on(facts["evaluator"])
-
-    def _repeat(self, env: VecEnv, saved: Saved) -> None:
-        layouts = [(what, dtype, tuple(shape)) for what, dtype, shape in saved.facts["layouts"]]
-        try:
-            repeat(self._tape, env, saved.record, layouts, storing(self.model), self._evaluator.values)
-        except Exception as error:
-            if isinstance(error, SidewinderError) or is_of_the_machine(error):
-                raise
-            raise UnusableError(
-                f"the environments cannot be brought back ({reason_of(error)})", for_good=True
-            ) from error
-        if self._tape.taken() != saved.record or self._tape.answers() != saved.facts["answers"]:
-            raise UnusableError("the environments do not repeat for the same actions", for_good=True)
+        step, seconds = self.model.num_timesteps, self._last - started
+        logger.info("resumes at step %d, with its environments by %s in %.1f s", step, self._way.way, seconds)
+        self._evaluator.go_on(saved.facts["evaluator"])
 
     def _write(self, model: BaseAlgorithm) -> None:
         started = time.monotonic()
-        self._unwritten += self._tape.taken()
         try:
-            facts = {
+            facts, environments = self._way.state(model)
+            facts |= {
+                "way": self._way.way,
                 "step": model.num_timesteps,
                 "rollouts": self._rollouts,
                 "elapsed": time.time_ns() - model.start_time,
-                "layouts": self._tape.layouts,
-                "answers": self._tape.answers(),
                 "evaluator": self._evaluator.state(),
                 "tensorboard": self._logged(model),
-                "buffer": content_of_buffer(model) if self._of_ones_own else None,
             }
-            self._checkpoint.write(self._training, facts, frozen(model, self._callbacks), self._unwritten)
-            self._unwritten = b""
+            agent = frozen(model, self._callbacks)
+            self._checkpoint.write(self._training, facts, agent, environments, self._way.growth(model))
+            self._way.recorded()
             self._written()
         except (SidewinderError, OSError) as error:
             self._complain(f"a checkpoint could not be written ({error})")
         except Exception as error:
-            # Whatever somebody's classes raise when they are pickled.
+            # Users' classes can raise anything when they are pickled.
             self._wanted = False
             self._complain(f"no checkpoint can be made of this agent ({reason_of(error)})")
         self._last = time.monotonic()

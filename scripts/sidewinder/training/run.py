@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
 
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import backend_of
@@ -25,9 +26,11 @@ from sidewinder.training.environments import close, make_training_env
 from sidewinder.training.episodes import Episodes
 from sidewinder.training.evaluator import EndOfTraining, Evaluator, NotOfTheTrainingError
 from sidewinder.training.exact_torch import exact_square_roots
-from sidewinder.training.keeper import Keeper, cut
+from sidewinder.training.keeper import Keeper, Way, cut
 from sidewinder.training.outcome import Outcome
 from sidewinder.training.recorded import Recorded, Tape
+from sidewinder.training.repeating import Repeating
+from sidewinder.training.snapshots import Snapshots, exact, rows_are_final
 from sidewinder.training.sources import sources
 from sidewinder.training.workers import is_of_the_machine, reason_of
 
@@ -140,24 +143,20 @@ def _train(
     held_out_episodes = Episodes(run, held_out.n_episodes, held_out.seed, env) if held_out else None
     if held_out_episodes:
         stack.callback(held_out_episodes.close)
-    tape = Tape() if checkpoint and (saved or checkpoint.wanted) else None
+    evaluated_in = [each.env for each in (episodes, held_out_episodes) if each]
+    if checkpoint and not (saved or checkpoint.wanted):
+        checkpoint = None
+    tape = _tape(run, [env, *evaluated_in]) if checkpoint else None
     evaluator = Evaluator(run, env, episodes, held_out_episodes, report, counted, direction, tape)
     keeper, own = None, OwnCallbacks(made_callbacks(run), evaluator, evaluator.end)
     evaluator.goes_on = own.go_on_after_evaluation
-    if checkpoint and tape:
-        env = recorded = Recorded(env, tape)
-        own.noted = recorded.by_callbacks
-        keeper = Keeper(
-            checkpoint,
-            training,
-            saved,
-            tape,
-            evaluator,
-            own.everyone(),
-            tensorboard_log,
-            progressed,
-            of_ones_own=bool(run.training.callbacks) or any(import_paths(run.agent)),
-        )
+    if checkpoint:
+        way: Way = Snapshots(evaluated_in, saved.facts.get("rows", 0) if saved else 0)
+        if tape:
+            way = Repeating(tape, evaluator, of_ones_own=_has_own_code(run))
+            env = recorded = Recorded(env, tape)
+            own.noted = recorded.by_callbacks
+        keeper = Keeper(checkpoint, training, saved, way, evaluator, own.everyone(), tensorboard_log, progressed)
         saved = None  # which may be large
     try:
         model = agents.build(
@@ -188,6 +187,17 @@ def _train(
     outcome.held_out = evaluator.held_out
     outcome.steps_per_second = evaluator.steps_per_second()
     outcome.evaluation_seconds = evaluator.evaluation_seconds
+
+
+def _tape(run: RunConfig, stacks: list[VecEnv]) -> Tape | None:
+    """Where what is done in these environments is noted, to be repeated; None if their state can be pickled."""
+    pickled = not _has_own_code(run) and rows_are_final(run.agent) and exact(stacks)
+    return None if pickled else Tape()
+
+
+def _has_own_code(run: RunConfig) -> bool:
+    """Whether callbacks or classes of the user act in the training."""
+    return bool(run.training.callbacks) or any(import_paths(run.agent))
 
 
 def _check_device(name: str) -> None:
