@@ -165,7 +165,7 @@ def test_the_learning_rate_is_used() -> None:
             "ddpg",
             {"learning_rate": "small_methods.falling"},
             "agent.learning_rate: found 'small_methods.falling', accepted with agent.backend=sbx: float, as "
-            "agent.lr_schedule is to be constant",
+            "agent.lr_schedule must be constant",
         ),
         (
             "sac",
