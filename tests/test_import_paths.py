@@ -26,7 +26,7 @@ from sidewinder.training.schedules import schedule
 from sidewinder.training.sources import sources
 
 OWN = "small_methods"
-A_PATH = "the import path of a class or a function (PYTHONPATH says where modules of one's own are)"
+A_PATH = "the import path of a class or a function (PYTHONPATH says where your own modules are)"
 
 
 def own(name: str, **arguments: Any) -> dict[str, Any]:

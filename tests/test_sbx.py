@@ -159,7 +159,7 @@ def test_the_learning_rate_is_used() -> None:
             "sac",
             {"policy_kwargs": {"optimizer_class": "optax.adams"}},
             "agent.policy_kwargs.optimizer_class: found 'optax.adams' (module 'optax' has no attribute 'adams'), "
-            "accepted: the import path of a class or a function (PYTHONPATH says where modules of one's own are)",
+            "accepted: the import path of a class or a function (PYTHONPATH says where your own modules are)",
         ),
         (
             "ddpg",
