@@ -1,4 +1,4 @@
-"""An agent's section becomes the SB3 model that it describes, and a mistake in it is said in one line."""
+"""An `agent` section gives the SB3 model that it describes. A mistake in it gives an error of one line."""
 
 import inspect
 from pathlib import Path
@@ -393,7 +393,7 @@ def test_check_passes_what_fits() -> None:
 
 
 def test_env_kwargs_reach_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment of one's own, by `package.module:Id-v0`, which tells what it was given by refusing it."""
+    """The user's environment `package.module:Id-v0` refuses its arguments, and the error lists them."""
     (tmp_path / "my_package").mkdir()
     (tmp_path / "my_package" / "envs.py").write_text(
         "import gymnasium\n"
