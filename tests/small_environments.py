@@ -57,8 +57,8 @@ for name, continuous in (("Goals-v0", True), ("DiscreteGoals-v0", False)):
 class Wild(gym.Env[np.ndarray, np.int64]):
     """A point on a line, which agents move to 0 in episodes of ten steps.
 
-    At the 30th step of an environment's life it does what `how` says. What shall happen only once leaves the file
-    `<flag>.<how>`.
+    `how` names a fault, most of which occur at the 30th step of an environment's life. Faults that occur only once
+    (`raises_once`, `killed_once`) leave the file `<flag>.<how>`.
     """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012

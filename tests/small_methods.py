@@ -235,7 +235,7 @@ class Sampling(BaseCallback):
 
 
 class Reaching(BaseCallback):
-    """Changes an attribute of environments directly, without SB3. The change has an effect at the next reset."""
+    """Changes an attribute of the environments directly, not through SB3's methods."""
 
     def _on_step(self) -> bool:
         if self.num_timesteps > 100:

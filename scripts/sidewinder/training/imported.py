@@ -40,7 +40,7 @@ def imported(key: str, path: object) -> Any:
 
 
 def exists(path: str) -> bool:
-    """Whether the package or module at the beginning of an import path is installed."""
+    """Whether Python finds the package or module at the beginning of an import path."""
     return find_spec(path.partition(".")[0]) is not None
 
 

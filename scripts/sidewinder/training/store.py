@@ -151,7 +151,7 @@ class Kept:
         return found if same else None
 
     def save(self, outcome: Outcome) -> Training:
-        """Write the outcome of the training, which was run in this process and not pruned, to the store."""
+        """Write an outcome to the store. It must be this process's, and not pruned."""
         assert outcome.state != "pruned"
         training = Training(
             run=identifying(RunConfig, self.run.model_dump()),

@@ -182,7 +182,7 @@ class WorkerVecEnv(SubprocVecEnv):
         return made
 
     def close(self) -> None:
-        # Processes that have ended already cannot be told to.
+        # Processes that have ended already cannot be told to close.
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
             super().close()
 
