@@ -1,4 +1,4 @@
-"""Processes that ask for trials of a study, forked from one that has imported what they need."""
+"""Processes that ask for trials of a study. They are forked from a process that has imported all they need."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from sidewinder.study.study import Study
 import optuna.storages, sqlalchemy.dialects.postgresql, sqlalchemy.dialects.sqlite
 directory = Path(sys.argv[1])
 """
-# Each asks for one trial, all at once: study directory, how many.
+# Forks processes that ask at the same time, each for one trial. Arguments: study directory, number of processes.
 ASK_ALL = [
     sys.executable,
     "-c",
@@ -32,8 +32,8 @@ for number in numbers:
 sys.exit(max(os.wait()[1] for number in numbers))
 """,
 ]
-# One after the other, each for the number in a line of the standard input: study directory. It answers with the process
-# that asks, and when that has ended with its exit code, as of subprocess.
+# Forks a process for each trial number that it reads from the standard input; the process asks for that trial. Prints
+# the process's id, and then its exit code as subprocess has it. Argument: study directory.
 ASK_EACH = [
     sys.executable,
     "-c",
@@ -52,7 +52,8 @@ for line in sys.stdin:
 
 
 def answers(directory: Path, processes: int) -> dict[int, dict[str, Any]]:
-    """What so many processes that ask at once are answered, by number; none may say that the database is locked."""
+    """Ask for so many trials at the same time and return their parameters, by trial number. The database must not be
+    reported as locked."""
     asked = subprocess.run(
         [*ASK_ALL, directory, f"{processes}"], capture_output=True, text=True, timeout=600, check=False
     )

@@ -1,7 +1,7 @@
 """A driver that disturbs a tiny study at random: kills, lost and damaged files and databases, other settings.
 
-After every few disturbances the study is run to its end, and must have the bytes of a study that was made once with the
-last settings; the same command again must have nothing to do.
+After every few disturbances the study is run to its end. It must then have the same bytes as a study that was made
+undisturbed with the latest settings, and the same command again must have nothing to do.
 
 python tests/chaos.py --rounds 25 --seed 1    # prints each disturbance; 1 if anything differs
 """
@@ -37,7 +37,7 @@ STUDY = [
     "confirmation.n_eval_episodes=1",
     "confirmation.baselines=[defaults]",
 ]
-# Of which none changes a finished trial.
+# Settings that do not change finished trials.
 SETTINGS = [
     {
         "study.n_trials": 6,
@@ -52,7 +52,7 @@ SETTINGS = [
         "confirmation.n_test_seeds": 3,
     },
 ]
-# How it is run, which changes no byte.
+# Settings of how the study is run. They change no byte of the results.
 EXECUTIONS: list[dict[str, object]] = [
     {"study.trials_per_job": 3},
     {"study.trials_per_job": 1},
@@ -63,7 +63,7 @@ EXECUTIONS: list[dict[str, object]] = [
 ]
 SWEEP, BEST, CARD = "results/tiny/trials.csv", "results/tiny/best.yaml", "results/tiny/agent/README.md"
 TARGETS = [[], [SWEEP], [BEST]]
-# Made by rules from other files: whatever becomes of them, they are made again.
+# Files that rules make from other files: damaged or lost, they are made again.
 DERIVED = [
     "config.yaml",
     "trials.csv",
@@ -82,7 +82,7 @@ DERIVED = [
     "figures/*",
     "pages/*",
 ]
-# Without which no result changes.
+# Files that no result depends on.
 CHECKPOINTS = ["trials/*/checkpoint/*", ".trainings/*.checkpoint/*"]
 KNOWN = [".trainings/*.json"]
 AGENTS = [".trainings/*.agent/*"]
@@ -103,12 +103,12 @@ def overrides(settings: Mapping[str, object], execution: Mapping[str, object]) -
 
 
 class Chaos:
-    """A study in a directory, its disturbances, and what it must be in the end."""
+    """A study in a directory, its disturbances, and the check of its results."""
 
     def __init__(
         self, directory: Path, seed: int, say: Callable[[str], None] = lambda _line: None, n_steps: int = 120
     ) -> None:
-        """Start with the first settings and nothing made."""
+        """Start with the first settings and no results."""
         self.directory = directory
         self.study = directory / "disturbed/results/tiny"
         self.random = random.Random(seed)
@@ -120,7 +120,7 @@ class Chaos:
         self._write_config()
 
     def disturb(self) -> None:
-        """One disturbance, at random."""
+        """Disturb the study once, in a random way."""
         kinds = [
             self.start_and_kill,
             self.start_and_kill,
@@ -147,7 +147,7 @@ class Chaos:
         self.say(f"{self.n_disturbances}: {kind.__name__}: {what}")
 
     def check(self) -> list[str]:
-        """Run the study to its end: what differs from a study that was made once, in lines; nothing if all is well."""
+        """Run the study to its end. Returns a line for each difference from an undisturbed study; empty if none."""
         command = snakemake(self.directory / "disturbed")
         done = run(command)
         if done.returncode != 0:
@@ -155,7 +155,7 @@ class Chaos:
         problems = []
         expected, found = (self._made(directory) for directory in (self._reference(), self.directory / "disturbed"))
         for name in sorted(expected.keys() | found.keys()):
-            # Results of a larger budget stay.
+            # Results of an earlier, larger budget stay.
             beyond = name not in expected and name.startswith(("trials/", "confirmation/"))
             if expected.get(name) != found.get(name) and not beyond:
                 problems.append(f"{name}: differs")
@@ -171,12 +171,12 @@ class Chaos:
         return problems
 
     def _made(self, directory: Path) -> dict[str, bytes]:
-        """What must be the same, byte by byte."""
+        """Return the files that must be the same, byte by byte."""
         agent = directory / "results/tiny/agent"
         return results(directory) | {f"agent/{path.name}": path.read_bytes() for path in agent.glob("[!m]*")}
 
     def start_and_kill(self) -> str:
-        """Of everything, of Snakemake alone, or of one job; after a random time."""
+        """Start Snakemake and kill, after a random time, all its processes, Snakemake alone, or one job."""
         target, seconds = self.random.choice(TARGETS), self.random.uniform(2, 25)
         how = self.random.choice(["everything", "snakemake", "a job", "a job"])
         with started(snakemake(self.directory / "disturbed", *target)) as process:
@@ -196,14 +196,14 @@ class Chaos:
         return f"{target or 'all'}, {how} after {seconds:.0f} s, exit code {process.returncode}"
 
     def start_on_a_full_disk(self) -> str:
-        """Files can be no larger than so many bytes: one that grows beyond ends with an error, as on a full disk."""
+        """Run with a limit on the size of files: writing a larger one raises an error, as on a full disk."""
         limit, target = 2 ** self.random.randrange(9, 19), self.random.choice(TARGETS)
         command = ["prlimit", f"--fsize={limit}", *snakemake(self.directory / "disturbed", *target)]
         done = subprocess.run(command, capture_output=True, timeout=1200, check=False, start_new_session=True)
         return f"{target or 'all'}, at most {limit} bytes a file, exit code {done.returncode}"
 
     def start_two_at_once(self) -> str:
-        """And wait for both."""
+        """Start two runs at the same time and wait for both."""
         command = snakemake(self.directory / "disturbed")
         with started(command) as one, started(command) as other:
             codes = [one.wait(timeout=1200), other.wait(timeout=1200)]
@@ -225,7 +225,8 @@ class Chaos:
         return str(path)
 
     def damage_a_file(self) -> str:
-        """Empty, truncated, or with another content; one that says when trials ran would have to be deleted."""
+        """Make a file empty, truncate it, or replace its content. timing.json is left out: damaged, it would have to be
+        deleted."""
         path = self._any_of([*DERIVED, *CHECKPOINTS, *CHECKPOINTS, *KNOWN, *AGENTS, "trials/*/progress.json"])
         if path:
             content = path.read_bytes()
@@ -240,14 +241,14 @@ class Chaos:
         return str(path)
 
     def make_a_file_older(self) -> str:
-        """One that says with which packages it was made."""
+        """Change the version of torch in a file that records versions of packages."""
         path = self._any_of([*KNOWN, "trials/*/checkpoint/state", ".trainings/*.checkpoint/state"])
         if path:
             path.write_bytes(re.sub(rb'("torch": ?")[^"]+"', rb'\g<1>1.0"', path.read_bytes(), count=1))
         return str(path)
 
     def swap_two_files(self) -> str:
-        """Of two trainings, each under the other's name."""
+        """Exchange the files of two trainings."""
         kind = self.random.choice([KNOWN, ["trials/*/checkpoint", ".trainings/*.checkpoint"], [".trainings/*.agent"]])
         found = self._all_of(kind)
         if len(found) < 2:
@@ -274,7 +275,7 @@ class Chaos:
         return str(path)
 
     def edit_the_database(self) -> str:
-        """Rows are lost or changed in it, or another program enqueues a trial."""
+        """Delete or change rows of the database, or enqueue a trial as another program would."""
         database = self.study / "study.db"
         statements = [
             "DELETE FROM trial_params WHERE param_id = (SELECT max(param_id) FROM trial_params)",
@@ -314,7 +315,7 @@ class Chaos:
         return str(path)
 
     def move_the_results(self) -> str:
-        """To a directory that Snakemake has no memory of."""
+        """Move the results to a directory in which Snakemake has never run."""
         old, new = self.directory / "disturbed", self.directory / "moved"
         if not (old / "results").exists():
             return "none"
@@ -341,7 +342,7 @@ class Chaos:
         (directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"tiny": entry}}))
 
     def _reference(self) -> Path:
-        """A study that was made once with these settings."""
+        """Return the directory of an undisturbed study with the present settings; make it first if necessary."""
         name = "-".join(str(value) for value in self.settings.values())
         directory = self.directory / f"reference-{name}"
         if not (directory / CARD).exists():
@@ -353,10 +354,10 @@ class Chaos:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=25, help="of a few disturbances each, and a check (default: 25)")
-    parser.add_argument("--disturbances", type=int, default=4, help="of a round (default: 4)")
-    parser.add_argument("--seed", type=int, default=0, help="of what is done when (default: 0)")
-    parser.add_argument("--steps", type=int, default=600, help="of a training (default: 600, some seconds)")
+    parser.add_argument("--rounds", type=int, default=25, help="each is a few disturbances and a check (default: 25)")
+    parser.add_argument("--disturbances", type=int, default=4, help="disturbances per round (default: 4)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the disturbances (default: 0)")
+    parser.add_argument("--steps", type=int, default=600, help="per training (default: 600, some seconds)")
     parser.add_argument("--directory", type=Path, required=True, help="to work in; must not exist")
     arguments = parser.parse_args()
     arguments.directory.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A git repository of the project as it is here, committed or not."""
+"""Makes a git repository from the project's present files, committed or not."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ from tiny_study import REPOSITORY
 
 
 def check_out(directory: Path) -> None:
-    """Make it, with one commit and the tag v1."""
+    """Make the repository, with one commit and the tag v1."""
     for name in _git(REPOSITORY, "ls-files", "-co", "--exclude-standard").splitlines():
         if (REPOSITORY / name).exists():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from sidewinder.config.study_config import StudyConfig
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The study run on one core."""
+    """The tiny study, run on one core without disturbance."""
 
     def make(directory: Path) -> None:
         run_to_the_end(new_study(directory), "--cores", "1", BEST)
@@ -27,7 +27,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A directory with nothing but the wheel's content, to be put on Python's path."""
+    """A directory that holds only the wheel's content, to be put on Python's path."""
 
     def make(directory: Path) -> None:
         options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(directory / "wheel")]
@@ -42,13 +42,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 @pytest.fixture(scope="session")
 def checked_out(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A git repository of the project as it is here, with the tag v1."""
+    """A git repository of the project's present files, with the tag v1."""
     return made_once("sidewinder", check_out, tmp_path_factory, worker_id)
 
 
 @pytest.fixture
 def study_config() -> Callable[..., StudyConfig]:
-    """Makes a study's config: a plain space of three parameters unless told otherwise."""
+    """Makes a study's config, by default with a search space of three parameters."""
 
     def make(
         *overrides: str,
@@ -74,7 +74,7 @@ def study_config() -> Callable[..., StudyConfig]:
 
 @pytest.fixture
 def lose_database() -> Callable[[Path], None]:
-    """Deletes all that a study's directory holds beside its files of results."""
+    """Deletes the database from a study's directory."""
 
     def lose(directory: Path) -> None:
         for path in directory.iterdir():

@@ -1,4 +1,4 @@
-"""Documents that tests follow to the letter in a directory of one's own: their files, and their commands."""
+"""Reads the files and commands that a document shows, for tests that follow it to the letter."""
 
 import os
 import re
@@ -16,15 +16,15 @@ class Document:
         self.text = (REPOSITORY / "docs" / name).read_text()
 
     def blocks(self, language: str) -> list[str]:
-        """Its code in a language, in order."""
+        """Return its code blocks of a language, in order."""
         return [block.partition("```")[0] for block in self.text.split(f"```{language}\n")[1:]]
 
     def commands(self) -> list[str]:
-        """The lines of its first console."""
+        """Return the lines of its first console block."""
         return [line.removeprefix("$ ") for line in self.blocks("console")[0].splitlines()]
 
     def write_files(self, directory: Path) -> None:
-        """Write the files that it shows, each block of which names its own."""
+        """Write the files that it shows. The first line of each block names the file."""
         for text in [*self.blocks("python"), *self.blocks("yaml")]:
             if names := re.findall(r"^# (\S+\.(?:py|yaml))", text, flags=re.MULTILINE):
                 path = directory / names[0]
@@ -33,7 +33,7 @@ class Document:
 
 
 def follow(directory: Path, command: str, *arguments: str) -> None:
-    """Run a command of a document there, with more arguments."""
+    """Run a command of a document in a directory, with further arguments. It must succeed."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", f'{command.replace("path/to/sidewinder", str(REPOSITORY))} "$@"', "bash", *arguments],

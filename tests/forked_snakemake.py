@@ -1,6 +1,6 @@
-"""Snakemake in processes that are forked from one which has imported it: that takes longer than most of what tests ask.
+"""Runs Snakemake in processes forked from one that has imported it: the import takes longer than most of the tests.
 
-What it imports is its own and other packages alone; a Snakefile imports this project's modules as it does for users.
+The server imports only Snakemake and other packages. A Snakefile imports this project's modules as it does for users.
 """
 
 import json
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-# Reads a call a line, and answers with its exit code.
+# Reads one call per line, and prints its exit code.
 _SERVER = """
 import json, os, sys
 import hydra, omegaconf, optuna, pydantic, rich.console, snakemake.report, yaml
@@ -39,13 +39,13 @@ for line in sys.stdin:
 
 @cache
 def _server() -> subprocess.Popen[str]:
-    """Ends with this process, which alone can write to it."""
+    """Start the server. It ends with this process, which holds the only pipe to it."""
     command = [sys.executable, "-c", _SERVER]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def run_forked(arguments: list[str], timeout: float) -> subprocess.CompletedProcess[str]:
-    """Run `snakemake` with these arguments, as subprocess.run would, in this directory and environment."""
+    """Run `snakemake` with these arguments, as subprocess.run would, in the present directory and environment."""
     server = _server()
     assert server.stdin is not None
     assert server.stdout is not None

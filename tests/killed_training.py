@@ -1,7 +1,7 @@
-"""A training that is killed in its middle, by SIGKILL after so many checkpoints.
+"""Trains in a process that is killed by SIGKILL after a number of checkpoints.
 
-In a process that is forked: `outcome`. In a new one: `python killed_training.py run.json directory count`, which writes
-outcome.json if it comes to its end.
+`outcome` forks the process. `python killed_training.py run.json directory count` is a new one, which writes
+outcome.json if it reaches the end.
 """
 
 import hashlib
@@ -38,19 +38,19 @@ def outcome(
     doing: Callable[[int], None] = lambda _count: None,
     every: float | None = 0.0,
 ) -> dict[str, Any] | int:
-    """Train in a process of its own, with a checkpoint at each moment of rest if nothing else is said.
+    """Train in a separate process, by default with a checkpoint at each moment of rest.
 
     Args:
-        run: What to train.
-        directory: For the checkpoint, TensorBoard's log and the outcome.
-        checkpoint: Its name, None for none.
-        kill_after: After how many checkpoints the process is killed.
+        run: The training run.
+        directory: Directory of the checkpoint, TensorBoard's log and the outcome.
+        checkpoint: Name of the checkpoint; None for no checkpoint.
+        kill_after: Number of checkpoints after which the process is killed.
         report: As for `train`.
-        doing: Called in the process after each checkpoint with how many there have been.
-        every: As `training.checkpoint_every`.
+        doing: Called in the process after each checkpoint, with the number of checkpoints so far.
+        every: `training.checkpoint_every`.
 
     Returns:
-        What came of it, or the signal that ended the process.
+        The content of outcome.json, or the number of the signal that ended the process.
     """
     process = multiprocessing.get_context("fork").Process(
         target=_train, args=(run, directory, checkpoint, kill_after, report, doing, every)
@@ -113,7 +113,7 @@ def _train(
 
 
 def _saved(path: Path) -> str:
-    """Of the parameters of the agent that counts, as it was saved; empty if it was not."""
+    """Return a digest of the parameters of the saved agent; empty if none was saved."""
     if not path.exists():
         return ""
     _, parameters, _ = load_from_zip_file(path)
@@ -124,7 +124,7 @@ def _saved(path: Path) -> str:
 
 
 def _digest(model: Any) -> str:
-    """Of all weights, and of the replay buffer."""
+    """Return a digest of all weights and of the replay buffer."""
     arrays = [value.numpy() for _, value in sorted(model.policy.state_dict().items())]
     if type(model).__module__.startswith("sbx"):
         import jax

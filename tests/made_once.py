@@ -1,4 +1,4 @@
-"""What several tests read is made once, for all processes of pytest-xdist."""
+"""Makes a directory that several tests read once, for all processes of pytest-xdist."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from filelock import FileLock
 def made_once(
     name: str, make: Callable[[Path], object], tmp_path_factory: pytest.TempPathFactory, worker_id: str
 ) -> Path:
-    """A directory of this test session, which the first that asks for it fills."""
+    """Return a directory of this test session. The first call of any process fills it, the others wait."""
     base = tmp_path_factory.getbasetemp()
     directory = (base if worker_id == "master" else base.parent) / name
     with FileLock(f"{directory}.lock"):

@@ -1,4 +1,4 @@
-"""A study with a made-up objective, in real files and a real SQLite database; and the samplers and pruners for it."""
+"""Studies with a made-up objective, in real files and a real SQLite database, with all samplers and pruners."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -21,11 +21,11 @@ N_STEPS = 4
 
 
 def shipped(group: str) -> dict[str, dict[str, Any]]:
-    """The content of configs/<group>/*.yaml, by name."""
+    """Read configs/<group>/*.yaml, by name."""
     return {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONFIG_DIR / group).glob("*.yaml"))}
 
 
-# What lets a sampler learn, and a pruner prune, within a few trials of four steps.
+# Options with which a sampler learns, and a pruner prunes, within a few trials of four steps.
 SMALL: dict[str, dict[str, Any]] = {
     "tpe": {"n_startup_trials": 3},
     "gp": {"n_startup_trials": 7},
@@ -69,7 +69,7 @@ DISCRETE = {
 
 
 def objective(params: dict[str, Any], step: int) -> float:
-    """A smooth bowl in whatever parameters there are; a run approaches it from below, with a setback at step 3."""
+    """A smooth bowl over all parameters. A run approaches its value from below, with a setback at step 3."""
     distance = sum((float(value) - 0.3) ** 2 for value in params.values() if isinstance(value, int | float))
     return -distance * (1.5 if step == 3 else 1.0) - 1.0 / step
 
@@ -80,7 +80,8 @@ def distance_to_one(params: dict[str, Any]) -> float:
 
 
 def training(study: Study, number: int, *, tell: bool = True) -> Iterator[Result | None]:
-    """Ask and "train" as the workflow's jobs do: None after each step that goes on, then the result, then save it."""
+    """Ask and "train" as the workflow's jobs do. Yields None after each step that does not end the trial, and then the
+    result; saves it when resumed."""
     trial, path = study.ask(number), result_path(study.directory, number)
     report, evaluations = reporter(trial), []
     state, value = "complete", None
@@ -115,7 +116,7 @@ def training(study: Study, number: int, *, tell: bool = True) -> Iterator[Result
 
 
 def run_trial(study: Study, number: int, *, tell: bool = True) -> Callable[[], Result]:
-    """Ask and "train"; the returned function writes the result, whenever that is."""
+    """Ask and "train". The returned function writes the result when it is called."""
     trained = training(study, number, tell=tell)
     result = next(step for step in trained if step)
 

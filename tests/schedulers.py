@@ -16,15 +16,18 @@ PROFILES = REPOSITORY / "workflow" / "profiles"
 
 
 class Scheduler(ABC):
-    """One that runs on this machine alone.
+    """A scheduler that runs on this machine alone.
 
     Attributes:
-        script: Of tests/cluster: `up` starts it and says what environment its commands need; `down` ends it.
-        profile: The directory in workflow/profiles.
-        patience: Options with which Snakemake looks more often whether jobs have ended.
-        said: What Snakemake's log says for each job that it submits.
-        seconds_a_step: With which the 960 steps of a training take longer than the shortest time limit, a minute.
-        checkpoint_every: Of that training. Where it is long, only what the job's notice makes it write is there.
+        script: Script in tests/cluster. `up` starts the scheduler and prints the environment that its commands need;
+            `down` stops it.
+        profile: Directory in workflow/profiles.
+        patience: Options by which Snakemake checks more often whether jobs have ended.
+        said: Text in Snakemake's log for each job that it submits.
+        seconds_a_step: Duration of a step in the test of time limits. The 960 steps of its training must take longer
+            than the shortest limit, a minute.
+        checkpoint_every: `training.checkpoint_every` of that training. If it is long, the only checkpoint is the one
+            that the scheduler's warning signal causes.
     """
 
     script: ClassVar[Path]
@@ -35,7 +38,7 @@ class Scheduler(ABC):
     checkpoint_every: ClassVar[int]
 
     def up(self) -> dict[str, str]:
-        """Start it; what its commands need in the environment."""
+        """Start it. Returns the environment variables that its commands need."""
         said = subprocess.run([self.script, "up"], check=True, stdout=subprocess.PIPE, text=True).stdout
         return dict(re.findall(r"^(\w+)=(.*)$", said, re.MULTILINE))
 
@@ -46,16 +49,16 @@ class Scheduler(ABC):
         return snakemake(directory, "--profile", str(PROFILES / self.profile), *self.patience, *arguments)
 
     def submitted(self, directory: Path) -> int:
-        """How many jobs of its there were, by Snakemake's log of its latest run."""
+        """Count the jobs that Snakemake's latest run submitted, by its log."""
         log = max((directory / ".snakemake/log").glob("*.log"))
         return log.read_text().count(self.said)
 
     def a_job(self) -> str:
-        """One that runs, as soon as one does."""
+        """Wait for a running job and return it."""
         return wait_until(lambda: [job for job in self.running() if self.processes_of(job)])[0]
 
     def processes_of(self, job: str) -> list[psutil.Process]:
-        """A job's own daemons, and all that they have started."""
+        """Return the daemons of a job, and all processes that they have started."""
         daemons = self.daemons_of(job)
         return [process for daemon in daemons for process in (daemon, *processes(of=daemon.pid))]
 
@@ -70,18 +73,18 @@ class Scheduler(ABC):
 
     @abstractmethod
     def lose_a_node(self) -> None:
-        """Its daemon, and the job on it with all of its processes, at once; and it comes back."""
+        """Kill a node's daemon and the job on it, with all processes, at once; then start the node again."""
 
 
 class Slurm(Scheduler):
-    """Of two nodes."""
+    """Slurm with two nodes."""
 
     script = REPOSITORY / "tests" / "cluster" / "slurm.sh"
     profile = "slurm"
     patience: ClassVar = ["--slurm-init-seconds-before-status-checks", "1"]
     said = "has been submitted with SLURM jobid"
-    # 96 s for the steps alone, on any machine. Slurm ends a job up to half a minute after its limit, so one job is not
-    # enough, and two are.
+    # The steps take 96 s on any machine. Slurm ends a job up to half a minute after its limit of a minute, so two jobs
+    # are enough and one is not.
     seconds_a_step = 0.1
     checkpoint_every = 1000
 
@@ -103,13 +106,13 @@ class Slurm(Scheduler):
 
 
 class GridEngine(Scheduler):
-    """Of one node with two slots."""
+    """Grid Engine with one node of two slots."""
 
     script = REPOSITORY / "tests" / "cluster" / "gridengine.sh"
     profile = "gridengine"
     patience: ClassVar = ["--seconds-between-status-checks", "1"]
     said = "with external jobid"
-    # 72 s; Grid Engine ends a job a second after its limit.
+    # The steps take 72 s. Grid Engine ends a job a second after its limit.
     seconds_a_step = 0.075
     checkpoint_every = 1000
 

@@ -1,4 +1,4 @@
-"""Database servers for tests, started for real, on loopback: PostgreSQL and MariaDB as Debian's packages have them."""
+"""Starts real database servers on loopback for tests: PostgreSQL and MariaDB from Debian's packages."""
 
 import os
 import shutil
@@ -16,15 +16,15 @@ _PROGRAMS = os.pathsep.join([*map(str, Path("/usr/lib/postgresql").glob("*/bin")
 
 
 def missing(server: str) -> str | None:
-    """What a server lacks to be started here."""
+    """Return why a server cannot be started here; None if it can."""
     needed = {"postgresql": "postgres", "mysql": "mariadbd"}[server]
     return None if shutil.which(needed, path=_PROGRAMS) else f"{needed} is not installed"
 
 
 @contextmanager
 def running(server: str) -> Iterator[str]:
-    """A server with an empty database, and its URL, with user and password from the environment variables `DB_USER` and
-    `DB_PASSWORD`."""
+    """Run a server with an empty database. Yields the database's URL, which takes user and password from the
+    environment variables `DB_USER` and `DB_PASSWORD`."""
     start = {"postgresql": _postgresql, "mysql": _mariadb}[server]
     with tempfile.TemporaryDirectory(prefix="sidewinder-", dir="/var/tmp") as directory, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -45,7 +45,7 @@ def _run(*command: object) -> None:
 
 
 def _postgresql(directory: Path, port: int) -> subprocess.Popen[bytes]:
-    # It refuses to run as root.
+    # PostgreSQL refuses to run as root.
     as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     data, password = directory / "data", directory / "password"
     password.write_text(PASSWORD)
@@ -54,7 +54,7 @@ def _postgresql(directory: Path, port: int) -> subprocess.Popen[bytes]:
     how = ["--auth=scram-sha-256", f"--username={USER}", f"--pwfile={password}", "--no-sync"]
     _run(*as_user, shutil.which("initdb", path=_PROGRAMS), "-D", data, *how)
     options = ["-p", f"{port}", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={directory}"]
-    # Nobody cuts its power.
+    # No fsync: a test needs no protection against power failures.
     options += ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
     process = subprocess.Popen(
         [*as_user, str(shutil.which("postgres", path=_PROGRAMS)), "-D", data, *options],
@@ -76,7 +76,7 @@ def _mariadb(directory: Path, port: int) -> subprocess.Popen[bytes]:
             str(shutil.which("mariadbd", path=_PROGRAMS)),
             *("--no-defaults", user, f"--datadir={data}", f"--socket={reach}"),
             *("--bind-address=127.0.0.1", f"--port={port}", f"--log-error={directory / 'log'}"),
-            # Nobody cuts its power.
+            # No fsync: a test needs no protection against power failures.
             *("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"),
         ]
     )

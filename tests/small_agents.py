@@ -1,4 +1,4 @@
-"""Agents as the shipped files describe them, with small networks, and what is made of them."""
+"""Makes the shipped agents with small networks, and their constructor arguments and models."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ CLASSES: dict[str, type[BaseAlgorithm]] = {
     "trpo": TRPO,
 }
 MASKED, GOALS, DISCRETE_GOALS = (f"small_environments:{name}-v0" for name in ("Masked", "Goals", "DiscreteGoals"))
-# Where those act that cannot in Pendulum.
+# Environments for algorithms that cannot act in Pendulum.
 ENVIRONMENTS = {"ars": "CartPole-v1", "dqn": "CartPole-v1", "maskable_ppo": MASKED, "qrdqn": "CartPole-v1"}
 
 

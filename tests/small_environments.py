@@ -1,4 +1,4 @@
-"""Environments that Gymnasium does not have: with masks, with images, with goals. By `small_environments:Masked-v0`."""
+"""Small environments for tests, such as `small_environments:Masked-v0`: with masks, images, goals, or with faults."""
 
 import errno
 import math
@@ -14,7 +14,7 @@ import numpy as np
 
 
 class Masked(gym.Env[np.ndarray, np.int64]):
-    """Twenty steps, each of which forbids one of four actions; who takes it anyway ends the training with an error."""
+    """Twenty steps, each of which forbids one of four actions. Taking a forbidden action raises an error."""
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
 
@@ -55,10 +55,10 @@ for name, continuous in (("Goals-v0", True), ("DiscreteGoals-v0", False)):
 
 
 class Wild(gym.Env[np.ndarray, np.int64]):
-    """A point on a line, which agents move to 0 in episodes of ten steps, if nothing happens.
+    """A point on a line, which agents move to 0 in episodes of ten steps.
 
-    What happens, at the 30th step of an environment's life, says `how`; what happens once only leaves the file
-    `<flag>.<how>`.
+    `how` names a fault, most of which occur at the 30th step of an environment's life. Faults that occur only once
+    (`raises_once`, `killed_once`) leave the file `<flag>.<how>`.
     """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
@@ -111,7 +111,7 @@ class Wild(gym.Env[np.ndarray, np.int64]):
 
 
 class Windy(Wild):
-    """With a wind that a curriculum may change."""
+    """Has a wind that a curriculum may change."""
 
     wind = 0.0
 
@@ -124,7 +124,7 @@ class Windy(Wild):
 
 
 class Reaching(Wild):
-    """Whose last info says how an episode went: a success ends it, and moving costs energy."""
+    """Reports in an episode's last info how it went. A success ends it, and moving costs energy."""
 
     def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
         self.energy = 0.0
@@ -149,7 +149,7 @@ class Reaching(Wild):
 
 
 class Reseeded(Wild):
-    """With a generator of its own, which each reset makes anew: without a seed it is another each time."""
+    """Makes a new random generator at each reset: a reset without a seed gives a different one each time."""
 
     def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(**kwargs)
@@ -158,7 +158,7 @@ class Reseeded(Wild):
 
 
 class Human(Wild):
-    """That renders for people only."""
+    """Has the render mode `human` only."""
 
     def __init__(self, **kwargs: Any) -> None:
         assert kwargs.get("render_mode") in (None, "human"), "render_mode"
@@ -166,7 +166,7 @@ class Human(Wild):
 
 
 class Talkative(Wild):
-    """Whose info no other process can read."""
+    """Has an info that cannot be pickled."""
 
     def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         *others, info = super().step(action)
@@ -174,7 +174,7 @@ class Talkative(Wild):
 
 
 class NoMasks(Wild):
-    """Whose masks fail."""
+    """Raises when it is asked for masks."""
 
     def action_masks(self) -> np.ndarray:
         if self.lived >= 10:
@@ -183,7 +183,7 @@ class NoMasks(Wild):
 
 
 class Early(gym.Wrapper[Any, Any, Any, Any]):
-    """Ends episodes, each after so many steps."""
+    """Wrapper that ends each episode after so many steps."""
 
     def __init__(self, env: gym.Env[Any, Any], after: int = 1, shape: Any = (1, 1)) -> None:
         super().__init__(env)
@@ -201,7 +201,7 @@ class Early(gym.Wrapper[Any, Any, Any, Any]):
 
 
 class Alone(Wild):
-    """Of which a process can have one."""
+    """Can exist only once in a process."""
 
     alive = 0
 
@@ -216,7 +216,7 @@ class Alone(Wild):
 
 
 class Drawn(Wild):
-    """Drawn from the generators that all of Python shares: when it is made, and at each reset."""
+    """Draws from Python's and numpy's global generators when it is made and at each reset."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -229,7 +229,7 @@ class Drawn(Wild):
 
 
 class Unseeded(Wild):
-    """Whose generator nobody can seed."""
+    """Draws from a generator that cannot be seeded."""
 
     def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(**kwargs)
@@ -238,7 +238,7 @@ class Unseeded(Wild):
 
 
 class Worn(Wild):
-    """That has a little less reward with each step of its life, whichever episode it is in."""
+    """Gives a little less reward with each step of its life, over all episodes."""
 
     def step(self, action: np.int64) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         observation, reward, *others = super().step(action)
@@ -246,7 +246,7 @@ class Worn(Wild):
 
 
 class Hashed(Wild):
-    """Starts where the order of a set says, which Python makes up anew in each process."""
+    """Starts at a place that depends on the order of a set, which differs between processes of Python."""
 
     def reset(self, **kwargs: Any) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(**kwargs)

@@ -1,4 +1,5 @@
-"""A researcher's own code: algorithms, policies, networks, buffers, noise, schedules. By `small_methods.HalfSAC`."""
+"""A user's own code, with import paths such as `small_methods.HalfSAC`: algorithms, policies, networks, buffers, noise,
+schedules, callbacks."""
 
 import json
 import os
@@ -21,7 +22,7 @@ from torch import nn
 
 
 class HalfSAC(SAC):
-    """SAC with a parameter more, which scales rewards where they are learned from; the rest is handed on."""
+    """SAC with one parameter more, which scales rewards in the updates. All other arguments are passed on."""
 
     def __init__(self, *args: Any, reward_share: float = 0.5, **kwargs: Any) -> None:
         self.reward_share = reward_share
@@ -32,7 +33,7 @@ class HalfSAC(SAC):
 
 
 class FortunatePPO(PPO):
-    """PPO that notes what it has drawn from a generator of its own, which a checkpoint must keep."""
+    """PPO with an additional random generator, which a checkpoint must keep. It notes what it has drawn."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -46,7 +47,7 @@ class FortunatePPO(PPO):
 
 
 class FailingPPO(PPO):
-    """Whose constructor fails."""
+    """PPO with a constructor that raises."""
 
     def _setup_model(self) -> None:
         raise ZeroDivisionError("no model without luck")
@@ -75,7 +76,7 @@ class Scaled(BaseFeaturesExtractor):
 
 
 class Narrow(SACPolicy):
-    """A policy with a parameter of its own, and without images or goals."""
+    """A policy with one parameter more, which has no variants for images or goals."""
 
     def __init__(self, *args: Any, width: int = 8, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "net_arch": [width]})
@@ -93,14 +94,14 @@ class Doubling(ReplayBuffer):
 
 
 class Small(NormalActionNoise):
-    """Noise of a tenth of the given size."""
+    """Noise with a tenth of the given standard deviation."""
 
     def __init__(self, mean: np.ndarray, sigma: np.ndarray) -> None:
         super().__init__(mean, sigma / 10)
 
 
 class Fading(NormalActionNoise):
-    """Noise that becomes less each time."""
+    """Noise that decreases with each draw."""
 
     def __call__(self) -> np.ndarray:
         self._sigma = 0.99 * self._sigma
@@ -108,7 +109,7 @@ class Fading(NormalActionNoise):
 
 
 class Unseeded(NormalActionNoise):
-    """Noise from a generator of its own, which nobody seeds."""
+    """Noise from a generator that is not seeded."""
 
     def __init__(self, mean: np.ndarray, sigma: np.ndarray, rng: np.random.Generator | None = None) -> None:
         super().__init__(mean, sigma)
@@ -134,12 +135,12 @@ def falling(progress_remaining: float) -> float:
 
 
 def wordy(progress_remaining: float) -> str:
-    """No schedule."""
+    """Returns a text, so it is no schedule."""
     return f"{progress_remaining} to go"
 
 
 class Curriculum(BaseCallback):
-    """Makes the wind stronger: at random, and more often the better the last episode was."""
+    """Makes the wind stronger by a random amount after each rollout, and sets it during rollouts too."""
 
     def __init__(self, step: float = 0.1) -> None:
         super().__init__()
@@ -161,7 +162,7 @@ class Curriculum(BaseCallback):
 
 
 class StopAt(BaseCallback):
-    """Ends a training, and says that it has."""
+    """Ends a training at a step, and notes that it has."""
 
     said: list[str] = []  # noqa: RUF012
 
@@ -200,7 +201,7 @@ class Table(KVWriter):
 
 
 class Tracker(BaseCallback):
-    """Looks at a training, and draws from all generators that it may share with it."""
+    """Watches a training, and draws from all generators that it shares with the training."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -218,7 +219,7 @@ class Tracker(BaseCallback):
 
 
 class Reseeding(Tracker):
-    """Seeds numpy where it is made."""
+    """Seeds numpy's global generator in its constructor."""
 
     def __init__(self) -> None:
         np.random.seed(0)
@@ -226,7 +227,7 @@ class Reseeding(Tracker):
 
 
 class Sampling(BaseCallback):
-    """Draws from the space that the agent draws its first actions from."""
+    """Draws from the action space, as the agent does for its first actions."""
 
     def _on_step(self) -> bool:
         self.model.action_space.sample()
@@ -234,7 +235,7 @@ class Sampling(BaseCallback):
 
 
 class Reaching(BaseCallback):
-    """Changes environments behind everyone's back, in what acts at the next reset."""
+    """Changes an attribute of the environments directly, not through SB3's methods."""
 
     def _on_step(self) -> bool:
         if self.num_timesteps > 100:
@@ -244,7 +245,7 @@ class Reaching(BaseCallback):
 
 
 class CuriousSAC(SAC):
-    """Stores rewards that depend on what has been learned."""
+    """Stores rewards that depend on the agent's networks."""
 
     def _store_transition(self, replay_buffer: Any, buffer_action: Any, new_obs: Any, reward: Any, *rest: Any) -> None:
         bonus = float(next(self.policy.parameters()).detach().abs().mean())
@@ -252,7 +253,7 @@ class CuriousSAC(SAC):
 
 
 class Running(RolloutBuffer):
-    """Knows more than its rollout: how many returns there were, by which it scales advantages."""
+    """Keeps a state beyond its rollout: the number of returns so far, by which it scales advantages."""
 
     seen = 0
 
@@ -263,7 +264,7 @@ class Running(RolloutBuffer):
 
 
 class Unannotated(SAC):
-    """Whose parameters say nothing of their types."""
+    """SAC with a constructor without type annotations."""
 
     def __init__(self, policy, env, learning_rate=None, rate=3e-4, extra=None, **kwargs):  # type: ignore[no-untyped-def]
         self.rate, self.extra = rate, extra

@@ -1,4 +1,4 @@
-"""An agent's section becomes the SB3 model that it describes, and a mistake in it is said in one line."""
+"""An `agent` section gives the SB3 model that it describes. A mistake in it gives an error of one line."""
 
 import inspect
 from pathlib import Path
@@ -196,8 +196,8 @@ def test_the_seed_decides_the_networks() -> None:
 
 
 SHAPES = (
-    "constant, linear, cosine; {linear: {final: 0.1, end_fraction: 0.8}} (with which factor it ends, and at which "
-    "fraction of training); or {piecewise: [[0.5, 0.1], [0.8, 0.01]]} (from which fractions on it has which factor)"
+    "constant, linear, cosine; {linear: {final: 0.1, end_fraction: 0.8}} (the factor at the end, and the fraction of "
+    "training at which that is reached); or {piecewise: [[0.5, 0.1], [0.8, 0.01]]} (from a fraction on, a factor)"
 )
 
 
@@ -299,7 +299,7 @@ SHAPES = (
             "ppo",
             {"rollout_buffer_class": "nowhere.Buffer"},
             "agent.rollout_buffer_class: found 'nowhere.Buffer' (No module named 'nowhere'), accepted: the import path "
-            "of a class or a function (PYTHONPATH says where modules of one's own are)",
+            "of a class or a function (PYTHONPATH says where your own modules are)",
         ),
         ("sac", {"policy_kwargs": {"n_critics": "x"}}, "agent.policy_kwargs.n_critics: found 'x', accepted: int"),
         (
@@ -393,7 +393,7 @@ def test_check_passes_what_fits() -> None:
 
 
 def test_env_kwargs_reach_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment of one's own, by `package.module:Id-v0`, which tells what it was given by refusing it."""
+    """The user's environment `package.module:Id-v0` refuses its arguments, and the error lists them."""
     (tmp_path / "my_package").mkdir()
     (tmp_path / "my_package" / "envs.py").write_text(
         "import gymnasium\n"

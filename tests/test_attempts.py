@@ -1,4 +1,4 @@
-"""Trainings whose process is killed, and trainings that fail by chance: what is tried again, and what is not."""
+"""Trainings whose process is killed, and trainings that fail by chance: which of them are tried again."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def test_a_trial_that_is_killed_each_time_ends_the_run_until_it_is_given_up(tmp_
     fine = sweep(tmp_path)
     assert not killed & {int(name.split("/")[1]) for name in fine}
 
-    # Whatever else is killed is told in the next call, with what is given up already.
+    # Trials that are killed after the first error are reported in the next call, beside the trials given up so far.
     for _ in range(2):
         new_study(tmp_path, *how, f"study.give_up={sorted(killed)}")
         done = make(tmp_path)
@@ -92,7 +92,7 @@ def test_a_trial_that_is_killed_each_time_ends_the_run_until_it_is_given_up(tmp_
 
 @pytest.mark.slow
 def test_what_happens_once_changes_no_byte(tmp_path: Path) -> None:
-    """Each trial's process is killed, or a process of its environments, or its environment raises."""
+    """In each trial, once, its process or a process of its environments is killed, or its environment raises."""
     flags = [
         tmp_path / f"{vec_env}.{how}" for vec_env in ("dummy", "subproc") for how in ("killed_once", "raises_once")
     ]
@@ -110,7 +110,7 @@ def test_what_happens_once_changes_no_byte(tmp_path: Path) -> None:
     undisturbed = sweep(tmp_path)
     assert len([name for name in undisturbed if name.startswith("trials/")]) == len(flags)
     (tmp_path / "results").rename(tmp_path / "undisturbed")
-    # Composing steps the environment too, so that the config is not made again.
+    # The config is kept: composing it again would step the environment.
     (tmp_path / "results/tiny").mkdir(parents=True)
     shutil.copy(tmp_path / "undisturbed/tiny/config.yaml", tmp_path / "results/tiny")
     for flag in flags:
@@ -125,7 +125,7 @@ def test_what_happens_once_changes_no_byte(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_order_of_sets_is_the_same_in_each_process(tmp_path: Path) -> None:
-    """Also in those of another call of Snakemake."""
+    """Also in the processes of another call of Snakemake."""
     new_study(tmp_path, GAMMA, "environment.env_id=small_environments:Hashed-v0", "study.n_trials=1")
     study, made = tmp_path / "results/tiny", []
     for _ in range(2):
@@ -155,7 +155,7 @@ with errors_in_one_line(), attempt(Path(sys.argv[1]), "trial 7", "; or another w
 
 
 def _hear() -> None:
-    """Not to ignore what the tests' own process ignores, as one does that was started in the background."""
+    """Handle SIGINT and SIGHUP, which the job would ignore if the tests run in the background and ignore them."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
@@ -171,7 +171,7 @@ def job(result: Path, what: str, call: str = "one") -> subprocess.Popen[str]:
     [
         "os.kill(os.getpid(), signal.SIGKILL)",
         "os.kill(os.getpid(), signal.SIGSEGV)",
-        "os._exit(1)",  # a library's end, not ours
+        "os._exit(1)",  # as a library may end the process
         "raise VanishedError('a process of the environments')",
     ],
 )
@@ -183,7 +183,7 @@ def test_a_process_that_ends_without_a_word_is_tried_again_three_times(what: str
     last = err.splitlines()[-1]
     assert last.startswith(f"error: {result}: trial 7: found 3 processes that ended without a word")
     assert last.endswith("; or another way")
-    # Another job of the same call need not try; a new call does.
+    # Another job of the same call does not try again; a job of a new call does.
     assert job(result, what).communicate(timeout=60)[0] == ""
     assert job(result, "pass", call="another").communicate(timeout=60) == ("at it\n", "")
     assert not result.with_suffix(".attempts").exists()
@@ -214,7 +214,7 @@ def test_a_job_that_is_told_to_end_does_not_count(stop: signal.Signals, tmp_path
 
 
 def test_calls_count_for_themselves(tmp_path: Path) -> None:
-    """Two calls that try the same training by turns."""
+    """Two calls of Snakemake try the same training by turns."""
     result, killed = tmp_path / "result.json", "os.kill(os.getppid(), 9); os.kill(os.getpid(), 9)"
     for _ in range(MOST):
         for call in ("one", "another"):

@@ -1,4 +1,4 @@
-"""What a tuned setting is compared with: baselines that act in its environment, those that are wanted, or none."""
+"""Baselines: they act in the study's environment, and the config says which of them are compared, if any."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ HINDSIGHT = [
     f"environment.env_id={GOALS}",
     "agent.policy=MultiInputPolicy",
     "agent.replay_buffer_class=her",
-    # Such a buffer takes a moment for each of its places.
+    # HER's buffer takes time for each of its places.
     "agent.buffer_size=1000",
     "+environment.env_kwargs.max_episode_steps=150",
 ]
@@ -51,7 +51,7 @@ def test_a_baseline_has_the_policy_that_the_environment_needs(overrides: list[st
 
 
 def test_a_baseline_of_the_same_observations_keeps_its_own_policy() -> None:
-    """RL Zoo's ARS on CartPole is linear; so it is beside a study of networks, but not of images."""
+    """RL Zoo's ARS on CartPole is linear. It stays linear if the study tunes networks, but not if it has images."""
     assert baseline(study("agent=ars", "environment=cartpole"), "zoo")["policy"] == "LinearPolicy"
     assert baseline(study("agent=ars", "environment=cartpole", "agent.policy=LinearPolicy"))["policy"] == "MlpPolicy"
     images = study("agent=ppo", "environment=cartpole", "agent.policy=CnnPolicy")
@@ -62,7 +62,7 @@ def test_a_baseline_replays_in_hindsight_where_the_study_does() -> None:
     config = study(*HINDSIGHT, "agent.learning_starts=150", "agent.replay_buffer_kwargs.n_sampled_goal=2")
     assert baseline(config)["replay_buffer_class"] == "her"
     assert baseline(config)["replay_buffer_kwargs"]["n_sampled_goal"] == 2
-    # An episode, where SB3's default of 100 would not do; never fewer than its own.
+    # At least one episode, as HER needs, but not less than SB3's default of 100.
     assert baseline(config)["learning_starts"] == 150
     assert baseline(study(*HINDSIGHT, "agent.learning_starts=50"))["learning_starts"] == 100
     check_study(config)
@@ -81,7 +81,7 @@ def test_a_baseline_sees_observations_as_the_study_does() -> None:
 
 
 def test_what_is_computed_from_searched_keys_is_not_the_baselines() -> None:
-    """A baseline has no such keys, and is still composed."""
+    """A baseline has no searched keys. It is composed without the values that are computed from them."""
     space = "+search_space={agent.helpers.starts: 'range(150, 300)'}"
     computed = "agent.replay_buffer_kwargs.n_sampled_goal='${quotient:${agent.helpers.starts},50}'"
     kept = "agent.replay_buffer_kwargs.goal_selection_strategy=final"
@@ -93,7 +93,7 @@ def test_what_is_computed_from_searched_keys_is_not_the_baselines() -> None:
 
 
 def test_a_baseline_that_cannot_be_built_is_refused_unless_it_is_left_out() -> None:
-    """Here the study learns after whole episodes, and the defaults before the first has ended."""
+    """Here the study learns after whole episodes, but the defaults learn before the first episode has ended."""
     overrides = [*HINDSIGHT, "agent.train_freq=[1, episode]"]
     with pytest.raises(SidewinderError) as caught:
         check_study(study(*overrides))
@@ -115,7 +115,7 @@ def test_which_baselines_are_compared() -> None:
 
 
 def test_a_left_out_baseline_is_still_a_starting_point_and_a_default() -> None:
-    """What is compared may change at any time, so it is no part of what makes a study's trials."""
+    """The choice of baselines may change at any time, so it is no part of the study's identity."""
     point = study("study.enqueue=[defaults]")
     assert study("study.enqueue=[defaults]", "confirmation.baselines=[]").digest() == point.digest()
     assert len(point.study.enqueue) == 1
@@ -131,7 +131,7 @@ def test_a_config_of_before_there_was_a_choice(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_study_without_baselines(tmp_path: Path) -> None:
-    """All of it is made, also when one is wanted later."""
+    """All its files are made, also if a baseline is added later."""
     changes = ["study.n_trials=2", "study.workers=1", "confirmation.top_k=1"]
     report = ["--report", str(tmp_path / "report.html")]
     run_to_the_end(new_study(tmp_path, *changes, "confirmation.baselines=[]"))

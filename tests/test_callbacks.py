@@ -1,4 +1,4 @@
-"""Callbacks of one's own in a training: what they see, what they change, and how they end it."""
+"""The user's callbacks in a training: what they see, what they change, and how they end it."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def stop_at(step: int) -> dict[str, Any]:
 
 
 def steps(run: RunConfig) -> list[int]:
-    """Of the evaluations of a complete training."""
+    """Train to the end and return the steps of the evaluations."""
     outcome = train(run)
     assert outcome.state == "complete", outcome.reason
     return [evaluation.step for evaluation in outcome.evaluations]
@@ -73,7 +73,7 @@ def test_a_callback_ends_a_complete_training(callbacks: list[Any], expected: lis
     assert outcome.state == "complete", outcome.reason
     assert [evaluation.step for evaluation in outcome.evaluations] == expected
     assert len(outcome.held_out_returns) == 2
-    # The agent that the objective is of.
+    # The last agent that counted is the agent of the objective.
     best = max(outcome.evaluations, key=lambda evaluation: evaluation.mean_return)
     assert counted[-1] == (best.step if objective == "best" else expected[-1])
 
@@ -111,7 +111,7 @@ def test_a_pruned_training_ends_for_a_callback() -> None:
 
 
 def test_a_callback_that_fails_fails_the_training() -> None:
-    # It has no such method in this environment.
+    # CartPole lacks the method that this callback calls.
     run = run_config("small_methods.Curriculum")
     run.environment.env_id = "CartPole-v1"
     outcome = train(run)
@@ -230,7 +230,7 @@ def test_arguments_are_searched_by_their_place(tmp_path: Path) -> None:
 
 
 def test_the_end_comes_after_the_last_evaluation() -> None:
-    """Also where the budget is no multiple of the evaluations, and SB3 itself ends the training."""
+    """Also if the budget is no multiple of `eval_freq`, so SB3 itself ends the training."""
     StopAt.said.clear()
     run = run_config(stop_at(1000))
     run.training.total_timesteps = 150

@@ -1,4 +1,4 @@
-"""A few random disturbances of a study; `make chaos` has a hundred."""
+"""Disturbs a study a few times at random; `make chaos` does so a hundred times."""
 
 from pathlib import Path
 

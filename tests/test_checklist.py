@@ -1,4 +1,4 @@
-"""The checklists of the field, answered from what is on record."""
+"""The field's reproducibility checklists, answered from the study's files."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def test_the_answers_are_those_of_the_files(undisturbed: Path, tmp_path: Path) -
     for name, value in best["params"].items():
         assert name in text
         assert isinstance(value, float) or f" {value} " in text
-    # The seeds are those that trainings had.
+    # The checklist names the seeds of the trainings.
     for phase in ("validation", "test"):
         paths = (study / "confirmation" / phase).glob("*/*.json")
         runs = [run for path in paths if (run := json.loads(path.read_text())["run"])]

@@ -1,4 +1,4 @@
-"""The virtual clock: what a trial's work is, from its parameters and its files, and who takes on what nobody makes."""
+"""The virtual clock: a trial's work, from its parameters and files; and idle replicates, which other jobs take on."""
 
 from pathlib import Path
 
@@ -40,19 +40,19 @@ def save(path: Path, n_evaluations: int, state: State, n_replicates: int = 0, co
 
 
 def possible_ends(config: StudyConfig, params: dict[str, int]) -> list[list[float]]:
-    """In environment steps."""
+    """Call `clock.possible_ends`, with the result in environment steps."""
     price = clock.step_price(config.for_trial(params))
     return [[end / price for end in part] for part in clock.possible_ends(config, params)]
 
 
 def work_so_far(directory: Path, config: StudyConfig) -> float:
-    """In environment steps."""
+    """Call `progress.work_so_far`, with the result in environment steps."""
     ends = clock.possible_ends(config, {})
     return progress.work_so_far(directory, config, 0, ends) / clock.step_price(config.for_trial({}))
 
 
 def work_done(path: Path, config: StudyConfig) -> float:
-    """In environment steps."""
+    """Call `clock.work_done`, with the result in environment steps."""
     return clock.work_done(config, Result.load(path), clock.possible_ends(config, {})) / clock.step_price(
         config.for_trial({})
     )
@@ -81,7 +81,7 @@ def test_the_budget_may_be_searched() -> None:
 @pytest.mark.parametrize("algorithm", ["ddpg", "ppo"])
 @pytest.mark.parametrize("backend", ["sb3", "sbx"])
 def test_what_a_step_costs(algorithm: str, backend: str) -> None:
-    """More with larger networks and more updates; less each, with several environments at a time."""
+    """A step costs more with larger networks and more updates, and less with several environments at a time."""
     config = compose_study("x", ["study=plain", f"agent={algorithm}", f"agent.backend={backend}"])
 
     def price(**params: object) -> int:
@@ -141,7 +141,8 @@ def test_replicates(tmp_path: Path) -> None:
 
 
 def test_what_is_in_nobodys_hands(tmp_path: Path) -> None:
-    """A replicate without a result or a maker; or the trial itself, once all of its replicates are there."""
+    """A trial is idle if one of its replicates has no result and no process trains it, or if all its replicates have
+    results and only the trial's own result is missing."""
     study_of_two = Study(tmp_path, study("pruner=median", "study.replicates=2"))
     first, second = (replicate_path(tmp_path, 0, name) for name in ("0", "1"))
     assert jobs._is_free(study_of_two, 0)
@@ -149,7 +150,7 @@ def test_what_is_in_nobodys_hands(tmp_path: Path) -> None:
     save(first, 3, "complete", config=digest)
     with FileLock(second.parent / ".lock"):
         assert not jobs._is_free(study_of_two, 0)
-        # Nothing to take on: neither the replicate, nor yet the trial.
+        # Nothing is idle: the replicate is locked, so the trial cannot be gathered yet.
         jobs._take_on(study_of_two, 0)
         assert not result_path(tmp_path, 0).exists()
     save(second, 3, "complete", config=digest)

@@ -1,4 +1,4 @@
-"""The same bytes on a Slurm and a Grid Engine on this machine, whatever happens to them: `make test-cluster`."""
+"""Slurm and Grid Engine on this machine give the same bytes, also if jobs or nodes are lost: `make test-cluster`."""
 
 import os
 import signal
@@ -24,13 +24,13 @@ from tiny_study import (
 
 pytestmark = pytest.mark.cluster
 
-# Of a size for which Slurm, which is asked every ten seconds what has ended, takes less than a minute.
+# So small that it takes less than a minute on Slurm, although Snakemake asks only every ten seconds what has ended.
 SMALL = ["study.n_trials=6", "study.workers=2", "study.trials_per_job=2", "confirmation.top_k=1"]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study on one machine."""
+    """The study, run on this machine without a scheduler."""
     directory = new_study(tmp_path_factory.mktemp("local"), *SMALL)
     run_to_the_end(directory, BEST)
     assert b",pruned," in results(directory)["trials.csv"]
@@ -48,12 +48,12 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Scheduler]:
 
 
 def test_a_whole_study(cluster: Scheduler, undisturbed: Path, tmp_path: Path) -> None:
-    """Two jobs of two trials each share a job of the cluster, and two trainings of the confirmation do."""
+    """Two Snakemake jobs of two trials each share a job of the cluster, and so do two trainings of the confirmation."""
     groups = ["--groups", "trial=trials", "confirmation={candidate}", "--group-components", "trials=2", "{candidate}=2"]
     done = run(cluster.snakemake(new_study(tmp_path, *SMALL), *groups, "--", BEST))
     assert done.returncode == 0, done.stderr
-    # Those of the trials; a training of each of three settings in the first round, two in the second; and the tests of
-    # three settings, of which a baseline's may share a job with its training in the first round.
+    # Two jobs for the trials, three for the first round of the race (three settings), two for the second, and three for
+    # the tests. A baseline's test may share a job with its training in the first round.
     assert 0 < cluster.submitted(tmp_path) <= 2 + 3 + 2 + 3
     assert results(tmp_path) == results(undisturbed)
 
@@ -81,7 +81,7 @@ def test_a_module(cluster: Scheduler, undisturbed: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("cluster", [Slurm], indirect=True)
 def test_the_generic_profile(cluster: Scheduler, undisturbed: Path, tmp_path: Path) -> None:
-    """With Optuna's journal, and so with leases in place of the kernel's locks; and a job is cancelled."""
+    """Optuna's journal uses leases in place of the kernel's locks. One job is cancelled."""
     profile = ["--profile", str(PROFILES / "cluster-generic"), "--seconds-between-status-checks", "1"]
     with started(snakemake(new_study(tmp_path, *SMALL, "study.storage=journal"), *profile, SWEEP)) as process:
         wait_for_results(tmp_path, 1)
@@ -102,7 +102,7 @@ def test_a_lost_job(disturb: str, cluster: Scheduler, undisturbed: Path, tmp_pat
 
 
 def test_snakemake_is_killed_and_started_again(cluster: Scheduler, undisturbed: Path, tmp_path: Path) -> None:
-    """Its jobs go on, beside those of the new run."""
+    """The jobs of the killed run continue beside the jobs of the new run."""
     command = cluster.snakemake(new_study(tmp_path, *SMALL), SWEEP)
     with started(command) as process:
         wait_for_results(tmp_path, 1)
@@ -116,7 +116,7 @@ def test_snakemake_is_killed_and_started_again(cluster: Scheduler, undisturbed: 
 
 
 def test_a_time_limit_shorter_than_a_trial(cluster: Scheduler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scheduler ends the job; the next one goes on where it was."""
+    """The scheduler ends the job, and the next job resumes the trial from its checkpoint."""
     settings = ["training.total_timesteps=960", "evaluation.eval_freq=480", "training.callbacks=[small_methods.Slow]"]
     settings += ["study.n_trials=1", "confirmation.baselines=[]"]
     settings += [f"training.checkpoint_every={cluster.checkpoint_every}"]

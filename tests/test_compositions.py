@@ -1,4 +1,4 @@
-"""A study is composed once and then kept; whatever its composition depends on has not changed when it is used again."""
+"""A study's composition is kept, and used again only while nothing that it depends on has changed."""
 
 import shutil
 import subprocess
@@ -23,7 +23,7 @@ PLAIN = ["study=plain", "agent=ppo", "environment=cartpole"]
 
 @pytest.fixture
 def composed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of studies that were really composed since."""
+    """Collects the names of the studies that are composed, not read from what is kept."""
     names: list[str] = []
     compose = composition.composed
 
@@ -37,7 +37,7 @@ def composed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def again(tmp_path: Path) -> Compose:
-    """Composes a study as a new process does, and checks that it is what it would be if nothing were kept."""
+    """Composes a study as a new process does, and checks that a fresh composition gives the same."""
 
     def compose(name: str, overrides: list[str], config_dirs: tuple[Path, ...] = (), results: str = "") -> StudyConfig:
         results_directory = tmp_path / (results or "results")
@@ -53,7 +53,7 @@ def again(tmp_path: Path) -> Compose:
 
 
 def test_planning_a_matrix_composes_what_differs_alone(tmp_path: Path, composed: list[str]) -> None:
-    """Else a thousand studies take minutes, each time that Snakemake starts."""
+    """Otherwise a thousand studies take minutes at each start of Snakemake."""
     entries = {"compare": [*PLAIN, "sampler=tpe,random", "study.seed=range(50)"]}
 
     for name in expanded(entries):
@@ -74,7 +74,7 @@ def test_planning_a_matrix_composes_what_differs_alone(tmp_path: Path, composed:
 def test_planning_studies_that_nobody_began_reads_nothing_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The text of a config takes milliseconds, and there are twenty rules a study."""
+    """Writing out a config takes milliseconds, and each study has twenty rules."""
     studies = Studies({"new": PLAIN}, [], [], tmp_path, main=True)
     assert studies["new"].config.study.name == "new"
     monkeypatch.setattr(StudyConfig, "dump", lambda _: pytest.fail("a config was written out"))
@@ -84,7 +84,7 @@ def test_planning_studies_that_nobody_began_reads_nothing_of_them(
 
 @pytest.mark.parametrize("sampler", ["tpe", "cmaes"])
 def test_studies_of_one_composition(sampler: str, again: Compose, composed: list[str]) -> None:
-    """With their own names and seeds, and with one that names no seed."""
+    """Studies that share a composition keep their own names and seeds. A study that sets no seed is composed anew."""
     overrides = [*PLAIN, f"sampler={sampler}", "agent.learning_rate=0.001"]
     for seed in (3, 0, 12345):
         found = again(f"a-{seed}", [*overrides, f"study.seed={seed}"])
@@ -100,7 +100,7 @@ def test_what_is_said_of_a_study_is_said_of_each(again: Compose, capsys: pytest.
         capsys.readouterr()
         again(name, [*PLAIN, "agent.gamma=0.9"])
         first, *others = capsys.readouterr().err.splitlines()
-        assert others == [first]  # once kept, once composed
+        assert others == [first]  # the kept and the fresh composition
         said.append(first)
     assert said == [
         f"study {name}: agent.gamma is not searched: override agent.gamma=0.9" for name in ("one", "two", "two")
@@ -134,7 +134,7 @@ def test_a_changed_config_file(again: Compose, tmp_path: Path) -> None:
         (mine / "study/mine.yaml").write_text(f"# @package _global_\nagent: {{gamma: {value}}}\nsearch_space: {{}}\n")
         assert again("mine", [], (mine,)).agent["gamma"] == value
     (mine / "environment").mkdir()
-    # One that is now found before the shipped file.
+    # A file that is now found before the shipped one.
     for env_id in ("Acrobot-v1", "MountainCar-v0"):
         (mine / "environment/pendulum.yaml").write_text(f"env_id: {env_id}\n")
         assert again("mine", [], (mine,)).environment["env_id"] == env_id
@@ -154,7 +154,7 @@ def test_a_variable_of_the_environment(again: Compose, tmp_path: Path, monkeypat
 def test_a_changed_package(
     again: Compose, composed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever it is; and a plugin of Hydra's of one's own, which may change what is composed."""
+    """Any installed package counts, and so does a user's Hydra plugin, which may change the composition."""
     monkeypatch.syspath_prepend(tmp_path)
     for version in ("1.0", "1.1", "1.1"):
         for old in tmp_path.glob("*.dist-info"):
@@ -170,7 +170,7 @@ def test_a_changed_package(
 
 
 def test_a_changed_sidewinder(tmp_path: Path) -> None:
-    """Its code and its own configs; each time in a new process."""
+    """A change of Sidewinder's code or configs counts. Each composition is in a new process."""
     clone = tmp_path / "clone"
     for part in ("scripts", "configs"):
         shutil.copytree(REPOSITORY / part, clone / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -214,7 +214,7 @@ def test_damaged_and_swapped_files(again: Compose, composed: list[str], tmp_path
         assert len(composed) == 1
         assert one.read_bytes() == whole
     one.unlink()
-    one.mkdir()  # which nothing can be written to
+    one.mkdir()  # no file can be written in its place
     again("a", PLAIN)
     again("b", [*PLAIN, "study.n_trials=7"])
 
@@ -230,7 +230,7 @@ def test_what_cleaning_up_removes(again: Compose, composed: list[str], tmp_path:
 
 
 def test_a_study_that_has_not_begun_leaves_nothing(composed: list[str], tmp_path: Path) -> None:
-    """It may yet be refused."""
+    """Its config may still be refused."""
     for _ in range(2):
         Compositions(tmp_path, [], []).compose("a", PLAIN, tmp_path / "a")
     assert composed == ["a", "a"]

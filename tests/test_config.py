@@ -1,4 +1,4 @@
-"""A study gets what files, directories and overrides say; a mistake in them is said in one line."""
+"""A study is composed from files, directories and overrides. A mistake in them gives an error of one line."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from sidewinder.config.study_config import StudyConfig
 from sidewinder.paths import CONFIG_DIR
 
 HEADER = "# @package _global_\n"
-# What an environment's file need not say.
+# Defaults of an environment's file.
 ENVIRONMENT = {
     "n_envs": 1,
     "vec_env": "dummy",
@@ -34,7 +34,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes files of a user's own config directory; `study` is short for study/mine.yaml."""
+    """Writes files of a user's config directory; `study` means study/mine.yaml."""
 
     def write_files(study: str = "", **files: str) -> Path:
         for name, text in {"study/mine": HEADER + study, **files}.items():
@@ -48,7 +48,7 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def compose(write: Write) -> Callable[..., StudyConfig]:
-    """Composes the study `mine` whose file holds this text."""
+    """Composes the study `mine`, with this text as its file."""
 
     def compose_mine(study: str = "", *overrides: str, **files: str) -> StudyConfig:
         return compose_study("mine", overrides, [write(study, **files)])
@@ -91,7 +91,7 @@ def test_shipped_study() -> None:
 
 
 def test_another_sampler_than_the_default_studys() -> None:
-    """Which has an option that the other one lacks."""
+    """The default study sets an option of its sampler that the other sampler lacks."""
     with pytest.raises(SidewinderError, match=r"accepted: .*; ~sampler\.n_startup_trials leaves it out"):
         check_study(compose_study("pendulum_ddpg", ["sampler=random"]))
     check_study(compose_study("pendulum_ddpg", ["sampler=random", "~sampler.n_startup_trials"]))
@@ -125,7 +125,7 @@ def test_every_shipped_agent_is_sound_with_its_search_space(name: str) -> None:
 def test_every_shipped_sampler_and_pruner_is_sound(group: str, compose: Compose) -> None:
     space = "defaults:\n  - override /agent/search_spaces@search_space: none\n"
     none = "agent.gamma: choice(0.9, 0.99)\nagent.batch_size: range(32, 64, 32)\n"
-    # Optuna wants one of the two, and knows no default.
+    # Optuna needs `lower` or `upper`, and has no default for them.
     more = {"threshold": {"lower": -1000}}
     for name in shipped(group):
         overrides = [f"{group}.{key}={value}" for key, value in more.get(name, {}).items()]
@@ -201,7 +201,7 @@ SECRET = "postgresql+psycopg://me:${oc.env:DB_PASSWORD}@${oc.env:DB_HOST}:5432/s
 
 @pytest.mark.parametrize("body", ["study:\n  storage: {}\n", "hydra:\n  sweeper:\n    storage: {}\n"])
 def test_credentials_are_not_composed(compose: Compose, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes from the environment stays there, and need not be set where nobody opens the database."""
+    """A reference to an environment variable is kept as it is. The variable is needed only to open the database."""
     monkeypatch.setenv("DB_PASSWORD", "secret")
     for url in (SECRET, "${oc.env:DB_URL}"):
         assert compose(body.format(url)).study.storage == url
@@ -356,8 +356,8 @@ def test_a_search_space_file_in_a_studys_defaults(target: str, compose: Compose)
 
 
 def test_the_search_space_follows_the_agent(compose: Compose) -> None:
-    """What `agent/search_spaces@hydra.sweeper.params: ${agent}` is for happens by itself; that line itself cannot
-    work in a study's file, since Hydra reads it before it knows the agent."""
+    """The agent's search space is chosen without `agent/search_spaces@hydra.sweeper.params: ${agent}`. That line cannot
+    work in a study's file: Hydra reads it before it knows the agent."""
     config = compose("defaults:\n  - override /agent: td3\n", **{"agent/search_spaces/td3": SPACE})
     assert config.search_space == yaml.safe_load(SPACE)
     with pytest.raises(SidewinderError, match=r"study/mine\.yaml: .*\$\{agent\}.* accepted in .*: a name"):
@@ -435,7 +435,7 @@ evaluation:
     assert run.agent["learning_starts"] == 64
     assert run.environment.wrappers == [{"gymnasium.wrappers.ClipReward": {"max_reward": 64}}]
     assert run.evaluation.eval_freq == 64
-    # tau and noise_std are searched themselves: what is said of them is the value outside of the search.
+    # tau and noise_std are searched: the values set for them apply only without the search.
     assert config.agent["tau"] == 0.1
     assert config.for_trial({"agent.tau": 0.5, "agent.noise_std": 0.2}).agent["tau"] == 0.5
 

@@ -1,4 +1,4 @@
-"""The confirmation: what chose is not what is reported, seeds are new, figures are what the literature says."""
+"""The confirmation: returns that choose a setting are not reported, seeds are new, statistics are the literature's."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def study(*overrides: str) -> StudyConfig:
 
 
 def rows(candidate: str, *returns: float | None) -> pd.DataFrame:
-    """Of the table of confirmation results, what the figures read."""
+    """Make the part of the table of confirmation results that the statistics read."""
     content = [
         {
             "candidate": candidate,
@@ -64,7 +64,7 @@ def test_the_validation_seeds_choose_the_winner() -> None:
     returns: dict[str, list[float | None]] = {"top_1": [-3, -5], "top_2": [-2, -2], "top_3": [-1, -4]}
     assert ranking(validation(**returns), "maximize") == ["top-2", "top-3", "top-1"]
     assert ranking(validation(**returns), "minimize") == ["top-1", "top-3", "top-2"]
-    # Of equally good ones the one that was better in the sweep; one that diverges comes after those that do not.
+    # Of equally good settings the better one in the sweep comes first. A setting that diverges comes last.
     assert ranking(validation(top_1=[1, 3], top_2=[3, 1]), "maximize") == ["top-1", "top-2"]
     assert ranking(validation(top_1=[9, None], top_2=[1, 1]), "maximize") == ["top-2", "top-1"]
     assert ranking(validation(top_1=[None, None], top_2=[None, 1]), "maximize") == ["top-2"]
@@ -73,7 +73,7 @@ def test_the_validation_seeds_choose_the_winner() -> None:
 
 
 def test_who_goes_on_in_the_race_is_ahead() -> None:
-    """Of whoever left it, more seeds could only have said the same."""
+    """A setting that got further ranks first, even if one that left earlier had higher returns on fewer seeds."""
     returns: dict[str, list[float | None]] = {"defaults": [3, 3, 0, 0], "top_1": [9], "top_2": [4, 4], "top_3": [1]}
     returns["top_4"] = [4, 4, 4, None]
     assert ranking(validation(**returns), "maximize") == ["defaults", "top-4", "top-2", "top-1", "top-3"]
@@ -100,7 +100,7 @@ def test_the_rounds_of_the_race() -> None:
 
 
 def complete(directory: Path, config: StudyConfig, *params: dict[str, Any]) -> pd.DataFrame:
-    """Write a result for each of these settings, each worse than the one before; the table of the trials."""
+    """Write a result for each of these settings, each worse than the one before. Returns the table of the trials."""
     for number, own in enumerate(params):
         result = complete_trial(config, number, -number, own)
         write_atomically(result_path(directory, number), to_json(result.model_dump()))
@@ -125,15 +125,15 @@ def complete_trial(config: StudyConfig, number: int, objective: float, params: d
 
 
 def test_the_best_different_settings_are_confirmed(tmp_path: Path) -> None:
-    """Not one twice, nor a baseline under another name."""
+    """No setting is confirmed twice, and none that equals a baseline."""
     config = study("agent=ddpg", "confirmation.top_k=3", "search_space={agent.gamma: 'choice(0.9,0.98,0.99)'}")
     own = {"agent.gamma": "0.9"}, {"agent.gamma": "0.9"}, {"agent.gamma": "0.98"}, {"agent.gamma": "0.9"}
     trials = complete(tmp_path, config, *own)
     assert [trial.number for trial in chosen_trials(config, tmp_path, trials)] == [0, 2]
-    # What `agent` and `environment` of a baseline say, as a trial.
+    # A baseline that equals trial 0.
     config.baselines["defaults"] = {"agent": config.agent | {"gamma": 0.9}, "environment": {}}
     assert [trial.number for trial in chosen_trials(config, tmp_path, trials)] == [2]
-    # Then it is the only one there is to confirm.
+    # Without any other setting, it is confirmed although it equals the baseline.
     assert [trial.number for trial in chosen_trials(config, tmp_path, trials[:2])] == [0]
     with pytest.raises(SidewinderError, match="found no complete trial"):
         chosen_trials(config, tmp_path, trials[:0])
@@ -141,7 +141,7 @@ def test_the_best_different_settings_are_confirmed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("algorithm", ["td3", "ppo", "sac", "ddpg"])
 def test_enqueued_defaults_are_the_baseline(algorithm: str, tmp_path: Path) -> None:
-    """Also where the one has a name or a list for what is null in the other."""
+    """Also if one of the two has null where the other has the name or list that null stands for."""
     overrides = ["study=plain", f"agent={algorithm}", "environment=pendulum", "study.enqueue=[defaults]"]
     config = compose_study("made_up", overrides)
     first = {key: str(value) if isinstance(value, bool) else value for key, value in config.study.enqueue[0].items()}
@@ -158,7 +158,7 @@ def test_what_has_no_effect_makes_no_other_setting(tmp_path: Path) -> None:
 
 
 def test_the_last_two_of_a_race() -> None:
-    """Over the seeds that both had."""
+    """They are compared on the seeds that both had."""
     found = last_two(validation(top_1=[1, 2, 3, 4], top_2=[0, 1, 2, 3], top_3=[9, 9]), "maximize")
     assert found
     assert (found.first, found.second, found.n_seeds, found.tied) == ("top-1", "top-2", 4, False)
@@ -174,7 +174,7 @@ def test_the_last_two_of_a_race() -> None:
 
 
 def test_figures_are_those_of_the_literature() -> None:
-    """Against scipy's own functions, and an interval whose coverage is about what it says."""
+    """Compared with scipy's and numpy's functions; the bootstrap interval is close to the normal one."""
     returns = np.random.default_rng(1).normal(size=12)
     found = summarize(rows("winner", *returns))
     assert found is not None
@@ -201,7 +201,7 @@ def test_failed_seeds_are_counted_and_compared_with_nothing() -> None:
 
 
 def test_settings_are_compared_seed_by_seed() -> None:
-    """What is luck of the seed is in both, so the interval is that of the differences."""
+    """Both settings share the luck of a seed, so the interval is computed from the differences per seed."""
     generator = np.random.default_rng(0)
     luck, differences = generator.normal(0, 100, size=10), generator.normal(5, 1, size=10)
     tuned, others = rows("winner", *(luck + differences)), {"defaults": rows("defaults", *luck)}
@@ -212,13 +212,13 @@ def test_settings_are_compared_seed_by_seed() -> None:
     assert found.gain.value == pytest.approx(differences.mean())
     normal = stats.norm.interval(0.95, differences.mean(), differences.std() / np.sqrt(10))
     assert [found.gain.low, found.gain.high] == pytest.approx(list(normal), abs=0.1)
-    # All ten are positive: as extreme as two of the 2^10 ways to exchange them.
+    # All ten differences are positive: only two of the 2^10 permutations are as extreme.
     assert found.p_value == 2 / 2**10
     assert (loss.gain.value, loss.p_value) == (-found.gain.value, found.p_value)
 
 
 def test_several_baselines_are_no_better_chance() -> None:
-    """Holm's method: the smallest of two p-values counts twice."""
+    """Holm's method doubles the smaller of two p-values."""
     one = [float(value) for value in range(1, 11)]
     others = {
         "defaults": rows("defaults", *[0.0] * 10),
@@ -233,7 +233,7 @@ def test_several_baselines_are_no_better_chance() -> None:
 
 
 def test_what_could_have_been_found_is_found() -> None:
-    """A difference of `detectable` is found in 80 % of studies, and with `needed` seeds the one that was seen is."""
+    """80 % of studies find a difference of `detectable`, and with `needed` seeds 80 % find the observed difference."""
     generator = np.random.default_rng(0)
     differences = np.array([2.0, -1.0, 3.0, 0.0, 1.0, -2.0, 2.0, 1.0, -1.0, 2.0])
     found = compare(rows("winner", *differences), {"zoo": rows("zoo", *[0.0] * 10)}, "maximize")["zoo"]
@@ -323,7 +323,7 @@ def test_the_verdict(winner: list[Any], baselines: dict[str, list[Any]], recomme
 
 
 def test_a_baseline_that_came_first_is_recommended() -> None:
-    """Unless the test seeds are sure that the tuned setting is better."""
+    """The tuned setting is recommended only if it is surely better on test seeds."""
     race = confirmed(winner=UNSURE, defaults=SAME)
     first: pd.DataFrame = rows("defaults", 9.0, 9.0).assign(phase="validation", trial=None)
     chosen = Candidate(name="winner", exists=True, trial=3, params={}, objective=9.0)
@@ -340,7 +340,7 @@ def test_a_baseline_that_came_first_is_recommended() -> None:
 
 @pytest.mark.parametrize(("direction", "expected"), [("maximize", 0.75), ("minimize", 0.25)])
 def test_probability_of_improvement(direction: str, expected: float) -> None:
-    """Of the four pairs, the first is greater in two and equal in two."""
+    """Of the four pairs, the first value is greater in two and equal in two."""
     found = probability_of_improvement(rows("winner", 2.0, 3.0), rows("defaults", 2.0, 2.0), direction)
     found_half = probability_of_improvement(rows("winner", 2.0, 2.0), rows("defaults", 2.0, 2.0), direction)
     assert found is not None
@@ -368,14 +368,14 @@ def test_seeds_are_new_and_shared_by_the_candidates() -> None:
 
 
 def test_baselines_are_the_algorithms_defaults_and_the_zoos() -> None:
-    """Whatever the study changes or a user's file of that name says, at the study's budget."""
+    """Neither the study's changes nor a user's file of that name has an influence; the budget is the study's."""
     config = study("agent.gamma=0.5", "training.total_timesteps=77")
     defaults, zoo = (Candidate.of_baseline(name).run_in(config, None) for name in ("defaults", "zoo"))
     assert (defaults.agent["gamma"], defaults.agent["batch_size"]) == (0.99, 256)
     assert defaults.agent["policy_kwargs"]["net_arch"] is None
     assert (zoo.agent["gamma"], zoo.agent["learning_starts"], zoo.agent["action_noise"]) == (0.98, 10000, "normal")
     assert defaults.training.total_timesteps == zoo.training.total_timesteps == 77
-    # Neither is part of what makes a study's trials.
+    # Baselines are no part of the study's identity.
     assert config.model_copy(update={"baselines": {}}).digest() == config.digest()
     # The Zoo has nothing for this environment.
     assert list(study("environment.env_id=Pendulum-v0").baselines) == ["defaults"]
@@ -390,7 +390,7 @@ def test_held_out_episodes_change_nothing_and_belong_to_the_best_evaluation(
     plain, confirmed = train(run), train(run, held_out=HeldOut(n_episodes=3, seed=5))
     assert confirmed.evaluations == plain.evaluations
     assert len(confirmed.held_out_returns) == 3
-    # Trained only as long as until the best evaluation, and evaluated at its end: the same returns.
+    # A training that ends at the best evaluation has the same held-out returns at its end.
     returns = [evaluation.mean_return for evaluation in plain.evaluations]
     best = plain.evaluations[int(np.argmax(returns))].step
     shorter = run.model_copy(deep=True)
@@ -424,7 +424,7 @@ def test_a_candidate_survives_its_file(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_best_yaml_and_tables_say_what_was_found(undisturbed: Path) -> None:
-    """The workflow's own files: the figures are those of the test seeds, and no seed is used twice."""
+    """Checked in the workflow's files: the statistics are from test seeds, and no seed is used twice."""
     directory = undisturbed / "results" / "tiny"
     best: dict[str, Any] = yaml.safe_load((directory / "best.yaml").read_text())
     chosen, table = best["winner"], pd.read_csv(directory / "confirmation.csv")
@@ -463,7 +463,7 @@ def test_best_yaml_and_tables_say_what_was_found(undisturbed: Path) -> None:
 
 
 def confirmed(**returns: Sequence[float | None]) -> pd.DataFrame:
-    """Rows of confirmation.csv: of the test seeds, and of trial 3's validation."""
+    """Make rows of confirmation.csv: the test of these settings, and trial 3's validation."""
     test = [rows(name, *values).assign(phase="test") for name, values in returns.items() if name != "validation"]
     own = rows("top-1", *returns.get("validation", [1.0, 1.0])).assign(phase="validation")
     trials = {"winner": 3.0, "top-1": 3.0}
@@ -477,7 +477,7 @@ def figures(**returns: Sequence[float | None]) -> Figures:
 
 
 def test_a_baseline_that_failed_is_no_victory() -> None:
-    """Neither where all of its trainings failed, nor where some did."""
+    """It is not compared if all or some of its trainings failed."""
     found = figures(winner=[2.0, 3.0, 4.0], defaults=[None, None, None], zoo=[1.0, None, 1.0])
     table = found.returns().set_index("setting")
     assert list(table.loc["defaults", ["mean [95% CI]", "IQM [95% CI]"]]) == ["failed in 3 of 3"] * 2
@@ -500,7 +500,7 @@ def test_a_baseline_that_failed_is_no_victory() -> None:
 
 
 def test_a_winner_that_failed_says_so() -> None:
-    """Its other trainings' mean says too much for it: it has neither gain nor selection gap."""
+    """The mean of its other trainings would be too good, so it has neither a gain nor a selection gap."""
     found = figures(winner=[2.0, None, 4.0], defaults=[1.0, 1.0, 1.0], validation=[None, 5.0])
     table = found.returns().set_index("setting")
     assert table.loc["tuned (trial 3)", "seeds"] == "3 (failed in 1 of 3)"
@@ -548,8 +548,7 @@ def test_a_table_of_failures_alone_has_no_winner() -> None:
 
 @pytest.mark.slow
 def test_failures_in_every_file_that_speaks_of_them(undisturbed: Path, tmp_path: Path) -> None:
-    """The workflow's own files, made again by its scripts as if all trainings of the defaults, and all of the
-    validation, had failed."""
+    """The scripts make the workflow's files again, as if all tests of the defaults and all validation had failed."""
     directory = tmp_path / "tiny"
     shutil.copytree(undisturbed / "results/tiny", directory)
     path = directory / "confirmation.csv"

@@ -1,4 +1,4 @@
-"""docs/custom_environment.md, followed to the letter in a directory of one's own, with a tiny budget."""
+"""Follows docs/custom_environment.md to the letter in an empty directory, with a tiny budget."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ DOCUMENT = Document("custom_environment.md")
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A directory with the document's files, as they are there."""
+    """A directory with the files that the document shows."""
     DOCUMENT.write_files(tmp_path)
     return tmp_path
 
@@ -31,7 +31,7 @@ def test_the_document_works(project: Path) -> None:
     follow(project, tune, "--config", f"studies={json.dumps({'tiny': overrides})}", "--", SWEEP)
     trials = [json.loads(content) for name, content in sweep(project).items() if name.endswith("result.json")]
     assert [trial["state"] for trial in trials] == ["complete"] * 2
-    # At worst from the edge of its width outwards.
+    # The worst episode starts at the edge and moves outwards.
     assert all(-100 * 12 < trial["objective"] < 0 for trial in trials)
     config = yaml.safe_load((project / "results/tiny/config.yaml").read_text())
     assert config["environment"]["env_id"] == "my_package.envs:Reach-v0"

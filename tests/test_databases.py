@@ -1,4 +1,4 @@
-"""A study in PostgreSQL, MySQL or Optuna's journal is the one that it is in SQLite, and its credentials stay secret."""
+"""A study in PostgreSQL, MySQL or Optuna's journal gives the same bytes as in SQLite. Its credentials stay secret."""
 
 import os
 import random
@@ -59,7 +59,7 @@ def server(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=["postgresql", "mysql", "journal", "sqlite"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A value of study.storage for each way to keep a study elsewhere."""
+    """`study.storage` for each kind of database except the default."""
     local = {"journal": "journal", "sqlite": f"sqlite:///{tmp_path}/studies.db"}
     url: str = local.get(request.param) or request.getfixturevalue(request.param)
     return url
@@ -92,7 +92,7 @@ def test_the_same_bytes_as_in_sqlite(
     elsewhere = in_storage(config, storage)
     assert run_study(tmp_path / "elsewhere", elsewhere, cores=4, shuffle=1) == expected
     assert not (tmp_path / "elsewhere/study.db").exists()
-    # Another study of that name, in the same place.
+    # Another study of the same name, in the same database.
     other = in_storage(study_config("study.n_trials=3", "study.seed=1", sampler=SAMPLERS["random"]), storage)
     run_study(tmp_path / "other", other, cores=2, shuffle=0)
     with database_of(tmp_path / "elsewhere", elsewhere).open() as (there, study_id):
@@ -112,7 +112,7 @@ def test_a_kill_while_asking(storage: str, study_config: MakeConfig, tmp_path: P
     config = study_config("study.n_trials=16", "study.workers=16", sampler=SAMPLERS["qmc"])
     elsewhere, moments = in_storage(config, storage), random.Random(0)
     directory, codes = made(tmp_path / "elsewhere", elsewhere), list[int]()
-    # One that came too late, when all had asked, does not count.
+    # A kill that comes too late, when all have asked, does not count.
     while codes.count(-signal.SIGKILL) < 4:
         assert len(codes) < 12
         with subprocess.Popen(
@@ -130,7 +130,8 @@ def test_a_kill_while_asking(storage: str, study_config: MakeConfig, tmp_path: P
 
 @pytest.mark.parametrize("content", ["", "host"])
 def test_a_lease_of_one_who_is_gone(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed before it had written who it is; or on another machine, where nobody can see that it is dead."""
+    """The lease ends if its holder was killed before it wrote its name, or was on another machine, where its death
+    cannot be seen."""
     monkeypatch.setattr(locks, "_LEASE", 2.0)
     path = tmp_path / "lock"
     with file_lock(path, "journal"):
@@ -155,7 +156,7 @@ def test_a_lost_database(server: str, study_config: MakeConfig, tmp_path: Path) 
     database = database_of(tmp_path, config)
     with database.open() as (storage, study_id):
         storage.delete_study(study_id)
-    # Made again by another process, and found by the one that had read what was lost.
+    # One process makes it again. The other, which had read the lost one, finds it.
     assert Study(tmp_path, config).ask(10).params == following
     assert lasting.ask(10).params == following
     Result.load(result_path(tmp_path, 4)).model_copy(update={"number": 3}).save(result_path(tmp_path, 3))
@@ -177,7 +178,7 @@ def test_a_damaged_journal_is_rebuilt(study_config: MakeConfig, tmp_path: Path) 
 
 @pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 def test_a_whole_sweep_and_its_secret(server: str, undisturbed: Path, tmp_path: Path) -> None:
-    """The same bytes, and the password in no file and on no screen."""
+    """The bytes are the same, and the password is in no file and not in the output."""
     done = run(snakemake(new_study(tmp_path, f'study.storage="{server}"'), "--verbose", SWEEP))
     assert done.returncode == 0, done.stderr
     assert sweep(tmp_path) == sweep(undisturbed)

@@ -1,6 +1,6 @@
-"""The workflow used from elsewhere, from git alone: by `github()`, by `gitfile()`, and as snakedeploy deploys it.
+"""The workflow used from git, without a clone: by `github()`, by `gitfile()`, and as snakedeploy deploys it.
 
-Git is told that https://github.com/owner/sidewinder is a repository on this machine, of the workflow as it is here.
+Git maps https://github.com/owner/sidewinder to a repository on this machine with the workflow's present files.
 """
 
 import os
@@ -21,7 +21,7 @@ SMALL = [*TINY, "study.n_trials=2", "confirmation.top_k=1", "confirmation.baseli
 
 @pytest.fixture
 def environment(checked_out: Path, installed: Path, tmp_path: Path) -> dict[str, str]:
-    """Of a user who has installed the package, and who has never used the repository before."""
+    """Environment variables of a user who has installed the package and has never used the repository before."""
     git = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{checked_out}.insteadOf", "GIT_CONFIG_VALUE_0": URL}
     return os.environ | git | {"PYTHONPATH": str(installed), "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
@@ -32,7 +32,7 @@ def snakemake(at: Path, environment: dict[str, str], *arguments: str) -> subproc
 
 
 def test_a_deployed_workflow(environment: dict[str, str], tmp_path: Path) -> None:
-    """Its own profile is found, so that Snakemake needs no options; its bytes are a clone's."""
+    """Its profile is found, so Snakemake needs no options. A clone gives the same bytes."""
     there = tmp_path / "deployed"
     deploy = [sys.executable, "-m", "snakedeploy.client", "deploy-workflow", URL, str(there), "--tag", "v1"]
     subprocess.run(deploy, env=environment, check=True)
@@ -77,7 +77,7 @@ rule both:
 
 
 def test_twice_in_one_workflow(checked_out: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    """From two sources, each with its own config and prefix, and the bytes of a clone's."""
+    """A workflow uses it twice, from two sources, each with its own config and prefix. A clone gives the same bytes."""
     (tmp_path / "Snakefile").write_text(f'configfile: "config.yaml"\n{TWICE.format(checked_out=checked_out)}')
     studies = {"first": {"tiny": SMALL}, "second": {"other": [*SMALL, "study.seed=5"]}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({name: {"studies": own} for name, own in studies.items()}))

@@ -1,4 +1,4 @@
-"""Devices for trainings, one each, with names in place of GPUs that this machine may lack."""
+"""Each training has a device to itself. Names stand for GPUs, which this machine may lack."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ NAMES = ["GPU-first", "GPU-second"]
 
 
 class Holder:
-    """A process that takes a device and holds it until it is told to end, or is killed."""
+    """A process that reserves a device and holds it until it is told to end or is killed."""
 
     def __init__(self, per_device: int = 1) -> None:
         context = multiprocessing.get_context("fork")
@@ -32,7 +32,7 @@ class Holder:
             there.recv()
 
     def device(self, seconds: float = 20) -> str | None:
-        """Which one it has; None if it still waits after so long."""
+        """Return the device that it holds; None if it still waits after so many seconds."""
         return str(self._here.recv()) if self._here.poll(seconds) else None
 
     def end(self) -> None:

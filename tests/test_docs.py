@@ -1,4 +1,4 @@
-"""The examples of README.md and docs/configuration.md, as a reader would copy them."""
+"""The examples of README.md and docs/configuration.md work as a reader would copy them."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""pyproject.toml, the lock files and environment.yml agree, and the running interpreter has what is locked."""
+"""pyproject.toml, the lock files and environment.yml agree, and the locked versions are installed here."""
 
 import sys
 import tomllib
@@ -26,7 +26,7 @@ def parsed(lines: Sequence[str]) -> dict[str, Requirement]:
 
 DIRECT = parsed([*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]])
 EXTRAS = {name: parsed(lines) for name, lines in PYPROJECT["project"]["optional-dependencies"].items()}
-# What each lock file is made from.
+# Requirements from which each lock file is made.
 LOCKED = {
     "requirements.lock": DIRECT,
     **{f"requirements-{name}.lock": packages for name, packages in EXTRAS.items()},
@@ -79,7 +79,7 @@ def test_the_lock_has_what_its_packages_need_and_nothing_else() -> None:
 
 
 def needed_by(name: str, extra: str) -> Iterator[tuple[str, str]]:
-    """What an installed package says that it needs, with or for one of its extras."""
+    """Yield the locked requirements, with their extras, of an installed package with one extra, or "" for none."""
     for line in requires(name) or []:
         wanted = Requirement(line)
         if is_locked(wanted.name) and (wanted.marker is None or wanted.marker.evaluate({"extra": extra})):

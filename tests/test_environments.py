@@ -1,4 +1,4 @@
-"""Environments as a config describes them: what an agent trains in, and what it is evaluated in."""
+"""Environments that a config describes, for training and for evaluation."""
 
 import json
 import subprocess
@@ -41,7 +41,7 @@ SHIPPED = sorted(path.stem for path in (CONFIG_DIR / "environment").glob("*.yaml
 
 
 class Counting(PendulumEnv):
-    """Observes the episode's step, from 1000 times the seed on, and has the reward 1; after `nan_at` steps, NaN."""
+    """Observes `start` plus the episode's step, and NaN from step `nan_at` on. The reward is 1."""
 
     def __init__(self, nan_at: int = 1000, start: int = 0) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ def thousandfold(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
 
 
 def run_config(evaluation_environment: dict[str, Any] | None = None, **environment: Any) -> RunConfig:
-    """DDPG that does not learn within the first thousand steps."""
+    """Make the run of a DDPG that does not learn within the first thousand steps."""
     return RunConfig.model_validate(
         {
             "agent": {
@@ -115,7 +115,7 @@ def made() -> Iterator[list[VecEnv]]:
 
 
 def steps(env: VecEnv, n: int) -> list[Any]:
-    """Observations of a reset and n steps."""
+    """Return the observations of a reset and of n steps."""
     actions = np.zeros((env.num_envs, 1), dtype=np.float32)
     return [env.reset(), *(env.step(actions)[0] for _ in range(n))]
 
@@ -194,7 +194,7 @@ def test_diverging_environments_fail_with_a_reason(normalize: bool) -> None:
 
 
 def returns_by_hand(model: DDPG, statistics: VecNormalize | None, seed: int, n_episodes: int) -> list[float]:
-    """Pendulum's undiscounted returns, without any of SB3's environments."""
+    """Compute Pendulum's undiscounted returns without SB3's vectorised environments."""
     returns = []
     for index in range(n_episodes):
         env = gym.make("Pendulum-v1")

@@ -1,4 +1,4 @@
-"""Trials that are read at once are those that Optuna reads, on each kind of database."""
+"""Reading all trials at once gives the trials that Optuna reads, on each kind of database."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from sidewinder.study.optuna_private import storage_of
 
 
 def with_all_kinds_of_rows(storage: RDBStorage) -> int:
-    """A study with a trial of each state, values and reports that are no numbers, and another study beside it."""
+    """Make a study with a trial of each state, and with values and reports that are no numbers; and another study."""
     choices: dict[str, BaseDistribution] = {"agent.net": CategoricalDistribution(["s", None, 2, True, 0.5])}
     space = choices | {"agent.gamma": FloatDistribution(0.1, 1.0, log=True), "agent.n": IntDistribution(2, 8, step=2)}
     study = optuna.create_study(storage=storage, study_name="one", directions=["maximize", "minimize"])
@@ -45,7 +45,7 @@ def assert_reads_as_optuna(url: str) -> None:
     study_id = with_all_kinds_of_rows(own)
     expected, found = (list(map(vars, storage.get_all_trials(study_id))) for storage in (own, fast))
     assert len(found) == 6
-    # As texts: NaN is not itself, and the types count too. Reports have no order.
+    # Compared as texts: NaN does not equal itself, and types count too. Reports have no order.
     for trial in (*expected, *found):
         trial["intermediate_values"] = dict(sorted(trial["intermediate_values"].items()))
     assert list(map(repr, found)) == list(map(repr, expected))
@@ -68,7 +68,7 @@ def test_servers(server: str) -> None:
 
 
 def test_optuna_reads_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All at once the first time, by Optuna's own way what is new since."""
+    """The first read takes all trials at once. Later reads of new trials are Optuna's own."""
     calls: list[int] = []
     read = RDBStorage._get_trials  # noqa: SLF001
 

@@ -1,4 +1,4 @@
-"""Faster updates are the same updates."""
+"""The faster optimizers make the same updates."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from sidewinder.training import arguments
 from sidewinder.training.fast_torch import make_fast
 
-# ARS has no gradients, A2C another optimizer; the others' Adam is fused.
+# ARS has no gradients, and A2C has another optimizer. All other algorithms have a fused Adam.
 NAMES = sorted(CLASSES.keys() - {"a2c", "ars", "maskable_ppo"})
 
 

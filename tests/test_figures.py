@@ -1,4 +1,4 @@
-"""The figures: the right trials in them, the same bytes on each redraw, and something however little there is."""
+"""The figures show the right trials, have the same bytes when drawn again, and can be drawn from little data."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -87,7 +87,7 @@ def write(tmp_path: Path) -> Callable[[list[Result]], Path]:
 
 
 def timing(start: float, seconds: float, host: str = "here") -> dict[str, Any]:
-    """Of a training, as its timing.json has it; `start` in seconds."""
+    """Make the content of a training's timing.json; `start` and `seconds` are in seconds."""
     started = datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(seconds=start)
     return {
         "started": started.isoformat(),
@@ -118,7 +118,7 @@ def files(directory: Path) -> list[Path]:
 
 @pytest.mark.slow
 def test_a_redraw_has_the_same_bytes_and_no_date(write: Write) -> None:
-    """All figures one after the other, and each format alone."""
+    """All figures are drawn one after the other, and each format alone."""
     directory = write(usual())
     together, alone = (files(directory / name) for name in ("together", "alone"))
     draw(directory, together)
@@ -168,7 +168,7 @@ def test_history_has_best_so_far_and_marks_those_without_objective(write: Write)
 def test_contrast_lists_what_differs(write: Write) -> None:
     directory = write(usual())
     texts = [text.get_text() for text in drawn("contrast", directory).axes[1].texts]
-    # Best and worst have even numbers, and so the same noise.
+    # The best and the worst trial have the same action noise: their numbers are even.
     assert texts == ["", f"best (trial {BEST})", f"worst (trial {WORST})", "learning_rate", "0.032", "0.008"]
     with pytest.raises(SidewinderError, match="--trials: found 99"):
         draw(directory, [directory / "contrast.pdf"], [0, 99])
@@ -181,7 +181,7 @@ def test_importance_names_what_matters(write: Write) -> None:
 
 
 def test_importance_of_a_parameter_that_some_trials_lack(write: Write) -> None:
-    """PED-ANOVA knows it, fANOVA does not."""
+    """PED-ANOVA can rate such a parameter, fANOVA cannot."""
     results = [result(n, [-abs(n - 6.0)], rate=0.002 * 2 ** (n / 2)) for n in range(16)]
     for lacking in results[1::2]:
         del lacking.params["agent.action_noise"]
@@ -205,7 +205,7 @@ def test_slices_and_contours_have_the_parameters_that_matter(write: Write) -> No
 
 
 def test_the_timeline_has_a_row_a_worker() -> None:
-    """Two at a time here, and one on another host; a pause between a kill and the next run is cut out."""
+    """Two trainings run at a time here, and one on another host. The pause between a kill and the next run is cut."""
     starts = [(0, "here"), (2, "here"), (3, "there"), (10, "here"), (500, "here"), (501, "here")]
     rows = {number: [timing(start, 8, host)] for number, (start, host) in enumerate(starts)}
     table = timings_table(rows)
@@ -243,9 +243,12 @@ ENTRY = ["study=plain", "agent=ddpg,sac", "environment=pendulum,mountain_car_con
 
 @pytest.fixture
 def studies(tmp_path: Path) -> Path:
-    """Writes the tables of a matrix's studies, and returns the directory of their directories. Of agent `a`, seed `s`
-    and trial `n` the objective is 10 a + s + n, but for the last trial's, which was pruned half way; the winner has
-    100 + s + index on the test seeds, the defaults have 101 + s, and the Zoo, for Pendulum alone, 90."""
+    """Writes the tables of a matrix's studies, and returns the directory that holds the studies.
+
+    The objective of agent number `a`, seed `s` and trial `n` is 10 a + s + n. The last trial was pruned half way. On
+    test seeds the winner has 100 + s + index, the defaults have 101 + s, and the Zoo's setting, which exists for
+    Pendulum only, has 90.
+    """
     for study, overrides in expanded({"made": ENTRY}).items():
         directory = tmp_path / study
         config = compose_study(study, overrides)
@@ -302,7 +305,7 @@ def test_studies_that_differ_in_their_seed_are_one_line(studies: Path) -> None:
     assert [label for label, _ in pendulum] == ["ddpg", "ddpg", "sac", "sac"]
     first, _, _, last = best_so_far.progress(pendulum, "trials")
     assert (first["best"].tolist(), last["best"].tolist()) == ([0, 1, 2, 2], [11, 12, 13, 13])
-    # 200 steps a trial, of the pruned one 100.
+    # Each trial has 200 steps, and the pruned one 100.
     by_steps = best_so_far.progress(pendulum, style.STEPS)[0].set_index(style.STEPS)["best"]
     assert by_steps.index.max() == 700
     assert by_steps[by_steps.index < 200].isna().all()
@@ -317,7 +320,7 @@ def test_profiles_have_the_settings_that_all_tasks_share(studies: Path) -> None:
     comparison = Comparison.read("made", ENTRY, studies)
     scores = performance_profiles.scores_by_candidate(comparison)
     assert list(scores) == ["winner", "defaults"]
-    # A column for each label and environment; 90 is the worst in the one environment, 100 in the other.
+    # One part per label and environment. The lowest return is 90 in Pendulum and 100 in the other environment.
     assert [len(part) for part in scores["winner"]] == [6, 6, 6, 6]
     assert [part[0] for part in scores["winner"]] == pytest.approx([10 / 13, 0, 10 / 13, 0])
 
@@ -332,13 +335,13 @@ def test_probability_of_improvement_in_each_task_and_over_all(studies: Path) -> 
     places = {
         line.get_ydata()[0]: line.get_xdata()[0] for line in figure.axes[0].get_lines() if line.get_marker() == "D"
     }
-    assert places[0.15] == 1  # than the Zoo
+    assert places[0.15] == 1  # compared with the Zoo's setting
     assert places[-0.15] == pytest.approx(0.5)  # 100 to 103 against 101 and 102
     assert 4.15 not in places  # the Zoo has no setting for one of the environments
 
 
 def without_returns(directory: Path, candidate: str, study: str = "*", indices: tuple[int, ...] = (0, 1, 2)) -> None:
-    """Rewrites confirmation tables as if these trainings had failed."""
+    """Rewrite confirmation tables as if these trainings had failed."""
     for path in directory.glob(f"{study}/confirmation.csv"):
         table = pd.read_csv(path)
         table.loc[(table["candidate"] == candidate) & table["index"].isin(indices), "mean_return"] = np.nan
@@ -346,7 +349,7 @@ def without_returns(directory: Path, candidate: str, study: str = "*", indices: 
 
 
 def below(figure: Figure) -> str:
-    """What a figure says below its axes."""
+    """Return the text below a figure's axes."""
     return " ".join(figure.get_supxlabel().split())
 
 
@@ -369,9 +372,9 @@ def test_failures_are_said_and_not_compared(studies: Path) -> None:
         assert "sac, MountainCarContinuous-v0: tuned failed in 1 of 6" in found, name
     improvement = comparison_figure("probability_of_improvement", studies).axes[0]
     assert [text.get_text() for text in improvement.texts] == ["not compared"] * 5
-    # Than the Zoo, where it has a setting.
+    # What remains is the comparison with the Zoo, which has a setting for one environment.
     assert [line.get_marker() for line in improvement.get_lines()].count("D") == 2
-    # A training that failed reaches no score, not even the lowest; no line stands for a setting of which all failed.
+    # A failed training reaches no score, not even the lowest. A setting whose trainings all failed has no line.
     (line,) = comparison_figure("performance_profiles", studies).axes[0].get_lines()
     assert line.get_label() == "tuned"
     scores = performance_profiles.scores_by_candidate(Comparison.read("made", ENTRY, studies))
@@ -389,7 +392,7 @@ def test_studies_without_baselines_are_drawn(studies: Path) -> None:
 
 
 def test_failures_of_a_studys_confirmation(write: Write) -> None:
-    """Where all validation seeds failed, what is at the test seeds stays there."""
+    """If all validation seeds failed, the returns of the test seeds keep their place."""
     directory = write(usual())
     returns = [("validation", "top-1", None), ("test", "winner", -2.0), ("test", "defaults", None)]
     rows: list[dict[str, object]] = [

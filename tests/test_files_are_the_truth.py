@@ -1,6 +1,6 @@
-"""What is on file decides: whatever is lost, damaged or changed, the same command ends with the same bytes.
+"""Files are the truth: whatever is lost, damaged or changed, the same command ends with the same bytes.
 
-And given again it has nothing to do.
+Given once more, the command has nothing to do.
 """
 
 import json
@@ -36,13 +36,13 @@ BLOCK, LAST = 4, N_TRIALS - 1
 
 @pytest.fixture
 def finished(undisturbed: Path, tmp_path: Path) -> Path:
-    """A copy of the finished study, without what Snakemake knows of it."""
+    """A copy of the finished study, without Snakemake's own files."""
     shutil.copytree(undisturbed / "results", tmp_path / "results")
     return new_study(tmp_path)
 
 
 def planned(directory: Path, *targets: str) -> dict[str, int]:
-    """How many jobs of each rule Snakemake would run."""
+    """Return the number of jobs that Snakemake would run, for each rule."""
     done = run(snakemake(directory, "--dry-run", *targets))
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
@@ -53,7 +53,7 @@ def planned(directory: Path, *targets: str) -> dict[str, int]:
 
 
 def error_line(done: subprocess.CompletedProcess[str]) -> str:
-    """The only line that says what is wrong."""
+    """Check that a call failed with one error line and no traceback, and return the line."""
     assert done.returncode != 0
     output = (done.stdout + done.stderr).splitlines()
     assert not [line for line in output if line.startswith("Traceback")], "\n".join(output)
@@ -90,17 +90,17 @@ def test_one_lost_file(name: str, finished: Path) -> None:
     (finished / "results/tiny" / name).unlink()
     assert "trial" not in planned(finished, BEST)
     if name == "config.yaml":
-        assert planned(finished, BEST) == {}  # which nothing needs
+        assert planned(finished, BEST) == {}  # no other file needs it
     else:
         assert planned(finished, BEST)["best"] == 1
 
 
 def test_settings_that_were_changed_while_another_target_was_made(finished: Path) -> None:
-    """Also where the results came from elsewhere, and a job was killed before it put on record what it had made."""
+    """Also if the results came from elsewhere and a job was killed before it wrote the record of what it had made."""
     new_study(finished, "confirmation.n_test_seeds=3")
     run_to_the_end(finished, SWEEP)
     study = finished / "results/tiny"
-    # As a rule that was killed on its way leaves it: made for the new settings, by the old record.
+    # As a killed rule leaves it: the table is for the new settings, and the record for the old ones.
     table = (study / "confirmation.csv").read_text()
     (study / "confirmation.csv").write_text(table + table.splitlines()[-1] + "\n")
     shutil.rmtree(finished / ".snakemake")
@@ -108,7 +108,7 @@ def test_settings_that_were_changed_while_another_target_was_made(finished: Path
     best = yaml.safe_load((study / "best.yaml").read_text())["winner"]["test"]
     assert {name: figures["n_seeds"] for name, figures in best.items()} == {"winner": 3, "defaults": 3, "zoo": 3}
     assert planned(finished, BEST) == {}
-    # And back: no record says so, but for the content.
+    # Back to the old settings: only the file's content shows that it is stale, no record does.
     new_study(finished)
     run_to_the_end(finished, BEST)
     best = yaml.safe_load((study / "best.yaml").read_text())["winner"]["test"]
@@ -116,7 +116,7 @@ def test_settings_that_were_changed_while_another_target_was_made(finished: Path
 
 
 def test_other_rounds_of_the_race_and_back(finished: Path, undisturbed: Path, tmp_path: Path) -> None:
-    """As in a directory where there were never others; and what was trained is not trained again."""
+    """The results are those of a directory that never had other rounds, and no training is made twice."""
     rounds = "confirmation.rounds=[[3,1],[1,2]]"
     new_study(finished, rounds)
     run_to_the_end(finished, BEST)
@@ -128,7 +128,7 @@ def test_other_rounds_of_the_race_and_back(finished: Path, undisturbed: Path, tm
     race = yaml.safe_load((finished / BEST).read_text())["winner"]["race"]
     table = pd.read_csv(finished / "results/tiny/confirmation.csv")
     seeds = table[table["phase"] == "validation"].groupby("candidate").size()
-    # Four in the first round, three in the second; who came first had two seeds more.
+    # The setting that came first had the seeds of all rounds.
     assert sorted(seeds) == [1, 2, 2, 4]
     assert seeds[race["first"]] == 4
     trained = confirmation_runs(finished)
@@ -149,7 +149,7 @@ def test_a_raised_budget_of_moved_results(finished: Path) -> None:
 
 
 def test_the_timings_of_a_budget_that_is_lowered_and_raised_again(tmp_path: Path) -> None:
-    """Also where another target was made between, and time stamps say that the old ones are new."""
+    """Also if another target was made in between, and the old files have new time stamps."""
     study, made = tmp_path / "results/tiny", []
     targets = ("results/tiny/timings.csv", "results/tiny/figures/timeline.svg")
     for n_trials in (4, 2, 4):
@@ -167,7 +167,7 @@ def test_the_timings_of_a_budget_that_is_lowered_and_raised_again(tmp_path: Path
 
 
 def test_a_single_trial_with_a_stale_config(finished: Path) -> None:
-    """Behind a job that runs, Snakemake looks at no file that is `ancient`."""
+    """Snakemake does not check `ancient` inputs of a job that depends on a job to run."""
     target = "results/tiny/trials/2/result.json"
     (finished / target).unlink()
     (finished / "results/tiny/config.yaml").write_text("{}")
@@ -175,7 +175,7 @@ def test_a_single_trial_with_a_stale_config(finished: Path) -> None:
 
 
 def test_a_job_whose_own_results_are_removed_goes_on(undisturbed: Path, finished: Path) -> None:
-    """While it is at the last trial of its block."""
+    """A result is removed while the job trains the last trial of its block."""
     study = finished / "results/tiny"
     last = study / f"trials/{BLOCK - 1}"
     for made in (last, finished / "results/.trainings"):
@@ -224,7 +224,7 @@ def test_a_database_that_cannot_be_written(finished: Path) -> None:
 
 
 def test_a_changed_config_is_refused_without_the_old_config(finished: Path) -> None:
-    """The results know whose they are, and a config.yaml of another study cannot change that."""
+    """Each result has the digest of its study's config, which another study's config.yaml cannot change."""
     path = finished / "results/tiny/config.yaml"
     path.write_text(path.read_text().replace("tau: 0.005", "tau: 0.5"))
     assert planned(finished, SWEEP).keys() >= {"compose"}
@@ -248,7 +248,7 @@ def test_a_result_copied_over_anothers(finished: Path) -> None:
 
 
 def test_broken_files_in_the_hand_of_a_script(finished: Path) -> None:
-    """One line each, that says what helps; a progress.json that nobody can read is none."""
+    """Each script ends with one line that says what helps."""
     study = finished / "results/tiny"
     config = str(study / "config.yaml")
     (study / "trials/3/timing.json").write_text("[{")
@@ -287,7 +287,8 @@ def test_a_malformed_override(tmp_path: Path) -> None:
 
 
 def test_the_database_of_a_config_that_was_changed_before_the_first_result(tmp_path: Path) -> None:
-    """Killed as soon as a trial is suggested; with another seed, trial 0 gets what that suggests."""
+    """Snakemake is killed once a trial is suggested. Then the seed changes, and trial 0 gets the new seed's
+    parameters."""
     new_study(tmp_path, "study.seed=5")
     target = "results/tiny/trials/0/result.json"
     with started(snakemake(tmp_path, target)) as process:

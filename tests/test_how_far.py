@@ -1,4 +1,4 @@
-"""How far a study is, from its files."""
+"""The progress of a study, read from its files."""
 
 import json
 import os
@@ -50,21 +50,21 @@ def test_a_study_in_its_sweep(study: Path) -> None:
         elif number >= 5:
             shutil.rmtree(study / f"trials/{number}")
     checkpoint(study / "trials/5/checkpoint", 75)
-    checkpoint(study / "trials/6/checkpoint", 30, age=10_000)  # nobody is at it
+    checkpoint(study / "trials/6/checkpoint", 30, age=10_000)  # no process trains it
     checkpoint(study.parent / ".trainings/0123456789abcdef.checkpoint", 10)  # another study's
     found = how_far(study)
     assert (found.stage, found.phases) == ("sweep", {"validation": (0, 6), "test": (0, 6)})
     assert [(one.name, one.share) for one in found.running] == [("trial 5", 0.5)]
     assert found.best == (objectives[max(objectives)], max(objectives))
     assert found.seconds_left is not None
-    # With a second one running, half as long.
+    # With a second trial running, the rest takes half as long.
     checkpoint(study / "trials/7/checkpoint", 75)
     with_two = how_far(study)
     assert with_two.seconds_left == pytest.approx(found.seconds_left / 2, rel=0.2)
 
 
 def test_what_is_known_takes_no_time(study: Path) -> None:
-    """Of the confirmation only the winner is left, whose trainings are not known."""
+    """The time left is short while the test's trainings are in the store, and long once the store is lost."""
     shutil.rmtree(study / "confirmation/test")
     known = how_far(study).seconds_left
     shutil.rmtree(study.parent / ".trainings")

@@ -1,4 +1,4 @@
-"""Classes and functions of one's own, by import path wherever SB3 takes some, and a mistake in one said in one line."""
+"""The user's classes and functions, by import path wherever SB3 takes one. A mistake gives an error of one line."""
 
 import json
 import math
@@ -26,7 +26,7 @@ from sidewinder.training.schedules import schedule
 from sidewinder.training.sources import sources
 
 OWN = "small_methods"
-A_PATH = "the import path of a class or a function (PYTHONPATH says where modules of one's own are)"
+A_PATH = "the import path of a class or a function (PYTHONPATH says where your own modules are)"
 
 
 def own(name: str, **arguments: Any) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def test_networks_of_ones_own() -> None:
 
 def test_a_buffer_and_noise_of_ones_own() -> None:
     section = agent("td3", replay_buffer_class=f"{OWN}.Doubling", action_noise=f"{OWN}.Small", noise_std=0.5)
-    section["replay_buffer_kwargs"] |= {"factor": 3.0}  # HER's stay in the shipped file, without effect
+    section["replay_buffer_kwargs"] |= {"factor": 3.0}  # HER's options stay in the shipped file and have no effect
     model = build(section)
     assert isinstance(model.replay_buffer, Doubling)
     assert model.replay_buffer.factor == 3
@@ -171,7 +171,7 @@ def test_mistakes(name: str, key: str, value: Any, message: str) -> None:
 
 
 class Tuples:
-    """What objects may want that YAML cannot write."""
+    """Takes arguments of types that YAML cannot write."""
 
     def __init__(self, pair: tuple[int, ...] = (), inner: Any = None, plain: Any = None) -> None:
         self.pair, self.inner, self.plain = pair, inner, plain
@@ -273,7 +273,7 @@ def test_baselines_of_an_algorithm_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "agent" / "half_sac.yaml").write_text(yaml.safe_dump(documented))
     study = compose_study("own", [*here, "+agent.defaults_file=half_sac"], [tmp_path])
     assert defaults(study) == {**documented, "backend": "sb3"}
-    # In its own file, with what that takes over.
+    # The defaults are the agent's own file, with the keys that it takes from sac.yaml.
     whole = {"defaults": ["sac", "_self_"], **documented, "defaults_file": "whole"}
     (tmp_path / "agent" / "whole.yaml").write_text(yaml.safe_dump(whole))
     plain = ["study=plain", "agent=whole", "environment=pendulum"]

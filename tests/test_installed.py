@@ -1,5 +1,5 @@
-"""In a virtual environment with nothing but what pip installs: from git, and a study in two commands. `make
-test-installed`, for it installs gigabytes."""
+"""Installs Sidewinder from git into an empty virtual environment and makes a study, in two commands. Installs
+gigabytes, so it has its own target: `make test-installed`."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The trained agent of what a study recommends: kept by the confirmation, loaded by plain SB3."""
+"""The trained agent of the recommended setting: the confirmation keeps it, and plain SB3 loads it."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def test_the_agent_of_the_recommended_setting(study: Path) -> None:
         f"{figures['mean']['value']:.2f} +/- "
     )
     assert best["verdict"] in text
-    # Plain Stable-Baselines3, in the environment that the page makes: about its figure, on other episodes.
+    # Plain Stable-Baselines3, in the environment that the page makes, has a similar return on other episodes.
     model = DDPG.load(directory / "model.zip")
     env = gymnasium.make("Pendulum-v1", max_episode_steps=50)
     assert "env = gymnasium.make('Pendulum-v1', max_episode_steps=50)" in card
@@ -69,7 +69,7 @@ def test_the_agent_of_the_recommended_setting(study: Path) -> None:
     assert np.mean(returns) == pytest.approx(own_mean(card), rel=0.5)
     assert enjoy(directory, "--no-render").stdout == f"mean return of 2 episodes: {own_mean(card):.1f}\n"
     assert f"{directory.parent}: found no model.zip, accepted: results/<study>/agent" in enjoy(directory.parent).stderr
-    # The others are not needed any more, and nothing else has changed.
+    # The other agents are not needed any more and are deleted. Nothing else has changed.
     assert not agents(study)
     assert results(study) == before
     done = run(snakemake(study, "--dry-run", CARD))
@@ -79,7 +79,7 @@ def test_the_agent_of_the_recommended_setting(study: Path) -> None:
 def test_an_agent_that_was_not_kept_is_trained_again(study: Path) -> None:
     run_to_the_end(study, CARD)
     card = (study / CARD).read_text()
-    # What is there already is written again, not trained again.
+    # An existing agent is not trained again.
     (study / "results/tiny/.records/agent.json").unlink()
     run_to_the_end(study, CARD)
     assert "trained again" not in (study / "results/tiny/logs/agent.log").read_text()
@@ -92,7 +92,7 @@ def test_an_agent_that_was_not_kept_is_trained_again(study: Path) -> None:
 
 
 def test_an_agent_of_other_returns_is_refused(study: Path) -> None:
-    """Each time, not the first time only."""
+    """It is refused each time, not only the first time."""
     for directory in agents(study):
         shutil.rmtree(directory)
     for path in (study / "results/tiny/confirmation/test").glob("*/*.json"):

@@ -1,4 +1,4 @@
-"""Torch's compiler stays out of a training, and is there for whoever wants it."""
+"""A training does not import torch's compiler, but code that uses the compiler still can."""
 
 import subprocess
 import sys
@@ -50,7 +50,7 @@ def test_the_compiler_waits_until_it_is_wanted(use: str) -> None:
 
 
 def test_torch_still_imports_it_by_itself() -> None:
-    """If it does no longer, lean_torch.py can go."""
+    """If this fails, torch no longer imports its compiler by itself, and lean_torch.py can be deleted."""
     run("import sys, torch", "assert 'torch._dynamo' not in sys.modules", TRAINED, IMPORTED)
 
 

@@ -1,4 +1,4 @@
-"""What one sees while Snakemake runs."""
+"""The output in the terminal while Snakemake runs."""
 
 import io
 import logging
@@ -20,7 +20,7 @@ SMALL = ["training.total_timesteps=100", "pruner.n_startup_trials=9"]
 
 
 def in_a_terminal(command: list[str]) -> str:
-    """What a command writes to one."""
+    """Run a command in a terminal and return its output."""
     ours, its = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "160"}
     process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=environment, start_new_session=True)
@@ -29,7 +29,7 @@ def in_a_terminal(command: list[str]) -> str:
     while True:
         try:
             chunk = os.read(ours, 65536)
-        except OSError:  # it ended
+        except OSError:  # the command has ended
             break
         if not chunk:
             break
@@ -51,14 +51,14 @@ def test_a_line_for_each_training_and_snakemakes_in_its_log(tmp_path: Path) -> N
     timings = pd.read_csv(tmp_path / "results/tiny/timings.csv")
     assert (timings["evaluation_seconds"] > 0).all()
     assert (timings["evaluation_seconds"] < timings["seconds"]).all()
-    # What is done is no news.
+    # Trials that were finished before are not shown again.
     (tmp_path / SWEEP).unlink()
     again = run(snakemake(tmp_path, SWEEP))
     assert "tiny: trial" not in again.stderr
 
 
 def test_what_cannot_be_read_now_is_no_news_later(undisturbed: Path, tmp_path: Path) -> None:
-    """A file may be removed or damaged just when it is looked at."""
+    """A file may be missing or damaged at the moment when it is read. It is not shown as new later."""
     shutil.copytree(undisturbed / "results", tmp_path / "results")
     handler, lines = logging.StreamHandler(io.StringIO()), []
     shown = Watch(handler, tmp_path / "results", ["tiny"])
@@ -85,7 +85,7 @@ def test_a_table_in_a_terminal(tmp_path: Path) -> None:
 
 
 def test_errors_are_seen(tmp_path: Path) -> None:
-    """With the log of the job that failed."""
+    """Errors are shown with the log of the job that failed."""
     done = run(snakemake(new_study(tmp_path, *SMALL, f"study.give_up={list(range(N_TRIALS))}"), SWEEP))
     assert done.returncode == 1
     assert "Error in rule" in done.stderr

@@ -20,7 +20,7 @@ SHORT = [
 MATRIX = ("a2c", "ppo")
 DISCRETE = ("dqn", "qrdqn")
 MASKED = "maskable_ppo"
-# Of the tiny study.
+# The algorithm of the tiny study.
 TINYS = "ddpg"
 
 
@@ -41,7 +41,7 @@ def test_several_values_of_an_override_are_several_studies() -> None:
 
 
 def test_several_lists_are_compared_with_each_other() -> None:
-    """What differs between the lists is in the names where they would not be unique without it."""
+    """A value that differs between the lists is part of a name only if names would not be unique without it."""
     lists = [
         ["study=mine", "agent=ddpg", "environment=pendulum", "study.n_trials=5"],
         ["study=plain", "agent=ppo", "environment=pendulum", "study.n_trials=5"],
@@ -87,7 +87,7 @@ def test_a_matrix_with_confirmation(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_every_algorithm_has_a_trial_and_a_confirmation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the matrix above have theirs there, and that of the tiny study in tests of the workflow."""
+    """The other algorithms. The matrix above and the tests of the workflow train the remaining ones."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     others = sorted(set(ALGORITHMS["sb3"]) - set(MATRIX) - set(DISCRETE) - {MASKED, TINYS})
     shorter = ["study=plain", *SHORT, "training.total_timesteps=120", "evaluation.eval_freq=120"]

@@ -1,4 +1,4 @@
-"""What episodes are measured by, and what a training is worth by it: `evaluation.metric` and `evaluation.objective`."""
+"""Metrics of episodes and the objective computed from them: `evaluation.metric` and `evaluation.objective`."""
 
 import json
 from pathlib import Path

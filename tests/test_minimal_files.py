@@ -1,4 +1,4 @@
-"""A user's own files need say no more than which algorithm, policy and environment they are of."""
+"""A user's files need to name no more than the algorithm, the policy and the environment."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_an_agent_of_algorithm_and_policy_alone(algorithm: str, write: Write, tm
     assert config.agent == {"algorithm": algorithm, "policy": policy}
     if algorithm == "ppo":
         assert config.study.enqueue == [{"+agent.learning_rate": 3e-4, "+agent.policy_kwargs.net_arch": "s"}]
-    if algorithm != "maskable_ppo":  # which wants an environment with masks
+    if algorithm != "maskable_ppo":  # it needs an environment with masks
         check_study(config)
     assert step_price(config.for_trial({})) > 0
     planned = Studies({"mine": overrides}, [str(configs)], [], tmp_path / "results", main=True)["mine"]

@@ -1,4 +1,4 @@
-"""The workflow as a Snakemake module of another one, as docs/module.md shows it, with its files under a prefix."""
+"""The workflow as a module of another Snakemake workflow, as in docs/module.md, with its files under a prefix."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 def blocks(language: str) -> list[str]:
-    """The code in docs/module.md, with a tiny study and this repository in it."""
+    """Return the code in docs/module.md, with a tiny study and this repository's path filled in."""
     text = (REPOSITORY / "docs" / "module.md").read_text()
     return [block.partition("\n```")[0] for block in text.split(f"```{language}\n")[1:]]
 
@@ -35,7 +35,7 @@ def write_config(directory: Path, *overrides: str) -> None:
 
 
 def test_a_module_with_a_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # where Snakemake finds no profile
+    monkeypatch.chdir(tmp_path)  # here Snakemake finds no profile
     (snakefile,) = blocks("python")
     assert "path/to/sidewinder" in snakefile
     (tmp_path / "Snakefile").write_text(snakefile.replace("path/to/sidewinder", str(REPOSITORY)))
@@ -50,13 +50,13 @@ def test_a_module_with_a_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "paper.txt",
         "tuning",
     }
-    # It knows its finished trials there: a raised budget goes on, another study is refused.
+    # It finds its finished trials under the prefix: a raised budget adds trials, and another study is refused.
     sweep = "tuning/results/my_study/trials.csv"
     write_config(tmp_path, "study.n_trials=2")
     again = snakemake(tmp_path, *triggers, "--", sweep)
     assert again.returncode == 0, again.stdout + again.stderr
     assert (again.stdout + again.stderr).count("rule sidewinder_trial:") == 1
-    # With Snakemake's own rerun triggers, what is finished would be deleted and trained again.
+    # With Snakemake's default rerun triggers, finished trials would be deleted and trained again.
     refused = snakemake(tmp_path, "--", sweep)
     assert refused.returncode != 0
     assert "error: rerun-triggers: found code, input, mtime, params, software-env, accepted: " in refused.stderr

@@ -1,4 +1,4 @@
-"""What a setting is worth: in several environments, and by several objectives; through the workflow too."""
+"""Studies with several environments and several objectives, also through the workflow."""
 
 import json
 import subprocess
@@ -71,14 +71,14 @@ def test_a_trial_in_several_environments_is_worth_its_mean_score() -> None:
         training("pendulum", -1500, -500),
         training("car", 100, -100),
     ]
-    # Scores 0.5 and 1 in one, 0.5 and 1 in the other.
+    # The scores are 0.5 and 1 in each environment.
     assert objectives(config, trainings) == {"return": 0.75}
     result = gather(config, trainings)
     assert (result.objective, result.environment) == (0.75, None)
     assert [evaluation.mean_return for evaluation in result.evaluations] == [0.25, 0.5]
     assert [one.environment for one in result.replicates] == ["pendulum", "car"] * 2
     assert [one.objective for one in result.replicates] == [-1000, 0, -500, 100]
-    # Aggregated in each environment, so that one of them cannot hide in a quantile of all.
+    # Aggregated per environment: a quantile over all trainings could hide one of the environments.
     assert objectives(study(*BOTH, "study.replicates=2", "study.aggregate=0.5"), trainings) == {"return": 0.75}
 
 
@@ -136,7 +136,7 @@ def test_sequences_in_several_environments_may_be_pruned() -> None:
 
 
 def confirmed(candidate: str, **scores: list[float | None]) -> pd.DataFrame:
-    """Rows of confirmation.csv, whose mean returns are ten times the scores."""
+    """Make rows of confirmation.csv whose mean returns are ten times the scores."""
     rows = [
         {
             "candidate": candidate,
@@ -159,14 +159,14 @@ def test_estimates_of_several_environments() -> None:
     assert found is not None
     assert found.n_seeds == 2
     assert [found.mean.value, found.median.value] == pytest.approx([0.65, 0.65])
-    # Seeds are resampled within each environment: the mean is never that of one environment alone.
+    # Seeds are resampled within each environment: each resample has both environments in it.
     assert [found.mean.low, found.mean.high] == pytest.approx([0.55, 0.75])
     better = probability_of_improvement(one, other, "maximize")
     assert better is not None
     assert better.value == 0.75
     assert ranking(pd.concat([other, one]), "maximize")[0] == "a"
     assert ranking(pd.concat([other, one]), "minimize")[0] == "b"
-    # A failure in either environment counts, and the mean of an environment is not that of its survivors' number.
+    # A failure in either environment counts. The other trainings of that environment do not make up for it.
     unsteady = pd.concat([confirmed("a", x=[9, None], y=[9, 9]), confirmed("b", x=[1, 1], y=[1, 1])])
     assert ranking(unsteady, "maximize") == ["b", "a"]
     assert summarize(confirmed("a", x=[1, None], y=[1, 1])) is None
@@ -184,7 +184,7 @@ def test_spread_is_over_all_episodes() -> None:
     found = objectives(config, trainings)
     assert found == {"return": pytest.approx(episodes.mean()), "spread": pytest.approx(episodes.std())}
     assert gather(config, trainings).further_objectives == {"spread": found["spread"]}
-    # In several environments, in units of the score.
+    # With several environments, spread is in units of the score.
     scaled = study(*SEVERAL, *BOTH)
     found = objectives(scaled, [training("pendulum", -500.0, std=100.0), training("car", 0.0, std=30.0)])
     assert found == {"return": pytest.approx(0.75), "spread": pytest.approx((0.1 + 0.15) / 2)}
@@ -215,7 +215,7 @@ def write_studies(directory: Path, **studies: list[str]) -> None:
 
 @pytest.mark.slow
 def test_several_environments_in_the_workflow(tmp_path: Path) -> None:
-    """Environments as jobs side by side or in sequence: the same trials; and a winner that is reported in each."""
+    """Environments as parallel jobs or in sequence give the same trials. The winner is reported in each of them."""
     write_studies(tmp_path, jobs=BOTH, sequence=[*BOTH, "study.replicates_in=sequence"])
     run_to_the_end(
         tmp_path, "results/jobs/figures/test_returns.pdf", "results/jobs/best.yaml", "results/sequence/trials.csv"
@@ -236,7 +236,7 @@ def test_several_environments_in_the_workflow(tmp_path: Path) -> None:
     in_car = rows.loc[rows["environment"] == "car", "mean_return"]
     assert found["winner"]["environments"]["car"]["mean"]["value"] == pytest.approx(in_car.mean())
     assert list(found) == ["winner", "defaults"]
-    # What the shared setting costs in each environment, in the sweep.
+    # The sweep's estimate of how much the shared setting loses against the best one of each environment.
     trials = pd.read_csv(results / "jobs/trials.csv")
     assert trials["return_pendulum"].iloc[0] == pytest.approx(pendulum)
     assert trials["return_car"].iloc[0] == pytest.approx(car)
@@ -252,7 +252,7 @@ def test_several_environments_in_the_workflow(tmp_path: Path) -> None:
     assert "| all (score)" in markdown
     assert f"| {in_car.mean():.1f} [" in markdown
 
-    # best.yaml trains in each of them, to the same return.
+    # best.yaml can be trained in each environment, with the same return.
     command = [sys.executable, str(REPOSITORY / "scripts/train.py"), "--config-path", str(results / "jobs")]
     command += ["--config-name", "best", "environment=${environments.car}", f"hydra.run.dir={tmp_path}/again"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -298,7 +298,7 @@ def test_a_pareto_set_in_the_workflow(tmp_path: Path) -> None:
         axes = pareto_front.draw(Tables.read(results)).axes
     assert [one.get_ylabel() for one in axes] == ["spread of the return"]
 
-    # A setting of which trainings failed says so, and is not among the undominated ones.
+    # A setting with failed trainings is marked, and is not among the undominated ones.
     path, number = results / "confirmation.csv", confirmed[0]
     lost = (table["trial"] == number) & (table["index"] == 0)
     table.loc[lost | (table["candidate"] == "defaults"), ["mean_return", "std_return"]] = np.nan

@@ -1,4 +1,4 @@
-"""What Optuna keeps private is as the study's database needs it."""
+"""Optuna's private names that Sidewinder uses still work as it needs them."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from sidewinder.study.optuna_private import storage_of
 
 
 def test_a_study_reads_a_trial_that_has_ended_once(tmp_path: Path) -> None:
-    """Else thousands of trials would be read, and their seals checked, at each question."""
+    """Otherwise thousands of trials would be read, and their seals checked, for each new trial."""
     rdb = RDBStorage(f"sqlite:///{tmp_path / 'study.db'}")
     study = optuna.create_study(storage=rdb, study_name="kept")
     study.add_trial(create_trial(value=1.0))

@@ -1,4 +1,4 @@
-"""The best trials of other studies as a study's first: of ours by their files, and of Optuna's."""
+"""The best trials of other studies as a study's first ones: Sidewinder's by their files, and Optuna's."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ TRIALS = [
     ("pruned", None, {"agent.gamma": 0.92}),
     ("complete", 20.0, {"agent.gamma": 0.5, "agent.learning_rate": 0.1}),
 ]
-# As our search space has them: the second is the best, the last has no gamma that it may have.
+# The best trials, as values of this search space, from the best on. The second has no value that is in the space.
 BEST = [
     {"agent.gamma": 0.99, "agent.policy_kwargs.net_arch": "s", "agent.n_steps": 32},
     {},
@@ -48,7 +48,7 @@ def _in_hydras_grammar(entry: object) -> str:
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """The directory of a study of ours."""
+    """The directory of a Sidewinder study."""
     directory = tmp_path / "results/old"
     for number, (state, objective, params) in enumerate(TRIALS):
         path = directory / f"trials/{number}/result.json"
@@ -98,14 +98,14 @@ def test_what_trials_began_from_stays_so(old: Path, tmp_path: Path) -> None:
     (old / "trials/2/result.json").write_text(json.dumps(better))
     directory.mkdir()
     (directory / "config.yaml").write_text(first.dump())
-    # Without trials, it is what it is today.
+    # As long as the study has no trials, the entry is read again.
     assert compose_study("x", overrides, directory=directory).study.enqueue == [{"agent.gamma": 0.91}]
     (directory / "trials/0").mkdir(parents=True)
     (directory / "trials/0/result.json").write_text("{}")
     again = compose_study("x", overrides, directory=directory)
     assert again.study.enqueue == BEST[:1]
     assert again.digest() == first.digest()
-    # Another entry is another study.
+    # Another entry makes another study.
     other = compose_study("x", [*SPACE, f"study.enqueue=[{{study:'{old}',best:2}}]"], directory=directory)
     assert other.study.enqueue[0] == {"agent.gamma": 0.91}
     assert StudyConfig.load(directory / "config.yaml").study.enqueued_from == first.study.enqueued_from

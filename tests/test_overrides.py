@@ -1,4 +1,4 @@
-"""What overrides do to a study: they fix what is searched, say what is searched, and set keys of open mappings."""
+"""Overrides of a study: they fix searched keys, change the search space, and set keys of open mappings."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The wheel: a package that carries configs, workflow and scripts, and plans a study without a clone."""
+"""The wheel contains configs, workflow and scripts, and plans a study without a clone."""
 
 import json
 import os
@@ -40,12 +40,12 @@ def test_it_composes_a_study_from_its_own_files(installed: Path, tmp_path: Path)
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
     assert done.returncode == 0, done.stderr
-    assert str(installed) in done.stdout + done.stderr  # its scripts, not the clone's
+    assert str(installed) in done.stdout + done.stderr  # the wheel's scripts, not the clone's
     assert (tmp_path / "results/tiny/config.yaml").exists()
 
 
 def sidewinder(installed: Path, directory: Path, *arguments: str) -> str:
-    """What the installed package's command says, in a directory with nothing of a clone."""
+    """Run the installed package's command in a directory without a clone, and return its output."""
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     command = [sys.executable, "-m", "sidewinder", *arguments]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A paper's studies: all that there is of them, and their figures and report again from an archive."""
+"""A paper's studies: all their files, and their figures and report made again from an archive."""
 
 import shutil
 import sys
@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
     def make(directory: Path) -> None:
         paper = {"studies": {"seeds": [*STUDY, "study.seed=range(2)"]}, "in_full": ["seeds-1"]}
-        # The other study is not of the paper: it is neither run nor drawn.
+        # The other study is no part of the paper: it is neither run nor drawn.
         (directory / "config.yaml").write_text(yaml.safe_dump({"studies": {"other": TINY}, "paper": paper}))
         output = run_to_the_end(directory, "--profile", str(REPOSITORY / "workflow/profiles/progress"), "paper")
         assert "seeds-0" in output  # the summary
@@ -46,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 @pytest.fixture(scope="session")
 def archived(made: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A directory that has of this paper only its archive, and of that the figures."""
+    """A directory that has only the paper's archive, and the figures that are drawn from it."""
 
     def make(directory: Path) -> None:
         archive = directory / "results/reference"
@@ -93,7 +93,7 @@ def test_a_video_of_a_studys_agents(made: Path) -> None:
     gif = (made / "results/paper/seeds-1/video.gif").read_bytes()
     assert b64encode(gif).decode() in (made / page).read_text()
     with Image.open(BytesIO(gif)) as video:
-        # The last of an episode of 50 steps.
+        # The last frame of an episode of 50 steps.
         video.seek(49)
         assert video.size == (600, 340)
         assert len(set(video.convert("L").tobytes())) > 10
@@ -127,7 +127,7 @@ def test_the_report_in_a_browser(archived: Path, tmp_path: Path) -> None:
 
 
 def look_at_figures(page: Page, category: str, figures: Sequence[str]) -> None:
-    """Each is an image of its own size when its button is pressed."""
+    """Press the button of each figure and check that it is shown as an image."""
     page.get_by_text(category, exact=True).click()
     for name in figures:
         show(page, name)
@@ -137,7 +137,7 @@ def look_at_figures(page: Page, category: str, figures: Sequence[str]) -> None:
 
 
 def look_at_pages(page: Page) -> None:
-    """The summary answers what a reader asks; the table of trials can be searched."""
+    """Check that the summary has the main results, and that the table of trials can be searched."""
     show(page, "summary")
     summary = page.frame_locator("iframe").locator("body")
     text = summary.inner_text()
@@ -156,6 +156,6 @@ def look_at_pages(page: Page) -> None:
 
 
 def show(page: Page, name: str) -> None:
-    """Press a result's button with the eye."""
+    """Press the button with the eye of a result."""
     row = page.locator("tr", has=page.get_by_text(name.replace("_", " "), exact=True))
     row.locator("a[iconname=eye]").click()

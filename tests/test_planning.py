@@ -1,4 +1,4 @@
-"""Planning costs what is left to do: counted, as seconds depend on what else a machine does."""
+"""The cost of planning depends on what is left to do. The tests count jobs, since seconds depend on other load."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ STUDY = ["study=plain", "agent=ppo", "environment=cartpole", "study.n_trials=30"
 
 
 def finish(directory: Path, numbers: range) -> None:
-    """Made-up results of these trials."""
+    """Write made-up results of these trials."""
     config = compose_study(directory.name, STUDY, directory=directory)
     for number in numbers:
         result = Result(
@@ -38,7 +38,7 @@ def finish(directory: Path, numbers: range) -> None:
 
 @pytest.mark.slow
 def test_finished_trials_are_no_jobs(tmp_path: Path) -> None:
-    """Of thousands, Snakemake would take milliseconds for each, and for each that waits for it."""
+    """As jobs, thousands of finished trials would take milliseconds each, and each job that depends on them, too."""
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"studies": {"one": STUDY}}))
     command = snakemake(tmp_path, "--dry-run", "--quiet", "rules", "--", "results/one/trials.csv")
 
@@ -50,7 +50,7 @@ def test_finished_trials_are_no_jobs(tmp_path: Path) -> None:
     assert n_jobs() == {"compose": 1, "tables": 1, "trial": 30, "total": 32}
     finish(tmp_path / "results/one", range(27))
     assert n_jobs() == {"compose": 1, "tables": 1, "trial": 3, "total": 5}
-    # One that was lost on the way is made again, and so is nothing else.
+    # A trial whose result was lost is made again, and no other.
     result_path(tmp_path / "results/one", 5).unlink()
     assert n_jobs() == {"compose": 1, "tables": 1, "trial": 4, "total": 6}
     finish(tmp_path / "results/one", range(30))
@@ -58,7 +58,7 @@ def test_finished_trials_are_no_jobs(tmp_path: Path) -> None:
 
 
 def test_a_jobs_process_composes_its_study_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And reads of no other study which trials it has."""
+    """It does not look for the trials of other studies either."""
     entries = {"compare": [*STUDY, "sampler=tpe,random", "study.seed=range(3)"]}
     for name in ("compare-tpe-1", "compare-random-1"):
         (tmp_path / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Trials of several trainings: what they have together, and that it does not matter who trains when."""
+"""Trials with replicates: how the replicates are combined, and that the order of execution does not matter."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def study(*overrides: str) -> StudyConfig:
 
 
 def replicate(*returns: float, state: State = "complete", **more: Any) -> Result:
-    """A training with these mean returns at steps 10, 20 and so on."""
+    """Make the result of a training with these mean returns at steps 10, 20 and so on."""
     content: dict[str, Any] = {
         "number": 5,
         "config": "x",
@@ -79,10 +79,10 @@ def test_a_trial_is_the_mean_of_its_replicates() -> None:
 
 
 def test_pruned_and_failed_replicates() -> None:
-    """One that was pruned counts with what it reached; one that failed fails the trial."""
+    """A pruned replicate counts with its last value. A failed replicate fails the trial."""
     result = gather(study(), [replicate(1.0, 5.0), replicate(3.0, state="pruned")])
     assert (result.state, result.objective) == ("complete", 4.0)
-    # It does not drop out of the mean where it stopped.
+    # Its last value stays in the mean of later steps.
     assert [evaluation.mean_return for evaluation in result.evaluations] == [2.0, 4.0]
     all_pruned = gather(study(), [replicate(1.0, state="pruned"), replicate(3.0, state="pruned")])
     assert (all_pruned.state, all_pruned.objective) == ("pruned", None)
@@ -100,7 +100,7 @@ def test_replicates_of_different_trials_are_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("where", "n_trials"), [("jobs", 2), ("sequence", 4)])
 def test_replicates_do_not_depend_on_execution(where: str, n_trials: int, tmp_path: Path) -> None:
-    """The same bytes for one core and two, with different seeds in each replicate, and the pruner at work."""
+    """One core and two give the same bytes. Each replicate has different seeds, and the pruner prunes some."""
     found = []
     for cores in (1, 2):
         directory = new_study(
@@ -126,7 +126,7 @@ def test_replicates_do_not_depend_on_execution(where: str, n_trials: int, tmp_pa
             alone = [results[Path(f"{number}/replicates/{index}/result.json")] for index in (0, 1)]
             assert [one["evaluations"] for one in alone] == [one["evaluations"] for one in trial["replicates"]]
     assert any("pruned" in (trial["state"], *(one["state"] for one in trial["replicates"])) for trial in trials)
-    # The database knows them as Optuna would: by step, or in sequence by replicate.
+    # The database has the values as Optuna would: one per step, or in sequence one per replicate.
     study_dir = tmp_path / "1" / "results" / "tiny"
     Study(study_dir, StudyConfig.load(study_dir / "config.yaml")).ask(n_trials)
     kept = optuna.load_study(study_name="tiny", storage=f"sqlite:///{study_dir}/study.db").trials[0]

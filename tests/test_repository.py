@@ -1,4 +1,4 @@
-"""What contributors, GitHub and citations read agrees with the code: each command, path and version that is named."""
+"""Files for contributors, GitHub and citations agree with the code: each command, path and version in them."""
 
 import re
 from importlib import import_module
@@ -16,7 +16,7 @@ CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
 SMK = sorted((REPOSITORY / "workflow/rules").glob("*.smk"))
 FORMS = sorted((REPOSITORY / ".github/ISSUE_TEMPLATE").glob("*.yml"))
-# Where CONTRIBUTING.md leaves out the beginning of a path.
+# Directories that CONTRIBUTING.md may leave out at the beginning of a path.
 ROOTS = (REPOSITORY, REPOSITORY / "scripts/sidewinder", REPOSITORY / "scripts/sidewinder/report/figures")
 
 
@@ -25,7 +25,7 @@ def read(name: str) -> Any:
 
 
 def recipe(target: str) -> list[str]:
-    """The commands of a target of the Makefile."""
+    """Return the commands of a target of the Makefile."""
     (lines,) = re.findall(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
     return [line.replace("$(BIN)", ".venv/bin") for line in str(lines).replace("\t", "").splitlines()]
 

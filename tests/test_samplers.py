@@ -1,4 +1,4 @@
-"""Every sampler and pruner that is shipped: all of Optuna's options, and the same bytes however a study is run."""
+"""Every shipped sampler and pruner has all of Optuna's options, and gives the same bytes in any order of execution."""
 
 import inspect
 import json
@@ -43,12 +43,12 @@ NOT_IN_CONFIG = {
     "child_generation_strategy",
     "after_trial_strategy",
 }
-# Options without a default, and what a file may say of them.
+# Options without a default in Optuna, and their values in the shipped files.
 REQUIRED = {"percentile": 25.0, "patience": 1, "wrapped_pruner": {"_target_": "optuna.pruners.MedianPruner"}}
 
 
 def composed(directory: Path, settings: dict[str, Any], *overrides: str) -> StudyConfig:
-    """A study of DDPG on Pendulum-v1 with these settings, and no search space but its own."""
+    """Compose a study of DDPG on Pendulum-v1 with these settings, without the shipped search space."""
     head: dict[str, Any] = {"defaults": [{"override /agent/search_spaces@search_space": None}]}
     (directory / "study").mkdir(exist_ok=True)
     text = yaml.safe_dump(head | settings, sort_keys=False)
@@ -90,13 +90,13 @@ def test_nothing_depends_on_execution(sampler: str, pruner: str, study_config: M
 @pytest.mark.parametrize("sampler", ["random", "tpe", "gp", "qmc", "nsgaii", "nsgaiii"])
 def test_several_objectives_do_not_depend_on_execution(sampler: str, study_config: MakeConfig, tmp_path: Path) -> None:
     aims = ["study.objectives=[return,spread]", "study.direction=[maximize,minimize]"]
-    # Where the two objectives are at odds: 0.3 is best for the one, 1 for the other.
+    # In this space the two objectives are in conflict: the optimum of one is at 0.3, of the other at 1.
     space = {"agent.gamma": "interval(0.0, 1.0)", "agent.tau": "interval(0.0, 1.0)"}
     budget = ["study.n_trials=12", "study.workers=2"]
     config = study_config(*budget, *aims, sampler=SAMPLERS[sampler], search_space=space)
     alone = run_study(tmp_path / "alone", config, cores=1, shuffle=0)
     assert run_study(tmp_path / "2", config, cores=2, shuffle=1) == alone
-    # What Optuna makes of the database: the same set as from the table.
+    # Optuna's Pareto set from the database equals the one from the table.
     Study(tmp_path / "2", config).ask(12 + 1)
     known = optuna.load_study(study_name="made_up", storage=f"sqlite:///{tmp_path}/2/study.db")
     results = [Result.model_validate_json(content) for content in alone.values()]
@@ -160,7 +160,7 @@ def test_baselines_are_what_they_say_in_the_search_space(capsys: pytest.CaptureF
     assert repr(config.study.enqueue) == repr([expected])
 
 
-# But MaskablePPO, whose policy is PPO's, and which wants an environment with masks.
+# All but MaskablePPO, which needs an environment with masks and has the same policy as PPO.
 @pytest.mark.parametrize("algorithm", [name for name in POLICY_DEFAULTS if name != "maskable_ppo"])
 def test_null_in_policy_kwargs_is_what_stable_baselines3_makes_of_it(algorithm: str) -> None:
     config = compose_study("x", ["study=plain", f"agent={algorithm}", "agent.policy_kwargs.net_arch=null"])

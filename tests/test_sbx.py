@@ -1,4 +1,5 @@
-"""The SBX backend: the same agent section in JAX, the same bytes each time, and a line where SBX lacks something."""
+"""The SBX backend: the same `agent` section in JAX, the same bytes each time, and an error of one line for what SBX
+lacks."""
 
 import os
 import shutil
@@ -46,20 +47,20 @@ FAST = [
     "agent.backend=sbx",
     "study.n_trials=4",
     "study.trials_per_job=2",
-    # Nothing that anything would be compiled anew for.
+    # Only parameters whose values do not make JAX compile again.
     "search_space={agent.batch_size: 32, agent.action_noise: null, agent.noise_std: 0.1, "
     "agent.policy_kwargs.activation_fn: relu, agent.policy_kwargs.net_arch: [8]}",
 ]
 
 
 def widths(params: Any) -> set[int]:
-    """Of all biases of a network's layers; ensembles have them in an axis of their own."""
+    """Return the widths of a network's layers, by their biases. The last axis counts: ensembles have one more."""
     return {leaf.shape[-1] for path, leaf in jax.tree_util.tree_leaves_with_path(params) if "bias" in str(path[-1])}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _share_compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What is compiled for one model serves the next of its kind, as in the workflow."""
+    """Share compiled functions between models, as the workflow does."""
     names = {
         "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0,
@@ -124,7 +125,7 @@ def test_one_learning_rate_for_actor_and_critic() -> None:
 
 @pytest.mark.slow
 def test_the_learning_rate_is_used() -> None:
-    """SBX has it as a constant; here it is an argument of what is compiled."""
+    """In SBX it is a constant; here it is an argument of the compiled function."""
 
     def trained(rate: float) -> np.ndarray:
         model = build(agent(backend="sbx", learning_rate=rate, learning_starts=10))
@@ -132,7 +133,7 @@ def test_the_learning_rate_is_used() -> None:
         return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(model.policy.actor_state.params)])
 
     start = trained(1e-9)
-    # Ten steps of Adam, each about as long as the rate.
+    # Ten steps of Adam, each about as large as the rate.
     assert 0.003 < np.abs(trained(1e-3) - start).max() < 0.011
 
 
@@ -159,13 +160,13 @@ def test_the_learning_rate_is_used() -> None:
             "sac",
             {"policy_kwargs": {"optimizer_class": "optax.adams"}},
             "agent.policy_kwargs.optimizer_class: found 'optax.adams' (module 'optax' has no attribute 'adams'), "
-            "accepted: the import path of a class or a function (PYTHONPATH says where modules of one's own are)",
+            "accepted: the import path of a class or a function (PYTHONPATH says where your own modules are)",
         ),
         (
             "ddpg",
             {"learning_rate": "small_methods.falling"},
             "agent.learning_rate: found 'small_methods.falling', accepted with agent.backend=sbx: float, as "
-            "agent.lr_schedule is to be constant",
+            "agent.lr_schedule must be constant",
         ),
         (
             "sac",
@@ -210,7 +211,7 @@ for device in ("cpu", "cpu:1"):
 
 
 def test_sbx_trains_on_the_device_it_is_given() -> None:
-    """Two of JAX's own for the processor in place of two GPUs."""
+    """Two of JAX's CPU devices stand for two GPUs."""
     run_settings = run_config(agent(backend="sbx"))
     run_settings.training.total_timesteps, run_settings.evaluation.eval_freq = 200, 100
     done = subprocess.run(
@@ -332,7 +333,7 @@ def test_cores_kills_a_shared_process_and_a_damaged_cache_change_nothing(undistu
 
 @pytest.mark.slow
 def test_trials_share_what_is_compiled(undisturbed_sbx: Path) -> None:
-    """Trials differ in nothing that anything is compiled for."""
+    """No difference between the trials makes JAX compile again."""
     trials = sorted(
         (undisturbed_sbx / "results/tiny/trials").glob("*/timing.json"), key=lambda path: int(path.parent.name)
     )

@@ -1,4 +1,4 @@
-"""The schedules as pure functions: the same views for whoever asks, whenever, and always somebody who can go on."""
+"""The schedules as pure functions: views do not depend on who asks or when, and some trial can always continue."""
 
 import random
 
@@ -21,28 +21,28 @@ def test_awaited_results_imply_the_whole_view(window: int) -> None:
 
 
 def test_a_virtual_view_by_hand() -> None:
-    # Two workers: trial 0 from 0 to 5, 1 from 0 to 2, 2 from 2 to 3, 3 from 3 to 9, 4 from 5.
+    # Times with two workers: trial 0 from 0 to 5, 1 from 0 to 2, 2 from 2 to 3, 3 from 3 to 9, 4 from 5 on.
     amounts = [5, 2, 1, 6]
     assert [virtual_view(amounts[:number], 2) for number in range(5)] == [[], [], [1], [1, 2], [0, 1, 2]]
-    # As many workers as trials: nothing has ended when the last one starts; one worker: everything.
+    # With as many workers as trials, none has ended when the last one starts. With one worker, all have.
     assert virtual_view(amounts, 5) == []
     assert virtual_view(amounts, 1) == [0, 1, 2, 3]
-    # Where all do the same work, it is the window's view.
+    # If all trials have the same work, the view equals that of the schedule `window`.
     assert virtual_view([3] * 20, 4) == list(window_view(20, 4))
 
 
 def test_what_still_runs_is_in_the_view_where_it_may_change_it() -> None:
-    # Trial 0 runs, and may end after 3 or later; the other worker is free at 2, 3, 4.
+    # Trial 0 still runs and may end at 3 or later (in the last case 4). The other worker is free at 2, 3, 4, 4.
     assert virtual_view([3, 2], 2) == [1]
     assert 0 in virtual_view([3, 3], 2)
     assert 0 in virtual_view([3, 4], 2)
     assert 0 in virtual_view([4, 4], 2)
-    # When it has gone on past 4, it is known not to matter.
+    # Once trial 0 has run past 4, it cannot be in the view.
     assert virtual_view([5, 4], 2) == [1]
 
 
 class Replay:
-    """A study of trials that may be pruned at each step, run by so many real workers with a speed of their own."""
+    """A study whose trials may be pruned at each step, run on a random number of cores at random speeds."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -52,14 +52,14 @@ class Replay:
         self.done: dict[int, int] = {}
 
     def work(self, number: int) -> int:
-        """What is known of a trial from outside: its work, or while it runs its next possible end."""
+        """Return the known work of a trial: its whole work if it has ended, else its next possible end."""
         return self.done.get(number, 0) + (0 if self.ended(number) else 1)
 
     def ended(self, number: int) -> bool:
         return self.done.get(number, 0) == self.amounts[number]
 
     def run(self) -> list[list[int]]:
-        """The views of all trials, each asked for by a job that has started and holds a core until it has trained."""
+        """Return the views of all trials. A job asks for its view after its start, and holds a core until it ends."""
         views: dict[int, list[int]] = {}
         started: set[int] = set()
         numbers = range(self.n_trials)
@@ -86,7 +86,7 @@ class Replay:
 
 @pytest.mark.parametrize("seed", range(200))
 def test_views_do_not_depend_on_timing(seed: int) -> None:
-    """More and fewer real workers than virtual ones, each as fast as it likes."""
+    """There are more or fewer real workers than virtual ones, at any speed."""
     replay = Replay(seed)
     found = replay.run()
     assert found == [virtual_view(replay.amounts[:number], replay.workers) for number in range(replay.n_trials)]

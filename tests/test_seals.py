@@ -1,4 +1,4 @@
-"""The database is an index of the files: whose it is and what is in it is checked, and nothing else of it is used."""
+"""The database is only an index of the files: its study and its rows are checked against them before use."""
 
 import shutil
 import sqlite3
@@ -22,7 +22,7 @@ from sidewinder.study.study import Study
 pytestmark = pytest.mark.slow
 MakeConfig = Callable[..., StudyConfig]
 SETTINGS = ["study.n_trials=6", "study.workers=2", "pruner=median"]
-# SQL that loses or changes rows.
+# SQL that deletes or changes rows.
 EDITS = {
     "no params of a trial": "DELETE FROM trial_params WHERE trial_id = 3",
     "one param less": "DELETE FROM trial_params WHERE param_id = 4",
@@ -43,7 +43,7 @@ EDITS = {
 
 @pytest.fixture
 def study(study_config: MakeConfig, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Study:
-    """A study that has made five of six trials."""
+    """A study with five of its six trials finished."""
     shorter, config = (
         study_config(*SETTINGS, f"study.n_trials={n_trials}", sampler=SAMPLERS["tpe"]) for n_trials in (5, 6)
     )
@@ -61,7 +61,7 @@ def trials_in(directory: Path) -> list[optuna.trial.FrozenTrial]:
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_rows_that_were_lost_or_changed(edit: str, study: Study) -> None:
-    """By another program, while no job is at work."""
+    """Another program changes the database while no job runs."""
     expected, before = study.ask(5).params, trials_in(study.directory)
     with closing(sqlite3.connect(study.directory / "study.db")) as file, file:
         assert file.execute(EDITS[edit]).rowcount != 0
@@ -76,7 +76,7 @@ def test_rows_that_were_lost_or_changed(edit: str, study: Study) -> None:
 
 
 def test_what_another_program_enqueues_is_not_used(study: Study) -> None:
-    """But its notes on a trial may stay."""
+    """Another program's notes on a trial may stay."""
     expected = Study(study.directory, study.config).ask(5).params
     with closing(sqlite3.connect(study.directory / "study.db")) as file, file:
         file.execute("DELETE FROM trials WHERE trial_id = 6")
@@ -93,7 +93,7 @@ def test_what_another_program_enqueues_is_not_used(study: Study) -> None:
 
 @pytest.mark.parametrize("change", [["study.seed=9"], ["agent.learning_rate=0.5"]])
 def test_the_database_of_another_config(change: list[str], study_config: MakeConfig, tmp_path: Path) -> None:
-    """Whose results were removed, or that had none yet."""
+    """The database of the old config has trials, but there are no results any more."""
     old, new = (study_config(*SETTINGS, *more, sampler=SAMPLERS["random"]) for more in ([], change))
     (tmp_path / "fresh").mkdir()
     expected = Study(tmp_path / "fresh", new).ask(1)
@@ -120,7 +120,7 @@ def test_a_journal_that_lacks_a_line(line: int, study_config: MakeConfig, tmp_pa
 def test_a_database_that_is_locked_for_a_while(
     study: Study, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is waited for, and is not taken for damaged; who waits too long says which file it is."""
+    """A process waits for it and does not take it for damaged. After too long, the error names the file."""
     code = (
         "import sqlite3, sys, time\n"
         "file = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
@@ -146,7 +146,7 @@ def test_a_database_that_is_locked_for_a_while(
 
 
 def test_a_database_that_was_lost_near_the_end(study: Study) -> None:
-    """No trial stays RUNNING in it."""
+    """No trial stays RUNNING in the database that is made again."""
     run_trial(study, 5)()
     (study.directory / "study.db").unlink()
     Study(study.directory, study.config).catch_up()
@@ -162,7 +162,7 @@ def test_a_result_of_another_trial_is_not_seen(study: Study) -> None:
 
 
 def test_a_progress_that_nobody_can_read(study_config: MakeConfig, tmp_path: Path) -> None:
-    """Counts as none: the trial may end at once."""
+    """It counts as no progress: the trial may end at any moment."""
     study = Study(tmp_path, study_config(*SETTINGS, sampler=SAMPLERS["random"]))
     study.ask(1)
     for content in ("", "{", '{"reports": "x"}', "[]"):

@@ -1,7 +1,7 @@
-"""Each line of the sweeper's grammar gives the distribution that hydra-optuna-sweeper 1.3 makes of it.
+"""Each line of the sweeper's grammar gives the distribution that hydra-optuna-sweeper 1.3 makes from it.
 
-The expected distributions were compared with those of the sweeper's own code, Optuna 2's names replaced by their
-successors. They differ in two lines only: the sweeper knows no null in `choice(...)`, and lets infinite ranges pass.
+The expected distributions were compared with the sweeper's, with Optuna 2's names replaced by their successors. They
+differ in two lines only: the sweeper has no null in `choice(...)`, and accepts infinite ranges.
 """
 
 from typing import Any
@@ -42,7 +42,7 @@ DISTRIBUTIONS: dict[str, BaseDistribution] = {
     "null,1": CategoricalDistribution(["null", 1]),
     "[1,2],[3]": CategoricalDistribution(["[1,2]", "[3]"]),
     "'a','b'": CategoricalDistribution(["'a'", "'b'"]),
-    # range: its stop is a value
+    # range: includes its stop
     "range(3)": IntDistribution(0, 3),
     "range(1,3)": IntDistribution(1, 3),
     "range(1,7,2)": IntDistribution(1, 7, step=2),
@@ -80,7 +80,7 @@ DISTRIBUTIONS: dict[str, BaseDistribution] = {
 
 
 def exact(distribution: BaseDistribution) -> tuple[BaseDistribution, list[type]]:
-    """A distribution, and what it takes to tell 1 from 1.0 and True."""
+    """Return a distribution and the types of its choices, since 1, 1.0 and True are equal."""
     choices = distribution.choices if isinstance(distribution, CategoricalDistribution) else ()
     return distribution, [type(choice) for choice in choices]
 
@@ -112,7 +112,7 @@ def test_a_range_that_its_step_does_not_divide_ends_earlier(text: str, expected:
 def test_shuffle_is_a_choice_of_all(text: str) -> None:
     first, second = (parse({KEY: text}).distributions[KEY] for _ in range(2))
     assert isinstance(first, CategoricalDistribution)
-    assert set(first.choices) == {1, 2, 3}  # a shuffled range is Python's: without its stop
+    assert set(first.choices) == {1, 2, 3}  # a shuffled range excludes its stop, as Python's does
     assert first == second
 
 
@@ -325,7 +325,7 @@ def test_a_parameter_comes_behind_its_condition() -> None:
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
 def test_what_has_an_effect_in_some_trials_only_is_searched_in_these(sampler: str) -> None:
-    """In any space, whatever its owner made the choices."""
+    """The condition follows from the choices of the other parameter, also if the user has set them."""
     space = ["+search_space.agent.action_noise='choice(normal,null)'"]
     config = compose_study(
         "made_up", ["study=plain", "agent=td3", "environment=pendulum", f"sampler={sampler}", *space]
@@ -345,13 +345,13 @@ def test_how_many_points_a_space_with_conditions_has() -> None:
 
     assert n_points() == (1 + 2 * 2) * 2
     space.conditions["agent.gamma"] = {"agent.action_noise": ["normal"]}
-    assert n_points() is None  # other values than noise_std's
+    assert n_points() is None  # on other values than the condition of noise_std
     space.conditions["agent.gamma"] = {"agent.noise_std": [0.1]}
     assert n_points() is None
 
 
 def test_a_sampler_without_conditions_searches_it_in_all_trials(capsys: pytest.CaptureFixture[str]) -> None:
-    """But refuses conditions of which nobody knows that they may be left out."""
+    """Sidewinder's own conditions are left out for it. A user's condition is refused."""
     ddpg = ["study=pendulum_ddpg", "sampler=cmaes"]
     config = compose_study("made_up", ddpg)
     assert config.search_space["agent.noise_std"] == "interval(0.05, 0.5)"
@@ -373,7 +373,7 @@ def test_a_condition_on_a_step_of_a_range_holds_for_every_sampler() -> None:
 def test_a_condition_on_a_fixed_key_is_decided() -> None:
     assert parse(CONDITIONAL | {"agent.action_noise": "normal"}).conditions == {}
     assert list(parse(CONDITIONAL | {"agent.action_noise": "ou"}).distributions) == ["agent.train_freq"]
-    # No trial has the action noise, and so none the parameter that needs it.
+    # No trial has the action noise, so none has the parameter that depends on it.
     assert parse(CONDITIONAL | {"agent.train_freq": 1}).distributions == {}
 
 

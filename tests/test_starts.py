@@ -1,4 +1,4 @@
-"""Each job is a process of its own, and so is Snakemake: none loads what it need not, which would cost it a second."""
+"""Jobs and Snakemake are separate processes. Modules import only what they need: each large package costs a second."""
 
 import subprocess
 import sys
@@ -7,9 +7,9 @@ import pytest
 from tiny_study import REPOSITORY
 
 LARGE = ("hydra", "numpy", "optuna", "pandas", "scipy.stats", "sqlalchemy", "torch")
-# Of their imports, what they need in any case.
+# The large packages that each module may import.
 NEEDED = {
-    # Whose training may be on file already.
+    # None: its training may be in the store already.
     "sidewinder.confirmation.trainings": (),
     "sidewinder.config.rule_settings": (),
     "sidewinder.confirmation.candidates": (),

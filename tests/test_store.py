@@ -1,4 +1,4 @@
-"""Trainings that are known are not trained again, and whatever might make them others makes them unknown."""
+"""Known trainings are not made again, and any change that could alter a training makes it unknown."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def run_config(env_id: str = "Pendulum-v1", **environment: Any) -> RunConfig:
 
 @pytest.mark.slow
 def test_a_study_takes_what_others_have_trained(undisturbed: Path, tmp_path: Path) -> None:
-    """A study of another name, and with other settings of its sampler, knows the first trials and all baselines."""
+    """A study with another name and other settings of sampler and pruner finds the first trials and all baselines."""
     shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
     other = [*TINY, "sampler.n_startup_trials=2", "pruner.n_startup_trials=3"]
     fresh = tmp_path / "fresh"
@@ -100,7 +100,7 @@ def test_what_is_on_record_is_verified(undisturbed: Path, archive: Path, tmp_pat
         done = run(snakemake(directory, target))
         assert done.returncode == 0, done.stderr
         same = [line.rpartition("made with ")[2] for line in done.stdout.splitlines() if ": the same (made" in line]
-        # A pruned trial's is not on record.
+        # The processor of a pruned trial is not on record.
         known = [line.replace("a processor that is not on record", "the same packages") for line in same]
         assert sorted(known) == sorted(f"{name})" for name in made_with)
 
@@ -119,13 +119,13 @@ def test_what_is_on_record_is_verified(undisturbed: Path, archive: Path, tmp_pat
     code, lines = verified("confirmation/test/winner")
     assert code == 1
     assert [line.partition(": ")[2].partition(" ")[0] for line in lines] == ["the", "differs"]
-    # Other versions may give other bits.
+    # Other versions of packages may give other bits.
     content["run"]["packages"]["torch"] = "1.0"
     path.write_text(json.dumps(content))
     code, lines = verified("confirmation/test/winner/1")
     assert code == 0
     assert lines[0].endswith("(made with torch 1.0)")
-    # So may another processor.
+    # Another processor may give other bits, too.
     content["run"]["packages"]["torch"] = version("torch")
     content["run"]["archived"] = {"archive": "theirs", "processor": "Z80"}
     path.write_text(json.dumps(content))
@@ -166,7 +166,7 @@ def script(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str
 
 @pytest.fixture(scope="module")
 def archive(undisturbed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What scripts/archive.py makes of a study, trained on a processor of another name."""
+    """The archive that scripts/archive.py makes of a study, as if it was trained on another processor."""
     directory = tmp_path_factory.mktemp("archive")
     shutil.copytree(undisturbed, directory / "made")
     run_to_the_end(directory / "made", "results/tiny/timings.csv")
@@ -202,7 +202,7 @@ def test_a_confirmation_from_an_archive(undisturbed: Path, archive: Path, tmp_pa
     assert said in (tmp_path / "results/tiny/pages/summary.html").read_text()
     winner = yaml.safe_load((tmp_path / "results/tiny/best.yaml").read_text())["winner"]
     assert winner["archives"] == {f"{archive} (Z80)": len(known)}
-    # The archive stays where it is, and is no part of what is kept here.
+    # Trainings of the archive are not copied into the store.
     kept = {path.name for path in (tmp_path / "results/.trainings").glob("*.json")}
     assert kept
     assert not kept & trainings_of(archive / TAR).keys()
@@ -259,7 +259,7 @@ def test_an_archive_is_no_results_of_this_run(tmp_path: Path) -> None:
 def test_a_broken_archive_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "archive.tar.gz"
     write_trainings(path, {"a.json": b"1" * 100000, "b.json": os.urandom(100000)})
-    # A bit: what is read up to it may look well.
+    # One wrong bit: the file may look sound up to it.
     whole = path.read_bytes()
     for position in (200, 1000, len(whole) // 2, len(whole) - 600, len(whole) - 6):
         trainings_of.cache_clear()
@@ -277,7 +277,7 @@ def test_a_broken_archive_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_shipped_archive_fits_its_studies() -> None:
-    """Each training that is shipped is one that a shipped study needs."""
+    """The shipped archive has the tests of all baselines of the default study."""
     shipped = trainings_of(REPOSITORY / "results/reference" / TAR)
     config = compose_study("pendulum_ddpg")
     needed = [
@@ -290,7 +290,7 @@ def test_the_shipped_archive_fits_its_studies() -> None:
     assert {kept.path.name for kept in needed} <= shipped.keys()
 
 
-# What nobody needs
+# What cleaning up removes
 
 
 @pytest.mark.slow
@@ -320,7 +320,7 @@ def test_cleaning_up(undisturbed: Path, tmp_path: Path) -> None:
     assert f"oldest trainings: removed {len(used) - 1}, " in done.stdout
 
 
-# What is known
+# Known trainings
 
 
 @pytest.fixture
@@ -396,7 +396,7 @@ def test_other_packages_make_it_unknown(kept: Callable[..., Kept]) -> None:
     assert kept(run).load() is None
     with_packages(no_such_package="1.0")
     assert kept(run).load() is None
-    # Which trains nothing, and is in the results as it is now.
+    # Optuna has no influence on a training, so its version does not matter. Results have the version installed now.
     with_packages(optuna="1.0")
     assert kept(run).load() == saved
 
@@ -417,12 +417,12 @@ def test_evaluations_that_are_known_are_reported() -> None:
     assert complete.evaluations == EVALUATIONS
 
 
-# Whose code it is
+# The user's code
 
 
 @pytest.fixture
 def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package with an environment, which imports a module beside it, somewhere in a function."""
+    """A package with an environment that imports, in a function, a module beside the package."""
     package = tmp_path / "my_package"
     package.mkdir()
     (package / "__init__.py").write_text("import gymnasium\ngymnasium.register('Own-v0', 'my_package.envs:Own')\n")
@@ -432,7 +432,7 @@ def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "my_wrappers.py").write_text("class Wrapper: pass\n")
     (tmp_path / "unrelated.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
-    _forget_my_modules()  # which other tests may have left
+    _forget_my_modules()  # other tests may have imported them
     yield tmp_path
     _forget_my_modules()
 
@@ -477,7 +477,7 @@ def test_a_package_needs_no_init_file(own_code: Path, kept: Callable[..., Kept])
 
 
 def test_other_directories_of_installed_packages_are_none_of_ones_own(own_code: Path) -> None:
-    """The user's, or the system's: code in them may import all there is."""
+    """Code in the user's or the system's package directories is not followed: it may import anything."""
     (own_code / "site-packages").mkdir()
     (own_code / "site-packages/my_library.py").write_text("")
     (own_code / "my_helpers.py").write_text("import my_library\n")

@@ -1,4 +1,4 @@
-"""The heart: a study's suggestions depend on its config and its results, and on nothing that execution does."""
+"""A study's suggestions depend on its config and its results only, not on how it is executed."""
 
 import json
 import os
@@ -38,16 +38,16 @@ MakeConfig = Callable[..., StudyConfig]
 def test_the_virtual_clock_does_not_depend_on_execution(
     sampler: str, pruner: str, study_config: MakeConfig, lose_database: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    """With fewer and with more real workers than virtual ones. Where all trials cost the same, it is the window."""
+    """There are fewer or more real workers than virtual ones. If all trials have the same work, it equals `window`."""
     virtual = ["study.n_trials=14", "study.workers=3"]
-    # Neither changes what a step costs.
+    # Parameters that do not change the cost of a step.
     space = {"agent.gamma": "interval(0.0, 1.0)", "agent.tau": "tag(log, interval(0.001, 1.0))"}
     settings: dict[str, Any] = {"search_space": space, "sampler": SAMPLERS[sampler], "pruner": PRUNERS[pruner]}
     config = study_config(*virtual, **settings)
     alone = run_study(tmp_path / "1", config, cores=1, shuffle=0)
     for cores in (2, 6):
         assert run_study(tmp_path / f"{cores}", config, cores=cores, shuffle=cores) == alone
-    # A database made anew from the files, for the next trial.
+    # A database that is made again from the files gives the same next trial.
     again = Study(tmp_path / "6", config).ask(14).params
     lose_database(tmp_path / "1")
     assert Study(tmp_path / "1", config).ask(14).params == again
@@ -68,12 +68,12 @@ def test_a_virtual_view_waits_for_what_it_may_see(study_config: MakeConfig, tmp_
     next(second)
     with pytest.raises(NotYetError, match=r"waiting for trials \[0, 1\]"):
         study.ask(2)
-    # The first ends; the second has not got so far yet, and may end before it.
+    # The first trial ends. The second has run less, and may still end before it.
     list(first)
     with pytest.raises(NotYetError, match=r"waiting for trials \[1\]"):
         study.ask(2)
     progress.note_progress(result_path(tmp_path, 1), 9)
-    # Now it can end no sooner than the first did, and so the next one starts where the first has ended.
+    # Now the second cannot end before the first, so trial 2 starts where the first has ended.
     assert study.ask(2).number == 2
     with pytest.raises(NotYetError, match=r"waiting for trials \[1, 2\]"):
         study.ask(3)
@@ -82,7 +82,7 @@ def test_a_virtual_view_waits_for_what_it_may_see(study_config: MakeConfig, tmp_
 
 
 def test_a_result_removed_while_it_is_attached(study_config: MakeConfig, tmp_path: Path) -> None:
-    """Snakemake removes the output of a job that is killed; another process may have made it just now."""
+    """Snakemake removes the outputs of a killed job, even if another process has just made them."""
     config = study_config("study.workers=2", "pruner=median", sampler=SAMPLERS["random"])
     attrs = []
     for name in ("kept", "removed"):
@@ -117,7 +117,7 @@ def test_a_result_removed_while_it_is_attached(study_config: MakeConfig, tmp_pat
 
 @pytest.mark.slow
 def test_plain_optuna_does_depend_on_execution(study_config: MakeConfig, tmp_path: Path) -> None:
-    """The check above can fail: where no trial sees a result, TPE suggests otherwise."""
+    """The comparison above can fail: if no trial sees a result, TPE suggests other parameters."""
     narrow = study_config("study.n_trials=16", "study.workers=1", sampler=SAMPLERS["tpe"])
     wide = study_config("study.n_trials=16", "study.workers=16", sampler=SAMPLERS["tpe"])
     params = [
@@ -130,7 +130,7 @@ def test_plain_optuna_does_depend_on_execution(study_config: MakeConfig, tmp_pat
 
 @pytest.mark.slow
 def test_one_virtual_worker_is_plain_sequential_optuna(study_config: MakeConfig, tmp_path: Path) -> None:
-    """Grid and QMC have one seed a study, so that their designs are Optuna's own: no point twice, none left out."""
+    """Grid and QMC have one seed per study, as in Optuna: no point is made twice, none is left out."""
     config = study_config("study.n_trials=18", "study.workers=4", sampler=SAMPLERS["grid"], search_space=DISCRETE)
     results = run_study(tmp_path / "grid", config, cores=3, shuffle=1)
     points = {json.dumps(json.loads(result)["params"]) for result in results.values()}
@@ -157,7 +157,7 @@ def test_a_lost_database_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory,
     worker_id: str,
 ) -> None:
-    """Trials in processes of their own, or in two that keep what they have read."""
+    """Each trial has its own Study object, as in separate processes, or two objects with their caches share all."""
     config = study_config("study.n_trials=14", "study.workers=3", "pruner=median", sampler=SAMPLERS[sampler])
 
     def make(directory: Path) -> None:
@@ -169,11 +169,11 @@ def test_a_lost_database_changes_nothing(
     studies = [Study(directory, config) for _ in range(processes)]
     for number in range(14):
         finish = run_trial(studies[number % processes], number)
-        # Once while a trial trains, once between trials.
+        # The database is lost once while a trial trains and once between trials.
         if number == 4:
             lose_database(directory)
         finish()
-        # One that the other process has made again is not taken for damaged.
+        # A database that another process has made again is not taken for damaged.
         assert not (directory / "study.db.set-aside").exists()
         if number == 9:
             lose_database(directory)
@@ -222,7 +222,7 @@ def test_the_database_is_what_optuna_dashboard_reads(study_config: MakeConfig, t
     window = ["study.schedule=window", "study.window=3"]
     config = study_config("study.n_trials=12", *window, "pruner=median", sampler=SAMPLERS["tpe"])
     results = [json.loads(raw) for raw in run_study(tmp_path, config, cores=2, shuffle=3).values()]
-    Study(tmp_path, config).ask(12 + 2)  # sees, and so attaches, all 12
+    Study(tmp_path, config).ask(12 + 2)  # its view has all 12, so all are put into the database
     trials = optuna.load_study(study_name="made_up", storage=f"sqlite:///{tmp_path}/study.db").trials[:12]
     assert [trial.params for trial in trials] == [result["params"] for result in results]
     assert [trial.state.name == "COMPLETE" for trial in trials] == [result["state"] == "complete" for result in results]
@@ -243,14 +243,14 @@ def test_too_many_failures_stop_the_study(study_config: MakeConfig, tmp_path: Pa
         Study(tmp_path, config).tell(failed)
     with pytest.raises(SidewinderError, match=r"max_failure_rate: found 3 failed trials of 10.*nan in trial 2"):
         Study(tmp_path, config).ask(3)
-    # What failed has no objective, and is the worst that there is for the sampler.
+    # A failed trial has no objective. To the sampler it is a pruned one, the worst of all.
     trials = optuna.load_study(study_name="made_up", storage=f"sqlite:///{tmp_path}/study.db").trials
     assert [trial.state.name for trial in trials[:3]] == ["PRUNED"] * 3
 
 
 @pytest.mark.slow
 def test_a_kill_while_asking_leaves_nothing_half_done(study_config: MakeConfig, tmp_path: Path) -> None:
-    """SIGKILL at random moments of 12 asks; whoever asks again gets what an undisturbed study gives."""
+    """Processes are killed at random moments while they ask. Asking again gives what an undisturbed study gives."""
     config = study_config("study.n_trials=6", "study.workers=6", sampler=SAMPLERS["qmc"])
     directory = tmp_path / "killed"
     directory.mkdir()
@@ -267,7 +267,7 @@ def test_a_kill_while_asking_leaves_nothing_half_done(study_config: MakeConfig, 
             before = database.stat().st_mtime_ns if database.exists() else 0
             print(number, file=asker.stdin, flush=True)
             process = int(asker.stdout.readline())
-            # From its first write on, it is at work on the database.
+            # Wait for its first write to the database.
             while psutil.pid_exists(process) and not (database.exists() and database.stat().st_mtime_ns > before):
                 time.sleep(0.001)
             time.sleep(moments.uniform(0, 0.1))

@@ -1,4 +1,4 @@
-"""What a finished run says in the terminal."""
+"""The summary in the terminal at the end of a run."""
 
 from io import StringIO
 from pathlib import Path

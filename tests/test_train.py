@@ -1,4 +1,4 @@
-"""scripts/train.py as a user runs it, in a directory of the user's."""
+"""scripts/train.py as a user runs it, in a directory outside the repository."""
 
 import json
 import os
@@ -29,7 +29,7 @@ TINY = [
 
 
 def run(directory: Path, *arguments: str, options: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
-    """Runs the script in a directory, which is also on the module path. Hydra wants options before overrides."""
+    """Run the script in a directory, which is also on the module path. Hydra needs options before overrides."""
     return subprocess.run(
         [sys.executable, SCRIPT, *options, *TINY, *arguments],
         cwd=directory,
@@ -42,7 +42,7 @@ def run(directory: Path, *arguments: str, options: Sequence[str] = ()) -> subpro
 
 
 def output_of(directory: Path, *arguments: str) -> Path:
-    """Runs the script, which must succeed without a word on stderr, and returns its output directory."""
+    """Run the script, which must succeed with nothing on stderr, and return its output directory."""
     result = run(directory, *arguments)
     assert (result.returncode, result.stderr) == (0, "")
     (output,) = (path for path in directory.glob("outputs/*/*") if path.is_dir())
@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_evaluations(output: Path, tmp_path: Path) 
 
 
 def test_another_seed_gives_other_evaluations(output: Path, tmp_path: Path) -> None:
-    # The same initial states in the evaluation, so that only the training differs.
+    # Evaluations have the same initial states: only the training differs.
     result = run(tmp_path, "training.seed=1,2", "evaluation.seed=5", options=["--multirun"])
     assert (result.returncode, result.stderr) == (0, "")
     first, other = (evaluations(path.parent) for path in sorted(tmp_path.glob("multirun/*/*/*/evaluations.json")))
@@ -232,7 +232,7 @@ def test_help(tmp_path: Path) -> None:
 
 
 def test_a_training_of_a_study_in_the_hand(undisturbed: Path, tmp_path: Path) -> None:
-    """A trial, or a training of the confirmation, with the same evaluations; or with other settings."""
+    """`--trial` repeats a trial or a training of the confirmation with the same evaluations, or changes settings."""
     study = undisturbed / "results/tiny"
     before = results(undisturbed)
 

@@ -1,4 +1,4 @@
-"""One training run, whatever its environment does: how long it is, what fails it, and what stops it."""
+"""One training run: when it ends, what makes it fail, and what raises an error instead."""
 
 import errno
 import platform
@@ -57,7 +57,7 @@ def run_config(
 
 
 def test_without_tensorboard(tmp_path: Path) -> None:
-    """The same training, and the same digest."""
+    """The training and its digest are the same as with TensorBoard."""
     run = run_config()
     quiet = run.model_copy(deep=True)
     quiet.training.tensorboard = False
@@ -76,10 +76,10 @@ def test_without_tensorboard(tmp_path: Path) -> None:
     [
         (60, 20, [20, 40, 60]),  # within a rollout of 128 steps
         (62, 31, [32, 62]),  # two environments step together
-        (256, 100, [100, 200, 256]),  # the end of a rollout is the budget's
-        (200, 80, [80, 160, 240]),  # no multiple: within the last rollout
-        (200, 150, [150, 256]),  # no multiple: at its end
-        (4, 1, [2, 4]),  # more often than there are steps
+        (256, 100, [100, 200, 256]),  # a rollout ends at the budget
+        (200, 80, [80, 160, 240]),  # the budget is no multiple of eval_freq: ends within the last rollout
+        (200, 150, [150, 256]),  # the budget is no multiple: ends at the end of the rollout
+        (4, 1, [2, 4]),  # an evaluation is due more often than the environments step
         (60, 100, [100]),
     ],
 )
@@ -197,7 +197,7 @@ def test_bits_are_exact_on_the_processors_that_are_pinned(monkeypatch: pytest.Mo
 
 
 def returns(evaluation: dict[str, Any], n_episodes: int = 7, **environment: Any) -> list[float]:
-    """Of an untrained agent's episodes, twice; they must be the same."""
+    """Run episodes of an untrained agent twice, which must give the same returns, and return these."""
     run = run_config(agent("ddpg"), evaluation=evaluation, **{"env_id": "Pendulum-v1", **environment})
     env = make_training_env(run)
     try:
@@ -220,14 +220,14 @@ def test_an_episode_is_seeded_by_its_index_wherever_it_runs(n_envs: int | str, v
     here = {"environment": {"vec_env": vec_env}} if n_envs != "training" else {}
     expected = returns({})
     found = returns({"n_envs": n_envs, **here}, n_envs=3, vec_env=vec_env)
-    # Networks compute other bits for other numbers of observations.
+    # A network's output has other last bits if the number of observations differs.
     assert sorted(found) == pytest.approx(sorted(expected), rel=1e-4)
     if n_envs == 20:
         assert found == expected
 
 
 def test_lost_lives_are_no_episodes() -> None:
-    """As in an Atari game, whose wrapper ends an episode that goes on."""
+    """As in an Atari game, whose wrapper reports an end at each lost life, although the episode goes on."""
     wrappers = ["stable_baselines3.common.atari_wrappers.EpisodicLifeEnv"]
     run = run_config(env_id="small_environments:Lives-v0", evaluation={"n_envs": 1}, wrappers=wrappers)
     env = make_training_env(run)
@@ -312,7 +312,7 @@ def test_global_generators_are_seeded(vec_env: str) -> None:
 )
 @pytest.mark.parametrize("vec_env", ["dummy", "subproc"])
 def test_evaluations_draw_the_same_each_time(evaluation: dict[str, Any], vec_env: str) -> None:
-    section = agent("dqn", learning_starts=1000)  # which never learns
+    section = agent("dqn", learning_starts=1000)  # it does not learn in this run
     outcome = train(run_config(section, env_id=DRAWN, vec_env=vec_env, evaluation=evaluation))
     first, second = outcome.evaluations
     assert first.mean_return == second.mean_return

@@ -1,4 +1,4 @@
-"""A directory of configs as the tutorial on Hydra's Optuna sweeper has them, tuned as it is."""
+"""A directory of configs as in the tutorial on Hydra's Optuna sweeper is tuned without changes to it."""
 
 import json
 import re
@@ -79,7 +79,7 @@ PRIMARY = "primary=theirs/default"
 
 @pytest.fixture
 def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory that such a directory is in, which is this process's."""
+    """Makes such a directory, `theirs`, and returns its parent, which becomes the working directory."""
     for name, text in FILES.items():
         path = tmp_path / "theirs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def test_what_means_ours_is_taken_over(capsys: pytest.CaptureFixture[str]) -> No
     )
     assert agent["policy_kwargs"]["net_arch"] == [32, 16]
     assert agent["policy_kwargs"]["activation_fn"] == "relu"
-    assert agent["tau"] == 0.005  # SB3's, as the tutorial leaves it
+    assert agent["tau"] == 0.005  # SB3's default: the tutorial does not set it
     assert study.environment["env_id"] == "Pendulum-v1"
     assert (study.environment["n_envs"], study.environment["env_kwargs"]) == (2, {"g": 9.0})
     assert study.training["total_timesteps"] == 120

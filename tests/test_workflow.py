@@ -1,4 +1,4 @@
-"""The whole workflow as a user runs it: the same bytes whatever happens on the way, and errors in one line."""
+"""The whole workflow as a user runs it: the same bytes whatever happens during the run, and errors in one line."""
 
 import json
 import os
@@ -39,12 +39,12 @@ from sidewinder.study.schedule import awaited
 
 pytestmark = pytest.mark.slow
 
-# Each trial in a process of its own.
+# Each trial has its own process.
 ALONE = "study.trials_per_job=1"
 
 
 def test_the_study_prunes_and_learns(undisturbed: Path) -> None:
-    """The comparisons below compare something."""
+    """The study has pruned and complete trials, so the comparisons below mean something."""
     found = results(undisturbed)
     assert len(sweep(undisturbed)) == N_TRIALS + 2
     assert b",pruned," in found["trials.csv"]
@@ -52,19 +52,19 @@ def test_the_study_prunes_and_learns(undisturbed: Path) -> None:
 
 
 def test_the_winners_trainings_share_a_process(undisturbed: Path) -> None:
-    """The first job goes on with the next one's, and that has nothing to train."""
+    """The first job makes the next job's training too, so the next job has nothing to train."""
     logs = (undisturbed / "results/tiny/logs/confirmation/test/winner").glob("*.log")
     assert sorted("trained already" in log.read_text() for log in logs) == [False, True]
 
 
 def test_eight_cores(undisturbed: Path, tmp_path: Path) -> None:
-    """Each trial in a process of its own, all at once, and so the confirmation's trainings."""
+    """Each trial has its own process, all at the same time, and so have the confirmation's trainings."""
     run_to_the_end(new_study(tmp_path, ALONE), "--cores", "8", BEST)
     assert results(tmp_path) == results(undisturbed)
 
 
 def test_a_kill_and_a_database_lost_half_way(undisturbed: Path, tmp_path: Path) -> None:
-    """Two processes make four trials each; two more, or one, make what they left."""
+    """Two processes with four trials each are killed. One or two other processes make the rest."""
     command = snakemake(new_study(tmp_path), SWEEP)
     with started(command) as process:
         wait_for_results(tmp_path, N_TRIALS // 2 - 1)
@@ -80,7 +80,7 @@ def test_a_kill_and_a_database_lost_half_way(undisturbed: Path, tmp_path: Path) 
 
 
 def test_a_job_makes_as_many_trials_as_it_has(undisturbed: Path, tmp_path: Path) -> None:
-    """Others have made three of its four: it makes three of theirs."""
+    """Three of the job's four trials exist already: it makes three trials of another block."""
     (tmp_path / "results/tiny").mkdir(parents=True)
     shutil.copy(undisturbed / "results/tiny/config.yaml", tmp_path / "results/tiny")
     for number in range(3):
@@ -91,7 +91,7 @@ def test_a_job_makes_as_many_trials_as_it_has(undisturbed: Path, tmp_path: Path)
 
 
 def test_the_window_with_any_order_of_jobs(tmp_path: Path) -> None:
-    """Trials by hand, in a random order that keeps to the window; Snakemake does the rest."""
+    """Scripts make the trials in a random order that the window allows. Snakemake makes the rest."""
     window, n_trials = 2, 4
     settings = ["study.schedule=window", f"study.window={window}", f"study.n_trials={n_trials}"]
     settings.append("sampler.n_startup_trials=1")
@@ -113,8 +113,8 @@ def test_the_window_with_any_order_of_jobs(tmp_path: Path) -> None:
 
 
 def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
-    """SIGKILL to everything, to Snakemake alone (its trials live on), and to one trial; then the same command again, to
-    the end: on two cores, the same as on one."""
+    """SIGKILL ends all processes, then Snakemake alone (its trials live on), then one trial. The same command run to
+    its end on two cores then gives the same bytes as one core."""
     command = snakemake(new_study(tmp_path, ALONE), "--cores", "2", BEST)
     with started(command) as process:
         wait_for_results(tmp_path, 1)
@@ -123,7 +123,7 @@ def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
         wait_for_results(tmp_path, 3)
         process.kill()
         process.wait()
-        # Its orphans train on while the next run starts.
+        # Its orphaned jobs still train while the next run starts.
         with started(command) as again:
             wait_for_results(tmp_path, 5)
             send(signal.SIGKILL, wait_until(lambda: trials_of(again))[:1])
@@ -138,7 +138,7 @@ def test_any_kill(undisturbed: Path, tmp_path: Path) -> None:
 
 
 def test_a_killed_job_leaves_what_another_process_made(undisturbed: Path, tmp_path: Path) -> None:
-    """It waits for that process, an orphan of an earlier run, and dies when the result is there."""
+    """The job waits for an orphan of an earlier run, and is killed when the orphan's result is there."""
     target = "results/tiny/trials/0/result.json"
     path, made = tmp_path / target, (undisturbed / target).read_bytes()
     path.parent.mkdir(parents=True)
@@ -147,7 +147,7 @@ def test_a_killed_job_leaves_what_another_process_made(undisturbed: Path, tmp_pa
         started(snakemake(new_study(tmp_path, ALONE), target)) as process,
     ):
         waiting = wait_until(lambda: trials_of(process))
-        # Or they might see the result before they are killed, and end well.
+        # Stopped first: otherwise they might see the result before they are killed, and succeed.
         send(signal.SIGSTOP, waiting)
         path.write_bytes(made)
         send(signal.SIGKILL, waiting)
@@ -156,19 +156,19 @@ def test_a_killed_job_leaves_what_another_process_made(undisturbed: Path, tmp_pa
 
 
 def test_a_killed_trial_that_others_wait_for(tmp_path: Path) -> None:
-    """With more cores than virtual workers."""
-    # Long enough to be killed on the way.
+    """There are more cores than virtual workers, so jobs wait for the killed trial."""
+    # Trials are long enough to be killed while they train.
     virtual = [ALONE, "study.workers=2", "study.n_trials=4", "training.total_timesteps=300", "evaluation.eval_freq=100"]
     run_to_the_end(new_study(tmp_path / "one", *virtual), "--cores", "1", SWEEP)
     assert b",pruned," in sweep(tmp_path / "one")["trials.csv"]
-    # Jobs start in order of number, so that one core is enough.
+    # Jobs start in the order of trials, so no job on one core has to make another job's trial.
     assert "so this job does" not in logs_of_trials(tmp_path / "one")
     four = new_study(tmp_path / "four", *virtual)
     first = four / "results/tiny/trials/0"
     with started(snakemake(four, "--cores", "4", SWEEP)) as process:
         wait_until(lambda: (first / "tensorboard").exists())
         send(signal.SIGKILL, processes("trials/0/", of=process.pid))
-        # Its own job has failed, but those that wait for it make it.
+        # Its own job has failed, but a job that waits for it makes it.
         wait_until((first / "result.json").exists)
         assert process.wait(timeout=120) != 0
     assert "nobody makes trial 0, so this job does" in logs_of_trials(four)
@@ -177,7 +177,7 @@ def test_a_killed_trial_that_others_wait_for(tmp_path: Path) -> None:
 
 
 def test_finished_trials_stay_and_a_raised_budget_continues(undisturbed: Path, tmp_path: Path) -> None:
-    """Neither scripts nor rules, time stamps, logs nor the database make a finished trial run again."""
+    """Changed scripts, rules and time stamps, and lost logs and databases, do not make a finished trial run again."""
     repository = tmp_path / "repository"
     for name in ("workflow", "scripts", "configs"):
         shutil.copytree(REPOSITORY / name, repository / name)
@@ -196,7 +196,7 @@ def test_finished_trials_stay_and_a_raised_budget_continues(undisturbed: Path, t
     output = run_to_the_end(directory, BEST, repository=repository)
     assert "rule trial:" not in output
     assert results(directory) == results(undisturbed)
-    # Even when a result is lost, only that trial is trained again; a raised budget adds one more.
+    # If a result is lost, only that trial is made again. A raised budget adds one trial.
     runs = confirmation_runs(directory)
     (study / "trials/1/result.json").unlink()
     for path in (study / "trials.csv", study / "best.yaml"):
@@ -208,7 +208,7 @@ def test_finished_trials_stay_and_a_raised_budget_continues(undisturbed: Path, t
     assert run_to_the_end(directory, BEST, repository=repository).count("rule trial:") == 1
     before, after = results(undisturbed), results(directory)
     ranking = [json.loads(after[f"confirmation/validation/top-{rank}/0.json"])["trial"] for rank in (1, 2)]
-    # What was confirmed before is not trained again.
+    # Trainings of the earlier confirmation are not made again.
     assert confirmation_runs(directory).items() >= runs.items()
     assert (N_TRIALS in ranking) == (len(confirmation_runs(directory)) > len(runs))
     assert [name for name in before if before[name] != after[name] and name.startswith("trials/")] == []
@@ -272,7 +272,8 @@ def test_mixed_package_versions_are_said(undisturbed: Path, tmp_path: Path) -> N
 
 
 def test_divergence_is_a_result(tmp_path: Path) -> None:
-    """A user's environment that gives NaN in one of a grid's two points: recorded, and the sweep goes on or stops."""
+    """A user's environment gives NaN at one of a grid's two points. The failure is recorded, and the sweep goes on or
+    stops, as `study.max_failure_rate` says."""
     (tmp_path / "diverging.py").write_text(DIVERGING)
     overrides = ["study=diverging", *(o for o in TINY if not o.startswith(("study=", "sampler.")))]
     overrides += ["agent.policy_kwargs.net_arch=[8]", "confirmation.top_k=1"]
@@ -361,7 +362,7 @@ def test_unwritable_results(tmp_path: Path) -> None:
 
 
 def test_results_on_an_object_storage(tmp_path: Path) -> None:
-    """Of what jobs write, it would get what rules name alone."""
+    """It is refused: the storage would get only those files of a job that its rule names."""
     options = ["--default-storage-provider", "fs", "--default-storage-prefix", str(tmp_path / "store")]
     line = only_error_line(run(snakemake(new_study(tmp_path), *options)))
     assert line.startswith("error: default-storage-provider: found fs, accepted: none; results need a file system")

@@ -1,4 +1,4 @@
-"""docs/your_own_code.md, followed to the letter in a directory of one's own, with a tiny budget."""
+"""Follows docs/your_own_code.md to the letter in an empty directory, with a tiny budget."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ SHORT = ["training.total_timesteps=150", "evaluation.eval_freq=50", "evaluation.
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A directory with the document's files, as they are there."""
+    """A directory with the files that the document shows."""
     DOCUMENT.write_files(tmp_path)
     return tmp_path
 
@@ -44,7 +44,7 @@ def test_the_documents_study(project: Path) -> None:
     assert defaults["policy_kwargs"]["features_extractor_class"] == "my_methods.Embedding"
     assert "learning_rate" not in defaults
 
-    # The agent is one of one's own.
+    # The kept agent is of the user's class.
     card = (project / STUDY / "agent/README.md").read_text()
     assert "from my_methods import QuietSAC\n\nenv = gymnasium.make(" in card
     said = (project / STUDY / "agent/hyperparams.yml").read_text()

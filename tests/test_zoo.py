@@ -1,4 +1,4 @@
-"""What is shipped of RL Baselines3 Zoo agrees with the Zoo's own package."""
+"""The shipped settings and search spaces of RL Baselines3 Zoo agree with the Zoo's own package."""
 
 import importlib.util
 from pathlib import Path
@@ -24,7 +24,7 @@ from sidewinder.config.zoo_files import algorithm_of, settings_of
 from sidewinder.paths import CONFIG_DIR
 from sidewinder.training.arguments import constructor_arguments
 
-# Where the Zoo's names are not ours.
+# The Zoo's names of algorithms, if they differ from ours.
 ZOO_NAMES = {"recurrent_ppo": "ppo_lstm"}
 ENVIRONMENTS = {"dqn": "CartPole-v1", "qrdqn": "CartPole-v1"}
 SPACES = sorted(path.stem for path in (CONFIG_DIR / "agent/search_spaces/zoo").glob("*.yaml"))
@@ -48,7 +48,7 @@ OUR_NAMES = {
     },
 }
 OUR_CHOICES = {"tiny": "[64]", "small": "s", "medium": "m", "big": "l", None: "null"}
-# Where the Zoo's range ends at another parameter's value; ours is the widest of them.
+# Parameters whose range in the Zoo ends at another parameter's value. Our range is the widest of these.
 DYNAMIC = {"agent.helpers.subsample_steps", "agent.helpers.top_quantiles_to_drop_per_net"}
 
 
@@ -60,7 +60,7 @@ def package() -> Path:
 
 
 def hyperparams_opt() -> ModuleType:
-    """The Zoo's samplers alone: the package itself would import much more."""
+    """Import only the Zoo's module of samplers: the package would import much more."""
     spec = importlib.util.spec_from_file_location("hyperparams_opt", package() / "hyperparams_opt.py")
     assert spec is not None
     assert spec.loader is not None
@@ -77,13 +77,13 @@ def compose(name: str) -> StudyConfig:
 
 def our_key(name: str, algorithm: str) -> str:
     if name == "n_quantiles":
-        # In TQC's space another key reads it.
+        # In TQC's space it is a helper, which another key reads.
         return f"agent.{'helpers' if algorithm == 'tqc' else 'policy_kwargs'}.n_quantiles"
     return OUR_NAMES.get(name, f"agent.{name}")
 
 
 def our_choices(distribution: BaseDistribution) -> BaseDistribution:
-    """A distribution with the categories of ours, in an order of their own."""
+    """Translate the categories of a distribution to ours, and sort them."""
     if isinstance(distribution, CategoricalDistribution):
         return CategoricalDistribution(sorted({OUR_CHOICES.get(c, c) for c in distribution.choices}, key=str))  # type: ignore[arg-type]
     return distribution
@@ -114,7 +114,7 @@ def test_a_space_samples_what_the_zoo_samples(name: str) -> None:
         assert all(ours[key].high >= theirs[key].high for key in DYNAMIC & ours.keys())  # type: ignore[attr-defined]
         params = {our_key(key, name): OUR_CHOICES.get(value, value) for key, value in trial.params.items()}
         run = config.for_trial(params)
-        # What the Zoo makes of the same parameters is what ours make, but for noise, which is an object there.
+        # The Zoo makes the same arguments from the same parameters, except for noise, which is an object there.
         arguments = constructor_arguments(run.agent)
         policy = made.pop("policy_kwargs", {})
         noise = made.pop("action_noise", None)
@@ -135,7 +135,7 @@ def test_a_space_samples_what_the_zoo_samples(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPACES)
 def test_the_agents_own_space_covers_it(name: str) -> None:
-    """Whatever key of the agent the Zoo's samples, ours searches or sets too."""
+    """Our own space has each key of the agent that the Zoo's space has."""
     keys = []
     for space in (f"zoo/{name}", name):
         raw = yaml.safe_load((CONFIG_DIR / f"agent/search_spaces/{space}.yaml").read_text())
@@ -147,7 +147,7 @@ def test_the_agents_own_space_covers_it(name: str) -> None:
 
 
 def shipped_settings() -> list[tuple[str, str]]:
-    """(algorithm, environment) of each file."""
+    """Return the algorithm and the environment of each shipped file."""
     return sorted((path.parent.name, path.stem) for path in (CONFIG_DIR / "zoo").glob("*/*.yaml"))
 
 
@@ -159,7 +159,7 @@ def published(algorithm: str, env_id: str) -> dict[str, Any]:
 
 
 def test_every_setting_for_these_environments_is_shipped() -> None:
-    """A file of the Zoo's for each algorithm; of its environments, those that any shipped setting is for."""
+    """For each environment with a shipped setting, the settings of all algorithms in the Zoo are shipped."""
     environments = {env_id for _, env_id in shipped_settings()}
     assert environments >= {"Pendulum-v1", "CartPole-v1", "LunarLander-v3", "BipedalWalker-v3", "HalfCheetah-v4"}
     names = {ZOO_NAMES.get(name, name): name for name in ALGORITHMS["sb3"]}
@@ -198,13 +198,13 @@ def test_a_setting_is_the_published_one(algorithm: str, env_id: str) -> None:
             assert [arguments[key](remaining) for remaining in (1.0, 0.5, 0.0)] == [initial, initial / 2, 0.0]
         else:
             assert arguments[key] == value
-    # The rest is at the algorithm's defaults.
+    # All other keys have the algorithm's defaults.
     rest = config.baselines["defaults"]["agent"]
     ours = theirs.keys() | {"action_noise", "noise_std", "lr_schedule", "clip_range_schedule", "policy_kwargs"}
     assert {key: run.agent[key] for key in rest.keys() - ours} == {key: rest[key] for key in rest.keys() - ours}
 
 
-# Files as the Zoo has them
+# The Zoo's own files
 
 
 def test_the_zoos_own_files_are_read_as_they_were_by_hand() -> None:

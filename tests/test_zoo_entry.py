@@ -1,4 +1,4 @@
-"""A setting as RL Zoo writes it: what a Zoo's baseline was made from comes out again."""
+"""Writes settings as RL Zoo's files have them: a baseline from the Zoo gives the Zoo's own entry again."""
 
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def test_what_the_zoo_writes_otherwise() -> None:
 
 
 def test_numbers_are_those_of_the_constructor() -> None:
-    """The Zoo passes on what is written."""
+    """The Zoo passes numbers on as they are written."""
     overrides = ["study=plain", "agent=dqn", "environment=cartpole", "agent.buffer_size=1e4", "agent.train_freq=4.0"]
     entry = entry_of(compose_study("made_up", overrides).for_trial({}))
     assert (entry["buffer_size"], entry["train_freq"]) == (10000, 4)

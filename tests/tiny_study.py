@@ -1,4 +1,4 @@
-"""The tiny study that tests of the workflow run: how to start it, and what must be the same whatever happens to it."""
+"""The tiny study that tests of the workflow run: starts it, and reads the results that no disturbance may change."""
 
 import json
 import os
@@ -44,7 +44,7 @@ BEST = "results/tiny/best.yaml"
 
 
 def snakemake(directory: Path, *arguments: str, repository: Path = REPOSITORY) -> list[str]:
-    """The command line of a run in `directory`."""
+    """Return the command line of a run in `directory`."""
     snakefile = str(repository / "workflow" / "Snakefile")
     command = [*SNAKEMAKE, "--snakefile", snakefile, "--directory", str(directory)]
     return [*command, "--configfile", str(directory / "config.yaml"), "--cores", "2", *arguments]
@@ -57,7 +57,7 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def run_to_the_end(directory: Path, *arguments: str, repository: Path = REPOSITORY) -> str:
-    """What it says, and below it Snakemake's log, which has the jobs."""
+    """Run Snakemake, which must succeed. Returns its output, followed by its log, which lists the jobs."""
     done = run(snakemake(directory, *arguments, repository=repository))
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
@@ -83,7 +83,7 @@ def new_study(directory: Path, *overrides: str) -> Path:
 
 
 def results(directory: Path) -> dict[str, bytes]:
-    """What must be the same, byte by byte, as far as it is made."""
+    """Read the existing files that must be the same, byte by byte."""
     study = directory / "results" / "tiny"
     paths = [path for path in study.glob("*.csv") if path.name != "timings.csv"] + [*study.glob("best.*")]
     paths += [*study.glob("trials/*/result.json"), *study.glob("confirmation/**/*.json")]
@@ -91,13 +91,13 @@ def results(directory: Path) -> dict[str, bytes]:
 
 
 def sweep(directory: Path) -> dict[str, bytes]:
-    """Of the results, those of the trials alone."""
+    """Return the part of `results` that comes from the trials."""
     names = ("trials", "evaluations.csv")
     return {name: content for name, content in results(directory).items() if name.startswith(names)}
 
 
 def confirmation_runs(directory: Path) -> dict[Path, int]:
-    """The confirmation's trainings that are kept, and when each was written."""
+    """Return the files of the confirmation's trainings in the store, and when each was written."""
     kept = (directory / "results/.trainings").glob("*.json")
     return {path: path.stat().st_mtime_ns for path in kept if json.loads(path.read_text())["held_out_returns"]}
 
@@ -111,7 +111,7 @@ def wait_for_results(directory: Path, count: int, seconds: float = 120) -> None:
 
 
 def wait_until(condition: Callable[[], _T], seconds: float = 120) -> _T:
-    """What it gives as soon as that is true."""
+    """Wait until a condition returns something true, and return that."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline
@@ -120,9 +120,10 @@ def wait_until(condition: Callable[[], _T], seconds: float = 120) -> _T:
 
 
 def processes(*words: str, of: int | None = None) -> list[psutil.Process]:
-    """This machine's, or those that the process `of` has started, with all of the words in their command lines."""
+    """Return the processes that have all of the words in their command lines, among the descendants of the process `of`
+    or, without it, among all of this machine."""
     found = []
-    # A process may end, or be a zombie already, when it is looked at; then it is not one of them.
+    # A process may have ended, or be a zombie, when it is looked at; it is left out.
     with suppress(psutil.NoSuchProcess):
         for process in psutil.process_iter() if of is None else psutil.Process(of).children(recursive=True):
             with suppress(psutil.NoSuchProcess):
@@ -133,12 +134,12 @@ def processes(*words: str, of: int | None = None) -> list[psutil.Process]:
 
 
 def trials_of(snakemake: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The processes of its jobs that make trials."""
+    """Return the processes of Snakemake's jobs that make trials."""
     return processes("trial.py", of=snakemake.pid)
 
 
 def send(what: signal.Signals, to: list[psutil.Process]) -> None:
-    """Sends a signal to them, as far as they have not ended by themselves."""
+    """Send a signal to processes. Processes that have ended already are ignored."""
     for process in to:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(what)

@@ -1,1 +1,1 @@
-"""One training run: environments, agent, evaluations. Knows no study."""
+"""One training run: environments, agent, evaluations. `run.train` does not depend on a study."""

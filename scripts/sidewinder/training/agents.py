@@ -1,4 +1,5 @@
-"""From the `agent` section of a config to a model of Stable-Baselines3, SB3-Contrib or SBX. It never trains."""
+"""Builds, evaluates and saves models of Stable-Baselines3, SB3-Contrib or SBX, as the `agent` section of a config
+says. Training itself is in `run.py`."""
 
 import io
 import logging
@@ -35,8 +36,8 @@ defer_compiler()
 logger = logging.getLogger(__name__)
 
 UNSEEN_END = (
-    "found one that ends episodes, which SB3's Monitor and so the returns do not know of, accepted: an environment "
-    "that ends them itself"
+    "found one that ends episodes, which SB3's Monitor does not see, so returns would be wrong, accepted: an "
+    "environment that ends its episodes itself"
 )
 
 
@@ -61,27 +62,27 @@ def build(
     """Make the model that an `agent` section describes.
 
     Args:
-        agent: The section, resolved; keys are the constructor's plus `algorithm`, `lr_schedule` and
-            `clip_range_schedule` (`schedules.schedule`) and `noise_std` (standard deviation of
-            `action_noise`, in units of the action). `replay_buffer_class: her` replays with other goals. `backend` is
-            `sb3` (torch) or `sbx` (JAX). Classes and functions of one's own are named by their import paths.
-            `helpers` may hold anything: it is there for other keys' interpolations to read.
-        env: What it trains on.
-        seed: For its networks, exploration, replay buffer, and `env`.
-        device: As torch spells it.
-        tensorboard_log: Directory, or None for no log. What is there is continued.
-        subclassed: Returns the class to instantiate, given the algorithm's.
+        agent: The resolved section. Its keys are the arguments of the algorithm's constructor, and these:
+            `algorithm`; `backend`: `sb3` (torch) or `sbx` (JAX); `lr_schedule` and `clip_range_schedule`: see
+            `schedules.schedule`; `noise_std`: standard deviation of `action_noise`, in units of the action;
+            `helpers`: any values, read by the interpolations of other keys only. `replay_buffer_class: her` selects
+            hindsight experience replay. The user's classes and functions are named by their import paths.
+        env: The training environments.
+        seed: Seeds the networks, exploration, the replay buffer, and `env`.
+        device: Name of a torch device, such as `cpu` or `cuda:0`.
+        tensorboard_log: Directory, or None for no log. An existing log is continued.
+        subclassed: Receives the algorithm's class and returns the class to instantiate.
 
     Raises:
-        SidewinderError: As `check`; or the environment has no goals or masks where the agent needs them.
-        ValueError: The algorithm cannot act in this environment, or hyperparameters do not go together; SB3 has other
-            exceptions for that too.
+        SidewinderError: As in `check_agent`; or the agent needs goals or action masks, which the environment lacks.
+        ValueError: The algorithm cannot act in this environment, or hyperparameters exclude each other. SB3 raises
+            other exceptions for that, too.
     """
     if any(import_paths(agent)):
-        set_random_seed(seed)  # objects of one's own may draw while they are made, before SB3 seeds the generators
+        set_random_seed(seed)  # the user's classes may draw in their constructors, before SB3 seeds the generators
     arguments = constructor_arguments(agent)
     if (noise := arguments.get("action_noise")) is not None and not isinstance(noise, ActionNoise):
-        # The noise shape is that of the action, so it waits for the environment.
+        # Made here, not in `constructor_arguments`: the noise has the shape of the environment's actions.
         size = env.action_space.shape or ()
         make = ACTION_NOISES.get(noise, noise)
         arguments["action_noise"] = make(np.zeros(size), np.full(size, agent.get("noise_std", 0.1)))
@@ -98,7 +99,7 @@ def build(
         env=env, seed=seed, device=device, tensorboard_log=tensorboard_log, **arguments
     )
     if tensorboard_log is None:
-        # Else SB3 makes a directory in the system's for each training, and leaves it there.
+        # Otherwise SB3 makes a temporary directory for each training and never deletes it.
         model.set_logger(Logger(folder=None, output_formats=[]))
     else:
         model.set_logger(configure(str(Path(tensorboard_log) / "run_1"), ["tensorboard"]))
@@ -117,14 +118,23 @@ def evaluate(
     after_step: Callable[[np.ndarray], None] = lambda _actions: None,
     acting: PolicyPredictor | None = None,
 ) -> dict[str, list[float]]:
-    """The undiscounted return of each of so many episodes, and its other metrics, by name; a MaskablePPO takes only
-    actions that the environment allows.
+    """Run evaluation episodes. A MaskablePPO takes only actions that the environment allows.
 
-    `after_step` is called after each step of each environment, with the actions in all of them. `acting` acts in the
-    agent's place.
+    Args:
+        model: The agent.
+        env: The evaluation environments.
+        n_episodes: Number of episodes over all environments.
+        deterministic: Whether the agent takes its most likely action rather than a sampled one.
+        metrics: Metrics to collect beside `return`, as `evaluation.metric` names them.
+        after_step: Called after each step of each environment, with the actions in all environments.
+        acting: Chooses the actions in place of `model`, if given.
+
+    Returns:
+        One value per episode for each metric, by the metric's name. `return` is undiscounted.
 
     Raises:
-        SidewinderError: A wrapper ends episodes: returns would be those of others; or there is no such metric.
+        SidewinderError: A wrapper ends episodes, so Monitor's returns would be wrong; or an episode's last info lacks
+            a metric.
     """
     values: dict[str, list[float]] = {metric: [] for metric in metrics if metric != "return"}
 
@@ -136,7 +146,7 @@ def evaluate(
         if "episode" in info:
             for metric, own in values.items():
                 own.append(_metric_of(metric, info))
-        # A life lost in an Atari game is no end: Monitor has its rewards so far.
+        # Losing a life in an Atari game does not end the episode: Monitor still holds its rewards so far.
         elif not env.get_attr("rewards", found["i"])[0]:
             raise SidewinderError(f"environment.wrappers: {UNSEEN_END}")
 
@@ -164,7 +174,7 @@ def evaluate(
 
 
 def _metric_of(metric: str, info: Mapping[str, Any]) -> float:
-    """A metric of an episode, from its last info."""
+    """Return a metric of an episode, from its last info."""
     if metric == "length":
         return float(info["episode"]["l"])
     key = "is_success" if metric == "success_rate" else metric.removeprefix("info:")
@@ -182,10 +192,10 @@ def _metric_of(metric: str, info: Mapping[str, Any]) -> float:
 
 
 class SavedAgent:
-    """An agent as it was at one moment, with its normalisation then, in SB3's formats."""
+    """Snapshot of an agent and its normalisation statistics, in SB3's file formats."""
 
     def __init__(self, model: BaseAlgorithm) -> None:
-        """Take what `model.save` and `VecNormalize.save` would write now."""
+        """Hold in memory what `model.save` and `VecNormalize.save` would write now."""
         file = io.BytesIO()
         model.save(file)
         self._model = file.getvalue()
@@ -200,16 +210,22 @@ class SavedAgent:
 
 
 def keep_agent(model: BaseAlgorithm, directory: Path) -> None:
-    """Write an agent as `SavedAgent` does. Where that fails, a line says so, and there is none: no older one stays."""
+    """Write an agent as `SavedAgent` does. If that fails, log a warning and delete the directory, with any older agent
+    in it."""
     try:
         SavedAgent(model).write(directory)
-    except Exception as error:  # a full disk, or whatever somebody's classes raise when they are pickled
+    except Exception as error:  # a full disk, or anything that the user's classes raise when they are pickled
         shutil.rmtree(directory, ignore_errors=True)
         logger.warning("the agent could not be kept (%s); the training goes on", first_line(error))
 
 
 def kept_agent(directory: Path, *, normalized: bool) -> dict[str, bytes] | None:
-    """The files of an agent as `SavedAgent` writes them, by name; None if they are not there, or damaged."""
+    """Read the files that `SavedAgent` wrote, by name; None if one is missing or damaged.
+
+    Args:
+        directory: Where the files are.
+        normalized: Whether `vecnormalize.pkl` must be there beside `model.zip`.
+    """
     try:
         files = {"model.zip": (directory / "model.zip").read_bytes()}
         with zipfile.ZipFile(io.BytesIO(files["model.zip"])) as model:
@@ -224,13 +240,18 @@ def kept_agent(directory: Path, *, normalized: bool) -> dict[str, bytes] | None:
 
 
 def _check_goals(agent: dict[str, Any], env: VecEnv) -> None:
-    """What HER needs: goals in the observations, and a whole episode in the buffer before the first update."""
+    """Check what HER needs: goals in the observations, and a whole episode in the buffer before the first update.
+
+    Raises:
+        SidewinderError: The observations have no goals.
+        ValueError: `learning_starts` is too small.
+    """
     space = env.observation_space
     if not isinstance(space, spaces.Dict) or not {"achieved_goal", "desired_goal"} <= space.keys():
         raise wrong("replay_buffer_class", "her", "null, or an environment with achieved_goal and desired_goal")
     specs = [spec for spec in env.get_attr("spec") if spec is not None and spec.max_episode_steps is not None]
     longest = sum(spec.max_episode_steps for spec in specs)
-    # 100 is the constructors' own default.
+    # 100 is the default of SB3's constructors.
     if not _by_episode(agent) and (found := agent.get("learning_starts", 100)) < longest:
         raise ValueError(
             f"learning_starts: found {found}, accepted with her: at least {longest}: an episode in each environment"

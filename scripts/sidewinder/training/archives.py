@@ -1,4 +1,5 @@
-"""Trainings that were made elsewhere, read only: results directories, what scripts/archive.py makes, tars of either."""
+"""Archives of trainings that were made elsewhere: results directories, archives of scripts/archive.py, or tars of
+either. They are only read here, apart from `write_trainings`, which writes the tar of one."""
 
 import gzip
 import io
@@ -13,24 +14,28 @@ from sidewinder import SidewinderError
 from sidewinder.files import reading, write_atomically
 from sidewinder.paths import ROOT
 
-# Where a results directory keeps its trainings, and the tar that an archive has in its place.
+# A results directory keeps its trainings in DIRECTORY. An archive of scripts/archive.py has TAR instead.
 DIRECTORY, TAR = ".trainings", "trainings.tar.gz"
-# The archive that comes with Sidewinder, by this name in `archives`.
+# Name, in `archives`, of the archive that comes with Sidewinder.
 SHIPPED = "shipped"
 
 
 def check_archives(archives: Sequence[str], results: Path | None = None) -> None:
-    """Check that all are there, and none is in the results directory: its trainings come and go while studies run.
+    """Check that each archive exists and holds trainings.
+
+    Args:
+        archives: Names or paths, as `archives` in the configfile has them.
+        results: This run's results directory. It must not be an archive, for its trainings change while studies run.
 
     Raises:
-        SidewinderError: One is not, or holds no trainings.
+        SidewinderError: An archive is missing, holds no trainings, or is the results directory.
     """
     for archive in archives:
         place = _place(archive)
         if _is_not_carried(archive):
             continue
         if results is not None and place.resolve() in (results.resolve(), (results / "paper").resolve()):
-            raise SidewinderError(f"archives: found {archive!r}, where this run keeps its results, accepted: others")
+            raise SidewinderError(f"archives: found {archive!r}, where this run keeps its results, accepted: another")
         if not place.is_dir() and not (place.is_file() and tarfile.is_tarfile(place)):
             accepted = f"{SHIPPED}, a results directory, or a tar of one"
             raise SidewinderError(f"archives: found {archive!r}, which is not there or no tar, accepted: {accepted}")
@@ -40,7 +45,7 @@ def check_archives(archives: Sequence[str], results: Path | None = None) -> None
 
 
 def archived(archive: str, name: str) -> bytes | None:
-    """The file of this name among an archive's trainings; None if there is none.
+    """Read a training's file from an archive; None if the archive has no file of this name.
 
     Raises:
         SidewinderError: The archive cannot be read.
@@ -50,7 +55,7 @@ def archived(archive: str, name: str) -> bytes | None:
 
 
 def names_in(archive: str) -> list[str]:
-    """The names of the files of an archive's trainings.
+    """List the file names of an archive's trainings.
 
     Raises:
         SidewinderError: The archive cannot be read.
@@ -60,7 +65,7 @@ def names_in(archive: str) -> list[str]:
 
 
 def _packed(archive: str) -> Mapping[str, bytes]:
-    """The trainings in an archive's tar, if it has one."""
+    """Read the trainings in an archive's tar; empty if it has no tar."""
     place = _place(archive)
     tar = place / TAR if place.is_dir() else place
     lacking = _is_not_carried(archive) or (place.is_dir() and not tar.is_file())
@@ -69,10 +74,10 @@ def _packed(archive: str) -> Mapping[str, bytes]:
 
 @cache
 def trainings_of(tar: Path) -> Mapping[str, bytes]:
-    """The trainings in a tar, wherever in it, by their files' names.
+    """Read the trainings in a tar, by their files' names. They may be in any of its directories.
 
     Raises:
-        SidewinderError: It cannot be read.
+        SidewinderError: The tar cannot be read.
     """
     with reading(tar, "archives in the configfile names it", "and take it out of `archives`"):
         try:
@@ -83,7 +88,7 @@ def trainings_of(tar: Path) -> Mapping[str, bytes]:
                     for path, file in files
                     if file and path.suffix == ".json" and (path.parent.name == DIRECTORY or len(path.parts) == 1)
                 }
-                # To the end, where the checksum of a compressed one is.
+                # Read to the end, where a compressed tar has its checksum.
                 while opened.fileobj and opened.fileobj.read(2**20):
                     pass
                 return found
@@ -92,7 +97,12 @@ def trainings_of(tar: Path) -> Mapping[str, bytes]:
 
 
 def write_trainings(tar: Path, trainings: Mapping[str, bytes]) -> None:
-    """Write trainings, by their files' names, as a tar: the same bytes for the same trainings."""
+    """Write trainings as a tar. The same trainings give the same bytes.
+
+    Args:
+        tar: The file to write.
+        trainings: Contents of the trainings' files, by file name.
+    """
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as opened:
         for name, data in sorted(trainings.items()):
@@ -103,7 +113,7 @@ def write_trainings(tar: Path, trainings: Mapping[str, bytes]) -> None:
 
 
 def _is_not_carried(archive: str) -> bool:
-    """Whether the workflow was copied without what is shipped: then nothing of it is known."""
+    """Whether this is the shipped archive and this copy of the workflow lacks it. It then counts as empty."""
     return archive == SHIPPED and not _place(archive).exists()
 
 

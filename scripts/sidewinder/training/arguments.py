@@ -1,4 +1,4 @@
-"""From an `agent` section to the arguments of an algorithm's constructor, checked against its signature."""
+"""Turns an `agent` section into arguments of the algorithm's constructor, checked against its signature."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,7 +42,7 @@ ACTION_NOISES: dict[str, Callable[[np.ndarray, np.ndarray], ActionNoise]] = {
 GOAL_STRATEGIES = ("future", "episode", "final")
 
 
-# Of the agent's keys, those that SB3's constructors do not know.
+# Keys of the agent that SB3's constructors do not know.
 _OWN_KEYS = ("algorithm", "backend", "lr_schedule", "clip_range_schedule", "noise_std", "helpers")
 
 
@@ -50,19 +50,19 @@ _OWN_KEYS = ("algorithm", "backend", "lr_schedule", "clip_range_schedule", "nois
 SCHEDULED = {"lr_schedule": "learning_rate", "clip_range_schedule": "clip_range"}
 
 
-# Keys that are checked on their own.
+# Keys that have a check of their own below.
 _ON_THEIR_OWN = ("policy", "policy_kwargs", "action_noise", "replay_buffer_class", "replay_buffer_kwargs")
 
 
-# Of the constructors' keys, those that other sections or this package set.
+# Constructor arguments that other sections of the config or this package set.
 _SET_ELSEWHERE = ("self", "env", "seed", "device", "tensorboard_log", "verbose", "_init_setup_model")
 
 
-# Of HER's options, those that a config may have; the shipped agents have them all, with or without HER.
+# HER's options that a config may have. The shipped agents have all of them, even without HER.
 _OF_HER = ("n_sampled_goal", "goal_selection_strategy", "copy_info_dict", "handle_timeout_termination")
 
 
-# What SB3 gives to those who make a replay buffer, an optimizer (by torch or optax), a features extractor.
+# Arguments that SB3 itself passes to a replay buffer, an optimizer (torch's or optax's) or a features extractor.
 _GIVEN_BY_SB3 = {
     "replay_buffer": ("buffer_size", "observation_space", "action_space", "device", "n_envs", "optimize_memory_usage"),
     "optimizer": ("params", "lr", "learning_rate"),
@@ -71,10 +71,10 @@ _GIVEN_BY_SB3 = {
 
 
 def algorithm_of(agent: dict[str, Any]) -> type[BaseAlgorithm]:
-    """The class that `agent.algorithm` names, or gives the import path of.
+    """Return the class of the algorithm. `agent.algorithm` is its name or its import path.
 
     Raises:
-        SidewinderError: There is none.
+        SidewinderError: There is no such class, it is no algorithm, or it does not fit `agent.backend`.
     """
     backend, name = backend_of(agent), agent.get("algorithm")
     accept("backend", backend, ALGORITHMS)
@@ -94,10 +94,10 @@ def algorithm_of(agent: dict[str, Any]) -> type[BaseAlgorithm]:
 
 
 def family_of(agent: dict[str, Any]) -> str | None:
-    """The shipped algorithm that an agent's is, or is a subclass of; None if it is of none.
+    """Return the name of the shipped algorithm that the agent's algorithm is, or derives from; None if there is none.
 
     Raises:
-        SidewinderError: As `algorithm_of`.
+        SidewinderError: As in `algorithm_of`.
     """
     if not is_import_path(agent.get("algorithm")):
         return str(agent.get("algorithm"))
@@ -115,7 +115,10 @@ def _with_backend(agent: dict[str, Any]) -> str:
 
 
 def constructor_arguments(agent: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of the algorithm's constructor; of `action_noise`, its name or what makes it.
+    """Return the arguments of the algorithm's constructor.
+
+    The constructor can take all of them except `action_noise`, which may still be a name or the function that makes
+    the noise: its shape depends on the environment.
 
     Raises:
         SidewinderError: `agent.<key>: found ..., accepted: ...`.
@@ -131,7 +134,7 @@ def constructor_arguments(agent: dict[str, Any]) -> dict[str, Any]:
         if key in _OWN_KEYS and _has_object(key, known):
             continue
         if key in limits(as_shipped) and key not in known:
-            continue  # at the value that stands for its absence
+            continue  # `beyond_limits` has checked that it has its only accepted value, which has no effect
         if key not in known:
             raise wrong(key, value, f"a key of {agent['algorithm']}: {', '.join(known)}", _with_backend(agent))
         arguments[key] = value if key in _ON_THEIR_OWN else converted(key, value, parameters[key])
@@ -155,19 +158,22 @@ def constructor_arguments(agent: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_object(own_key: str, known: list[str]) -> bool:
-    """Whether the algorithm has what one of our own keys is about."""
+    """Whether the algorithm has the argument that one of `_OWN_KEYS` modifies; true for keys that modify none."""
     about = {**SCHEDULED, "noise_std": "action_noise"}.get(own_key)
     return about is None or about in known
 
 
 def _scheduled(name: str, agent: dict[str, Any], value: Any, only: Mapping[str, Any]) -> Any:
-    """The argument that a schedule's key controls.
+    """Return the constructor argument that a schedule key controls, with the schedule applied.
 
     Args:
-        name: The schedule's key.
+        name: The schedule key, one of `SCHEDULED`.
         agent: The section.
-        value: The argument without the schedule: a number, or a schedule of one's own.
-        only: As `limits` has it.
+        value: The argument without the schedule: a number, or the user's own schedule.
+        only: The result of `limits`.
+
+    Raises:
+        SidewinderError: The key and the argument exclude each other, or the schedule is malformed.
     """
     shape, key = agent.get(name, "constant"), SCHEDULED[name]
     if value is None and shape != "constant":
@@ -177,13 +183,13 @@ def _scheduled(name: str, agent: dict[str, Any], value: Any, only: Mapping[str, 
     if shape != "constant":
         raise wrong(name, shape, f"constant where agent.{key} is a schedule itself")
     if name in only:
-        raise wrong(key, agent[key], f"float, as agent.lr_schedule is to be {only[name]}", _with_backend(agent))
+        raise wrong(key, agent[key], f"float, as agent.lr_schedule must be {only[name]}", _with_backend(agent))
     check_schedule(f"agent.{key}", value)
     return value
 
 
 def _action_noise(value: Any) -> Any:
-    """A name, an import path as what it names, or an object."""
+    """Return the noise: its name, the class or function of an import path, or an object that is made already."""
     if is_made(value):
         value = made("agent.action_noise", value)
     elif is_import_path(value):
@@ -194,7 +200,7 @@ def _action_noise(value: Any) -> Any:
 
 
 def _replay_buffer(agent: dict[str, Any]) -> dict[str, Any]:
-    """The constructor's arguments of the replay buffer; none of HER's unless it is chosen."""
+    """Return the constructor's arguments for the replay buffer; options of HER are left out unless HER is chosen."""
     if "replay_buffer_class" not in agent and "replay_buffer_kwargs" not in agent:
         return {}
     name, given = agent.get("replay_buffer_class"), agent.get("replay_buffer_kwargs") or {}
@@ -223,8 +229,10 @@ def _replay_buffer(agent: dict[str, Any]) -> dict[str, Any]:
 
 
 def _policy(algorithm: type[BaseAlgorithm], agent: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The policy, by its name or as a class; and its arguments, with names replaced by what they name; null leaves
-    SB3's own default."""
+    """Return the policy, as a name or a class, and its arguments, with names replaced by the objects that they name.
+
+    An argument that is null is left out: SB3's default applies.
+    """
     name, named = agent.get("policy"), agent.get("policy")
     if is_import_path(name):
         policy = named = imported("agent.policy", name)
@@ -234,7 +242,7 @@ def _policy(algorithm: type[BaseAlgorithm], agent: dict[str, Any]) -> tuple[Any,
         accept("policy", name, algorithm.policy_aliases, _with_backend(agent), or_import_path=True)
         policy = algorithm.policy_aliases[str(name)]
     parameters, known = parameters_of(policy), _policy_keys(policy)
-    # A null may be of a key that only the algorithm's other policies have: it means nothing to any of them.
+    # A null is also accepted for keys that only the algorithm's other policies have.
     nullable = {key for other in algorithm.policy_aliases.values() for key in _policy_keys(other)}
     given = agent.get("policy_kwargs") or {}
     if not isinstance(given, dict):
@@ -284,7 +292,7 @@ def _policy_keys(policy: type[BasePolicy]) -> list[str]:
 
 
 def _net_arch(key: str, value: Any) -> Any:
-    """A list of layer widths, from a name of it or from itself; or a mapping from networks (`pi`, `qf`) to such."""
+    """Return a list of layer widths, given the list or its name; or a mapping from networks (`pi`, `qf`) to lists."""
     if isinstance(value, dict):
         return {network: _net_arch(f"{key}.{network}", widths) for network, widths in value.items()}
     widths = NET_ARCHS.get(value) if isinstance(value, str) else value

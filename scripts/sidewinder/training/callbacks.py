@@ -1,4 +1,5 @@
-"""Callbacks of one's own in a training, as `training.callbacks` names them: Stable-Baselines3's, and the user's."""
+"""Runs the callbacks and trackers that `training.callbacks` and `training.trackers` name: Stable-Baselines3's, or the
+user's own."""
 
 import logging
 import random
@@ -23,15 +24,15 @@ from sidewinder.training.imported import made
 
 logger = logging.getLogger(__name__)
 
-# Those that SB3's EvalCallback calls after each evaluation: they ask their parent for the best mean reward.
+# Callbacks that SB3's EvalCallback calls after each evaluation. They ask their parent for the best mean reward.
 JUDGES = (StopTrainingOnNoModelImprovement, StopTrainingOnRewardThreshold)
 
 
 def made_callbacks(run: RunConfig, which: Literal["callbacks", "trackers"] = "callbacks") -> list[BaseCallback]:
-    """The callbacks or the trackers of a training, made anew.
+    """Make the callbacks or the trackers of a training.
 
     Raises:
-        SidewinderError: One cannot be made, or is none; one line that names the key.
+        SidewinderError: An object cannot be made, or is no callback; one line that names the key.
     """
     callbacks = []
     for position, entry in enumerate(getattr(run.training, which)):
@@ -44,10 +45,10 @@ def made_callbacks(run: RunConfig, which: Literal["callbacks", "trackers"] = "ca
 
 
 class OwnCallbacks(CallbackList):
-    """The callbacks of a training. They are called at each step, but SB3's judges of evaluations after each of these.
+    """Calls a training's callbacks: `JUDGES` after each evaluation, all others at each step.
 
     Attributes:
-        noted: Within what it returns, callbacks are called.
+        noted: Returns the context manager in which callbacks are called; by default one that does nothing.
     """
 
     def __init__(
@@ -56,25 +57,25 @@ class OwnCallbacks(CallbackList):
         evaluator: BaseCallback,
         stop: Callable[[int], NoReturn],
     ) -> None:
-        """Prepare to call them.
+        """Keep the callbacks; SB3 initialises them later.
 
         Args:
-            callbacks: As they were made.
-            evaluator: The parent of judges, with the attributes of SB3's `EvalCallback` that they read.
-            stop: Called with the environment step where one of them ends the training.
+            callbacks: The result of `made_callbacks`.
+            evaluator: Parent of the judges. It has the attributes of SB3's `EvalCallback` that they read.
+            stop: Ends the training. Called with the environment step when a callback returns False.
         """
         super().__init__(callbacks)
         self._evaluator, self._stop = evaluator, stop
         self.noted: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def everyone(self) -> list[BaseCallback]:
-        """All callbacks, those in others among them, in an order that depends on the config alone."""
+        """Return all callbacks, nested ones included, in an order that depends on the config alone."""
         found: dict[int, BaseCallback] = {}
         _add_with_inner(self.callbacks, found)
         return list(found.values())
 
     def go_on_after_evaluation(self) -> bool:
-        """Call those that judge evaluations. Returns whether training is to go on."""
+        """Call the judges. Returns whether training goes on."""
         with self.noted():
             judged = [callback.on_step() for callback in self.callbacks if isinstance(callback, JUDGES)]
         return all(judged)
@@ -88,7 +89,7 @@ class OwnCallbacks(CallbackList):
         with self.noted():
             said = [callback.on_step() for callback in self.callbacks if not isinstance(callback, JUDGES)]
         if not all(said):
-            # Returning False would not end the training of SB3-Contrib's ARS.
+            # Returning False does not end the training of SB3-Contrib's ARS.
             self._stop(self.num_timesteps)
         return True
 
@@ -105,7 +106,7 @@ class OwnCallbacks(CallbackList):
             super()._on_rollout_end()
 
     def _on_training_end(self) -> None:
-        """Not yet: an evaluation may follow, and `end` comes after it."""
+        """Do nothing: an evaluation may follow. `end` tells the callbacks after it."""
 
     def end(self) -> None:
         """Tell the callbacks, once, that training has ended."""
@@ -114,11 +115,14 @@ class OwnCallbacks(CallbackList):
 
 
 class Trackers(BaseCallback):
-    """Callbacks that only look at a training: nothing that they do or draw at random changes it, and one that fails is
-    left out from then on."""
+    """Calls trackers: callbacks that only watch a training.
+
+    The random generators are put back after each call, so a tracker cannot change the training through them. A tracker
+    that raises is left out from then on.
+    """
 
     def __init__(self, run: RunConfig) -> None:
-        """Of a training, before its environments and its agent are made."""
+        """Make the trackers. Call this before the environments and the agent are made."""
         super().__init__()
         self._trackers: list[BaseCallback] = []
         with _generators_kept(None):
@@ -156,7 +160,7 @@ class Trackers(BaseCallback):
 
     def _tell(self, tell: Callable[[BaseCallback], object]) -> None:
         for tracker in list(self._trackers):
-            # Without a model, if it could not be made.
+            # There is no model if it could not be made.
             with _generators_kept(getattr(self, "model", None)):
                 try:
                     tell(tracker)
@@ -167,7 +171,8 @@ class Trackers(BaseCallback):
 
 @contextmanager
 def _generators_kept(model: BaseAlgorithm | None) -> Iterator[None]:
-    """Put back what the generators were that a training draws from, its spaces' among them."""
+    """Restore, on exit, the states of the random generators that a training uses: Python's, numpy's, torch's, and
+    those in the model's spaces."""
     spaces = [] if model is None else [model.action_space, model.observation_space]
     drawn = [space.np_random.bit_generator.state for space in spaces]
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
@@ -182,7 +187,7 @@ def _generators_kept(model: BaseAlgorithm | None) -> Iterator[None]:
 
 
 class _Lenient(KVWriter):
-    """What a tracker writes SB3's log to."""
+    """Wraps a tracker's output of SB3's logger: errors are logged, and random generators are put back."""
 
     def __init__(self, output: KVWriter, model: BaseAlgorithm) -> None:
         self._output, self._model = output, model
@@ -199,7 +204,7 @@ class _Lenient(KVWriter):
 
 
 def _add_with_inner(callbacks: list[BaseCallback], found: dict[int, BaseCallback]) -> None:
-    """Add callbacks and those that they hold, each once, by their identity."""
+    """Add callbacks, and the callbacks in their attributes, to `found`, each once, by `id`."""
     for callback in callbacks:
         if id(callback) in found:
             continue
@@ -210,17 +215,17 @@ def _add_with_inner(callbacks: list[BaseCallback], found: dict[int, BaseCallback
                 _add_with_inner([one for one in inner if isinstance(one, BaseCallback)], found)
 
 
-# What SB3 gives a callback anew: no state of its own.
+# Attributes that SB3 sets anew: they are no part of a callback's state.
 _GIVEN = ("globals", "locals", "logger", "model", "parent")
 
 
 def states_of(callbacks: list[BaseCallback]) -> list[dict[str, Any]]:
-    """What callbacks know, without what SB3 gives them."""
+    """Return the attributes of each callback, without `_GIVEN`."""
     return [{key: value for key, value in vars(one).items() if key not in _GIVEN} for one in callbacks]
 
 
 def put_back(callbacks: list[BaseCallback], states: list[dict[str, Any]], model: BaseAlgorithm) -> None:
-    """Give callbacks of the same config what others knew."""
+    """Give callbacks the states that `states_of` returned for callbacks of the same config."""
     for callback, state in zip(callbacks, states, strict=True):
         vars(callback).update(state)
         callback.model = model

@@ -1,5 +1,5 @@
-"""What can be wrong with a training run before it trains: its environments and its agent are made, with the numbers
-that will train."""
+"""Checks a training run before it trains: makes its environments and its agent as the training will, with the same
+number of environments."""
 
 import warnings
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from sidewinder.training.environments import (
 from sidewinder.training.tried import check_alone
 from sidewinder.training.workers import reason_of
 
-# What SB3, torch and Gymnasium raise where keys of the agent do not go together or do not fit the environment.
+# Exceptions of SB3, torch and Gymnasium if keys of the agent exclude each other or do not fit the environment.
 _UNFIT = (
     ArithmeticError,
     AssertionError,
@@ -44,7 +44,7 @@ _UNFIT = (
 
 
 def check_run(run: RunConfig) -> None:
-    """Make the environments and the agent as a training does, and see whether an episode repeats.
+    """Make the environments and the agent as a training does. Check that an episode repeats with the same seed.
 
     Raises:
         SidewinderError: One line that names the key.
@@ -59,7 +59,7 @@ def check_run(run: RunConfig) -> None:
 
 
 def check_environments(run: RunConfig) -> None:
-    """Make and step one environment of each kind, and see whether evaluation can be as it is to be.
+    """Make and step one environment of each kind. If evaluation shares training's environments, check that it can.
 
     Raises:
         SidewinderError: One line that names the key.
@@ -71,7 +71,9 @@ def check_environments(run: RunConfig) -> None:
 
 @contextmanager
 def environments_of(run: RunConfig) -> Iterator[VecEnv]:
-    """Make all environments of a training at once, and close them again.
+    """Make all environments of a training, yield the training environments, and close them on exit.
+
+    Evaluation's environments exist beside them for a moment, to check that they can.
 
     Raises:
         SidewinderError: One line that names the key.
@@ -85,7 +87,9 @@ def environments_of(run: RunConfig) -> Iterator[VecEnv]:
 
 
 def check_in(env: VecEnv, run: RunConfig) -> None:
-    """Make the agent in the environments that it would train in.
+    """Make the agent in its training environments.
+
+    If the config names the user's code, the agent is made twice, to check that the same seed gives the same agent.
 
     Raises:
         SidewinderError: One line that names the key.
@@ -103,30 +107,30 @@ def check_in(env: VecEnv, run: RunConfig) -> None:
     except SidewinderError:
         raise
     except Exception as error:
-        # Code of one's own may raise anything.
+        # The user's code may raise anything.
         if not isinstance(error, _UNFIT) and not of_ones_own:
             raise
         raise SidewinderError(f"agent: {first_line(error) or type(error).__name__}") from None
     if of_ones_own and run.environment.reproducible and not same:
         raise SidewinderError(
-            "agent: found one that was made twice with the same seed and acts otherwise, accepted: one that draws from "
-            "torch's, numpy's or Python's global generator alone (an object can have one seeded by these: "
-            "docs/your_own_code.md); or environment.reproducible=false, which marks results as bit_exact: false"
+            "agent: found one that was made twice with the same seed and acts differently, accepted: an agent that "
+            "draws only from torch's, numpy's or Python's global generator, or from a generator that these seed "
+            "(docs/your_own_code.md); or environment.reproducible=false, which marks results as bit_exact: false"
         )
 
 
 def _env_of(model: BaseAlgorithm) -> VecEnv:
-    """What an agent acts in, with what it has put around that."""
+    """Return the environments of an agent, with the wrappers that the agent has added."""
     env = model.get_env()
     assert env is not None
     return env
 
 
 def _acted(model: BaseAlgorithm, observations: VecEnvObs) -> tuple[np.ndarray, np.ndarray]:
-    """An agent's first actions, and the noise that it would add to them.
+    """Return an agent's first actions, and the action noise that it would add to them.
 
     Raises:
-        ValueError: They are not in the action space.
+        ValueError: An action is not in the action space.
     """
     env = _env_of(model)
     actions, _ = model.predict(observations, deterministic=False)  # type: ignore[arg-type]
@@ -137,15 +141,15 @@ def _acted(model: BaseAlgorithm, observations: VecEnvObs) -> tuple[np.ndarray, n
 
 
 def notes_on(run: RunConfig) -> list[str]:
-    """What one should know of the environments before anything trains in them."""
+    """Return warnings about the environments, one line each, to print before training."""
     notes = []
     limit = run.evaluation.max_episode_steps or LONGEST
     for key, settings in _kinds_of_environment(run).items():
         if episode_limit(settings) is None:
             notes.append(
-                f"{key}.env_id: {settings.env_id} has no max_episode_steps, so that an episode may never end; "
+                f"{key}.env_id: {settings.env_id} has no max_episode_steps, so an episode may never end; "
                 f"evaluations end it after {limit} steps (evaluation.max_episode_steps), training does not; "
-                "environment.env_kwargs.max_episode_steps=1000 would end all episodes after 1000"
+                "environment.env_kwargs.max_episode_steps=1000 would end all episodes after 1000 steps"
             )
             if run.agent.get("replay_buffer_class") == "her":
                 notes.append("agent.learning_starts: HER needs a whole episode before it learns")
@@ -153,8 +157,12 @@ def notes_on(run: RunConfig) -> list[str]:
 
 
 def last_step(run: RunConfig) -> int:
-    """Up to which environment step the agent trains: with an evaluation at `total_timesteps` it ends there; else with
-    the rollout, whose length is known where the agent learns on policy."""
+    """Return the last environment step of the training.
+
+    It is `total_timesteps` if an evaluation falls on it. Otherwise the training ends with its rollout or at the next
+    evaluation, whichever comes first. The length of a rollout is only known for on-policy algorithms; for others this
+    returns `total_timesteps`.
+    """
     budget, rollout = run.training.total_timesteps, run.agent.get("n_steps")
     if budget % run.evaluation.eval_freq == 0 or "train_freq" in run.agent or not isinstance(rollout, int):
         return budget
@@ -172,7 +180,7 @@ def _check_device(run: RunConfig) -> None:
 
 
 def _check_turns(run: RunConfig) -> None:
-    """Whether evaluation can take turns with training, where it is to."""
+    """Check that evaluation can run in training's environments, if `evaluation.n_envs` is `training`."""
     if run.evaluation.n_envs != "training":
         return
     where = "evaluation.n_envs: found 'training', accepted"
@@ -189,7 +197,7 @@ def _check_turns(run: RunConfig) -> None:
 
 
 def _kinds_of_environment(run: RunConfig) -> dict[str, Environment]:
-    """The settings of one environment, by their section: training's, and evaluation's if they differ."""
+    """Return the settings to check, by their section: training's, and evaluation's if it makes other environments."""
     evaluation = evaluation_settings(run)
     ours = {key: getattr(evaluation, key) for key in ("env_id", "wrappers")}
     kwargs = {key: value for key, value in evaluation.env_kwargs.items() if key != "max_episode_steps"}
@@ -199,7 +207,7 @@ def _kinds_of_environment(run: RunConfig) -> dict[str, Environment]:
 
 
 def _check_evaluation(run: RunConfig, env: VecEnv) -> None:
-    """Make evaluation's environments beside training's."""
+    """Make evaluation's environments while training's exist, and compare their spaces."""
     if run.evaluation.n_envs == "training":
         return
     try:
@@ -208,7 +216,7 @@ def _check_evaluation(run: RunConfig, env: VecEnv) -> None:
         raise
     except Exception as error:
         found = run.evaluation.n_envs
-        accepted = "fewer; or training, where no other can be made beside those of training"
+        accepted = "fewer; or training, if none can be made beside the training environments"
         raise SidewinderError(f"evaluation.n_envs: found {found} ({reason_of(error)}), accepted: {accepted}") from None
     close(evaluation)
     for name in ("observation_space", "action_space"):
@@ -216,7 +224,7 @@ def _check_evaluation(run: RunConfig, env: VecEnv) -> None:
         if trained != evaluated:
             raise SidewinderError(
                 f"evaluation.environment: found the {name.replace('_', ' ')} {_line(evaluated)}, "
-                f"accepted: that of training, {_line(trained)}"
+                f"accepted: the training environments' {_line(trained)}"
             )
 
 

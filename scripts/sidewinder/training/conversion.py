@@ -1,4 +1,4 @@
-"""A value of an `agent` section as a constructor's parameter wants it: checked against the parameter's type."""
+"""Converts a value of an `agent` section to the type of the constructor's parameter, or refuses it."""
 
 import inspect
 import types
@@ -11,20 +11,31 @@ from sidewinder.config.algorithms import as_text
 from sidewinder.config.import_paths import is_import_path
 from sidewinder.training.imported import exists, imported, is_made, made, parameters_of
 
-# What YAML can write. Other types are classes, functions and objects, which have import paths.
+# Types that YAML can write. Values of other types are named by import paths.
 _PLAIN = (int, float, str, bool, dict, list, tuple, types.NoneType)
 BY_PATH = "an import path or a mapping with _target_"
 
 
 def wrong(key: str, found: Any, accepted: str, condition: str = "") -> SidewinderError:
-    """The error of a value that is not accepted."""
+    """Return the error for a value that is not accepted.
+
+    Args:
+        key: Key of the config, without `agent.`.
+        found: The value.
+        accepted: What is accepted, in words.
+        condition: When that is accepted, in words, beginning with a space; or empty.
+    """
     return SidewinderError(f"agent.{key}: found {found!r}, accepted{condition}: {accepted}")
 
 
 def accept(
     key: str, value: Any, accepted: typing.Iterable[Any], condition: str = "", *, or_import_path: bool = False
 ) -> None:
-    """Refuse a value that is not one of those, nor an import path where that will do."""
+    """Check that a value is one of `accepted`, or an import path if `or_import_path`.
+
+    Raises:
+        SidewinderError: It is neither.
+    """
     names = list(accepted)
     if value not in names and not (or_import_path and is_import_path(value)):
         more = ["or an import path"] if or_import_path else []
@@ -32,22 +43,23 @@ def accept(
 
 
 def is_whole(value: Any) -> bool:
-    """Whether it is a whole number, however it is written."""
+    """Whether a value is a whole number, as int or float."""
     return isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
 
 
 def converted(key: str, value: Any, parameter: inspect.Parameter) -> Any:
-    """The value as the parameter wants it: whole floats (`1e5`) as int, lists as tuples, import paths as what they
-    name.
+    """Return a value in the type of the parameter.
+
+    Whole floats (`1e5`) become int, lists become tuples, and import paths become the objects that they name.
 
     Raises:
-        SidewinderError: It is of another type.
+        SidewinderError: The value does not have the parameter's type.
     """
     if is_made(value):
         return made(f"agent.{key}", value)
     hint = _hint(parameter)
     if hint is Any or isinstance(hint, str | typing.TypeVar):
-        # Nobody says what it is to be: an import path, if it may be one.
+        # The type is unknown: if the text can be an import path, it is taken as one.
         return imported(f"agent.{key}", value) if is_import_path(value) and exists(value) else value
     union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
     options = typing.get_args(hint) if union else (hint,)
@@ -73,7 +85,7 @@ def converted(key: str, value: Any, parameter: inspect.Parameter) -> Any:
 
 
 def _hint(parameter: inspect.Parameter) -> Any:
-    """The type of a parameter; its default's where it has no annotation, as SBX's features_extractor_class."""
+    """Return the type of a parameter. Without an annotation (SBX's features_extractor_class) it is the default's."""
     if parameter.annotation is not inspect.Parameter.empty:
         return parameter.annotation
     default = parameter.default
@@ -91,7 +103,7 @@ def _train_freq(key: str, value: list[Any]) -> tuple[int, str]:
 
 
 def _named(key: str, path: str, options: list[Any]) -> Any:
-    """What an import path names, where a class or something else that is no plain value is wanted."""
+    """Return the object that an import path names, for a parameter that takes a class, a function or an object."""
     found = imported(f"agent.{key}", path)
     bases = [base for option in options if typing.get_origin(option) is type for base in typing.get_args(option)]
     classes = tuple(base for base in bases if isinstance(base, type))
@@ -102,16 +114,16 @@ def _named(key: str, path: str, options: list[Any]) -> Any:
 
 
 def options_of(key: str, made_of: Any, given: Any, elsewhere: typing.Collection[str] = ()) -> dict[str, Any]:
-    """The arguments of something that is made beside the agent, such as a features extractor, as it wants them.
+    """Convert the arguments of an object that SB3 makes for the agent, such as a features extractor.
 
     Args:
-        key: Of the config, without `agent.`.
-        made_of: The class or the function that makes it.
-        given: What the config says.
-        elsewhere: Parameters that whoever makes it gives.
+        key: Key of the config, without `agent.`.
+        made_of: The class or function that makes the object.
+        given: The arguments in the config.
+        elsewhere: Parameters that SB3 sets, which the config must not.
 
     Raises:
-        SidewinderError: It takes no such argument.
+        SidewinderError: `made_of` does not take an argument, or takes another type.
     """
     if not isinstance(given, dict):
         raise wrong(key, given, "a mapping")

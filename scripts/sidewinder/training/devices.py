@@ -1,4 +1,4 @@
-"""Which of a machine's devices, such as GPUs, a training has to itself."""
+"""Assigns devices of this machine, such as GPUs, to trainings."""
 
 import logging
 import os
@@ -18,15 +18,15 @@ _INTERVAL = 0.5
 
 @contextmanager
 def device_for(name: str, per_device: int, identities: Sequence[str] | None = None) -> Iterator[torch.device]:
-    """A device for one training, kept from other trainings of this user on this machine until it ends.
+    """Wait for a free device and reserve it for one training, on this machine and among this user's trainings.
 
-    It waits until one is free. The kernel frees the device of a process that dies, however it dies. A device with a
-    number, such as `cuda:1`, is taken as it is, and so is the CPU.
+    The reservation is a file lock, which the kernel releases when the process ends, also if it is killed. The CPU, and
+    a device with a number such as `cuda:1`, are used without reservation.
 
     Args:
-        name: As torch spells it.
-        per_device: How many trainings may share one.
-        identities: Of the devices, in torch's order; None asks torch.
+        name: Name of a torch device, such as `cuda`.
+        per_device: Number of trainings that may share a device.
+        identities: A unique text for each device, in torch's order; None asks torch.
     """
     device = torch.device(name)
     if device.type == "cpu" or device.index is not None:
@@ -41,7 +41,7 @@ def device_for(name: str, per_device: int, identities: Sequence[str] | None = No
 
 
 def _free_one(kind: str, per_device: int, identities: Sequence[str]) -> tuple[int, FileLock]:
-    """The number of a device with a free place, and the place's lock, held. Devices fill evenly."""
+    """Wait for a device with a free place. Returns its number and the place's lock, acquired. Devices fill evenly."""
     directory = Path(tempfile.gettempdir(), f"sidewinder-devices-{os.getuid()}")
     directory.mkdir(mode=0o700, exist_ok=True)
     waiting = False
@@ -55,13 +55,13 @@ def _free_one(kind: str, per_device: int, identities: Sequence[str]) -> tuple[in
                     continue
                 return index, lock
         if not waiting:
-            logger.info("waits for one of %d devices (%s) to be free", len(identities), kind)
+            logger.info("waiting for one of %d devices (%s) to be free", len(identities), kind)
         waiting = True
         time.sleep(_INTERVAL)
 
 
 def _identities(kind: str) -> list[str]:
-    """What tells this machine's devices apart, whichever of them a process may see."""
+    """Return a unique text for each device. For CUDA it does not depend on which devices the process can see."""
     if kind == "cuda":
         return [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
     return [str(index) for index in range(torch.accelerator.device_count())]

@@ -1,4 +1,4 @@
-"""From the `environment` section of a config to SB3's vectorised environments, for training and for evaluation."""
+"""Makes SB3's vectorised environments from the `environment` section of a config, for training and evaluation."""
 
 import logging
 import multiprocessing
@@ -26,19 +26,19 @@ from sidewinder.training.workers import WorkerVecEnv
 
 logger = logging.getLogger(__name__)
 
-# Environments that need more than requirements.lock: what an error says that has to do with requirements-<name>.lock.
+# Patterns of error messages that mean: the packages of requirements-<name>.lock are missing.
 _EXTRAS = {"atari": r"\bale_py\b|\bALE\b|OpenCV", "box2d": r"Box2D|gymnasium\[box2d\]", "mujoco": r"MuJoCo"}
 _MISSING = (gym.error.DependencyNotInstalled, gym.error.NamespaceNotFound, ModuleNotFoundError, AssertionError)
 
-# Processes of `subproc` are forked with it loaded, or each would load torch anew.
+# Preloaded in the fork server: otherwise each process of `subproc` would load torch again.
 multiprocessing.set_forkserver_preload(["stable_baselines3"])
 
-# Where an evaluation episode is truncated in an environment without a limit of its own.
+# Evaluation episodes are truncated after so many steps if nothing else limits them.
 LONGEST = 100_000
 
 
 def make_training_env(run: RunConfig) -> VecEnv:
-    """The `n_envs` environments that an agent trains in, seeded by `training.seed`.
+    """Make the `environment.n_envs` training environments, seeded by `training.seed`.
 
     Raises:
         SidewinderError: They cannot be made; one line that names the key.
@@ -51,24 +51,24 @@ def make_training_env(run: RunConfig) -> VecEnv:
 
 
 def make_evaluation_env(run: RunConfig, n_episodes: int, seed: int, within: VecEnv | None = None) -> VecEnv:
-    """Environments for so many episodes: as many, or as `evaluation.n_envs` says, or those of training.
+    """Make the environments of an evaluation. Rewards are not normalised.
 
-    Where there is one for each episode, each has its own initial state by SB3's `seed`; else `turns.seed_episodes` is
-    to be called. Statistics of normalisation are to come from training, by SB3's `sync_envs_normalization`; rewards are
-    not normalised.
+    The caller seeds the episodes: by SB3's `seed` if each episode has its own environment, else by
+    `turns.seed_episodes`. The caller also copies training's normalisation statistics, by SB3's
+    `sync_envs_normalization`.
 
     Args:
-        run: What is trained.
-        n_episodes: How many.
-        seed: Of the first episode.
-        within: Training's environments, without what is around them, where `evaluation.n_envs` is `training`.
+        run: The training run. `evaluation.n_envs` is the number of environments; null means one for each episode.
+        n_episodes: Number of episodes.
+        seed: Seed of the first episode.
+        within: Training's unwrapped vectorised environment, if `evaluation.n_envs` is `training`; else None.
 
     Raises:
         SidewinderError: They cannot be made; one line that names the key.
     """
     settings, n_envs = evaluation_settings(run), run.evaluation.n_envs
     if within is not None:
-        # With as many wrappers as training's, for SB3 compares them one by one.
+        # Wrapped like training's environments: `sync_envs_normalization` walks both wrapper by wrapper.
         base: VecEnv = TakesTurns(within, seed)
     else:
         n_made = min(n_envs, n_episodes) if isinstance(n_envs, int) else n_episodes
@@ -81,7 +81,8 @@ def make_evaluation_env(run: RunConfig, n_episodes: int, seed: int, within: VecE
 
 
 def evaluation_settings(run: RunConfig) -> Environment:
-    """The environment that evaluation has, with its limit of an episode's length."""
+    """Return the settings of evaluation's environments: training's, `evaluation.environment` over them, and the limit
+    of an episode's length."""
     other = run.evaluation.environment
     settings = run.environment.model_copy(
         update={
@@ -100,29 +101,29 @@ def evaluation_settings(run: RunConfig) -> Environment:
 
 
 def episode_limit(settings: Environment) -> int | None:
-    """After how many steps an episode is truncated at the latest; None if it need not end, or nobody can tell."""
+    """Return the step at which episodes are truncated at the latest; None if there is no limit or it is unknown."""
     if (given := settings.env_kwargs.get("max_episode_steps")) is not None:
         return int(given) if given > 0 else None
     module, _, name = settings.env_id.rpartition(":")
     try:
         if module:
-            import_module(module)  # which registers it
+            import_module(module)  # registers the environment
     except ImportError:
-        return None  # making it says what is wrong
+        return None  # making the environment will report the error
     if (spec := gym.registry.get(name) or _newest(name)) is None:
         return None
-    # The Atari games have a limit of their own.
+    # Atari games have a limit of their own, in frames.
     return spec.max_episode_steps or {**spec.kwargs, **settings.env_kwargs}.get("max_num_frames_per_episode")
 
 
 def _newest(name: str) -> EnvSpec | None:
-    """What Gymnasium makes for an id without a version."""
+    """Return the newest registered version for an id without a version, which Gymnasium would make; None if none."""
     versions = [spec for spec in gym.registry.values() if name == "/".join(filter(None, (spec.namespace, spec.name)))]
     return max(versions, key=lambda spec: -1 if spec.version is None else spec.version, default=None)
 
 
 def close(env: VecEnv | gym.Env[Any, Any]) -> None:
-    """Close it; what it raises then changes no result."""
+    """Close an environment. Errors are only logged: they change no result."""
     try:
         env.close()
     except Exception:
@@ -139,15 +140,13 @@ def _make(settings: Environment, n_envs: int, seed: int, *, seeded: bool) -> Vec
 
 
 def make_env(settings: Environment, seed: int, *, seeded: bool = False) -> gym.Env[Any, Any]:
-    """One environment, in this process, as SB3's `make_vec_env` makes it.
-
-    What it draws while it is made, from its spaces, or from the generators that all of Python shares, comes from the
-    seed.
+    """Make one environment in this process, as SB3's `make_vec_env` does.
 
     Args:
-        settings: Which one.
-        seed: Its own; that of its first episode is up to who resets it.
-        seeded: Whether its episodes are to have seeds (`turns.SeededEpisodes`).
+        settings: The section that describes it.
+        seed: Seeds Python's and numpy's global generators before it is made, and then its spaces. It does not seed
+            the first episode: `reset` does.
+        seeded: Whether to wrap it in `turns.SeededEpisodes`, which gives episodes their own seeds.
 
     Raises:
         SidewinderError: It cannot be made; one line that names the key.
@@ -172,11 +171,11 @@ def _gym_make(settings: Environment) -> gym.Env[Any, Any]:
     try:
         return gym.make(settings.env_id, **{"render_mode": "rgb_array", **settings.env_kwargs})
     except (TypeError, AssertionError, ValueError):
-        return gym.make(settings.env_id, **settings.env_kwargs)  # one that has no render_mode, or not this one
+        return gym.make(settings.env_id, **settings.env_kwargs)  # it does not take a render_mode, or not rgb_array
 
 
 def _wrapped(run: RunConfig, settings: Environment, env: VecEnv) -> VecEnv:
-    # Innermost: before the environment's NaN are in statistics.
+    # Innermost: a NaN raises before it enters the statistics of VecNormalize.
     env = VecCheckNan(env, raise_exception=True)
     if settings.frame_stack is not None:
         try:
@@ -197,7 +196,7 @@ def _wrapped(run: RunConfig, settings: Environment, env: VecEnv) -> VecEnv:
 
 
 def _wrap(env: gym.Env[Any, Any], wrappers: Wrappers) -> gym.Env[Any, Any]:
-    """As SB3 and RL Zoo do it, around Monitor: returns are the environment's own, whatever wrappers do to rewards."""
+    """Put wrappers around Monitor, as SB3 and RL Zoo do: returns have the environment's rewards, not the wrappers'."""
     for wrapper in wrappers:
         for path, arguments in wrapper.items():
             module, _, name = path.rpartition(".")
@@ -208,7 +207,7 @@ def _wrap(env: gym.Env[Any, Any], wrappers: Wrappers) -> gym.Env[Any, Any]:
                 accepted = "the import path of a wrapper, and arguments that it takes"
                 raise _error("wrappers", {path: arguments} if arguments else path, error, accepted) from None
             if isinstance(env, gym.wrappers.TimeLimit):
-                # Monitor would never see an episode end, and an evaluation neither.
+                # Monitor would not see it end episodes, so an evaluation would never end.
                 instead = "environment.env_kwargs.max_episode_steps in its place"
                 raise SidewinderError(f"environment.wrappers: found {path}, accepted: {instead}")
     return env

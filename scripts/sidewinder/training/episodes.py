@@ -1,4 +1,4 @@
-"""Episodes of an agent that is being trained, from the same initial states each time."""
+"""Runs episodes with an agent that is being trained, from the same initial states each time."""
 
 import random
 from collections.abc import Iterator
@@ -17,20 +17,20 @@ from sidewinder.training.workers import WorkerVecEnv
 
 
 class Episodes:
-    """So many episodes, and what they run in: environments of their own, or training's.
+    """A fixed number of episodes, and their environments: separate ones, or training's.
 
     Attributes:
-        env: The environments in which they run.
+        env: The environments.
     """
 
     def __init__(self, run: RunConfig, n_episodes: int, seed: int, training: VecEnv) -> None:
         """Make the environments.
 
         Args:
-            run: Of which `evaluation` says how.
-            n_episodes: How many.
-            seed: Episode k starts from the initial state of `seed + k`.
-            training: What the agent is trained in: its normalisation is used.
+            run: The training run. Its `evaluation` section says how episodes run.
+            n_episodes: Number of episodes.
+            seed: Episode k (from 0) starts from the initial state of `seed + k`.
+            training: The training environments. Their normalisation statistics are used.
 
         Raises:
             SidewinderError: They cannot be made.
@@ -44,10 +44,14 @@ class Episodes:
         )
 
     def values(self, model: BaseAlgorithm, acting: PolicyPredictor | None = None) -> dict[str, list[float]]:
-        """The undiscounted return of each episode, and what else `evaluation.metric` names, with the agent as it is
-        now; nothing of its training changes.
+        """Run the episodes with the agent as it is now. The training is not affected.
 
-        `acting` acts in the agent's place.
+        Args:
+            model: The agent.
+            acting: Chooses the actions in place of `model`, if given.
+
+        Returns:
+            One value per episode for each metric of `evaluation.metric`, and for `return`, which is undiscounted.
         """
         sync_envs_normalization(self._training, self.env)
         with _global_generators(self._seed, self.env):
@@ -65,15 +69,14 @@ class Episodes:
             )
 
     def close(self) -> None:
-        """Close the environments, unless they are training's."""
+        """Close the environments, unless training uses them too."""
         if not self._shared:
             close(self.env)
 
 
 @contextmanager
 def _global_generators(seed: int, env: VecEnv) -> Iterator[None]:
-    """Seed the generators that an environment may use without having been told to, wherever it runs, and put back what
-    they were."""
+    """Seed Python's and numpy's global generators, in each process of the environments, and restore them on exit."""
     in_workers = isinstance(env.unwrapped, WorkerVecEnv)
     if in_workers:
         for index in range(env.num_envs):

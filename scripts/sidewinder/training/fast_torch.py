@@ -1,4 +1,4 @@
-"""Makes a model of SB3 spend less on its optimizers, with the same updates but for rounding."""
+"""Makes the optimizers of an SB3 model faster. The updates are the same, apart from rounding."""
 
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -7,7 +7,7 @@ _FUSABLE = (torch.optim.Adam, torch.optim.AdamW)
 
 
 def make_fast(model: BaseAlgorithm) -> None:
-    """Change a model that is not yet trained: optimizers update all parameters in one call."""
+    """Set Adam optimizers to update all parameters in one call. The model must not be trained yet."""
     optimizers = [getattr(module, "optimizer", None) for module in model.policy.modules()]
     for optimizer in [*optimizers, getattr(model, "ent_coef_optimizer", None)]:
         if isinstance(optimizer, _FUSABLE):

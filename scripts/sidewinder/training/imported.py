@@ -1,6 +1,6 @@
-"""What a config names by import path: classes, functions, and objects made from them.
+"""Resolves import paths in a config to classes, functions, and objects made by them.
 
-Hydra's `_target_` is the syntax where arguments are needed: `{_target_: my_package.MySchedule, start: 0.01}`.
+Objects with arguments are written in Hydra's syntax: `{_target_: my_package.MySchedule, start: 0.01}`.
 """
 
 import inspect
@@ -16,41 +16,50 @@ from sidewinder import SidewinderError
 from sidewinder.config.import_paths import is_import_path
 from sidewinder.errors import first_line
 
-# Hydra's keys for how an object is made.
+# Hydra's keys that say how to make an object. They are no arguments.
 _SPECIAL = ("_target_", "_args_", "_partial_", "_convert_", "_recursive_")
 
 
 def imported(key: str, path: object) -> Any:
-    """The class or function that an import path names.
+    """Import the class or function that an import path names.
+
+    Args:
+        key: Key of the config, for the error.
+        path: The value of the key.
 
     Raises:
-        SidewinderError: It is no import path, or importing it fails; one line that names the key.
+        SidewinderError: The value is no import path, or the import fails; one line that names the key.
     """
     if not is_import_path(path):
         raise SidewinderError(f"{key}: found {path!r}, accepted: an import path, such as my_package.my_module.MyClass")
     try:
         return resolve_name(str(path))
     except Exception as error:  # a module may raise anything while it is imported
-        accepted = "the import path of a class or a function (PYTHONPATH says where modules of one's own are)"
+        accepted = "the import path of a class or a function (PYTHONPATH says where your own modules are)"
         raise SidewinderError(f"{key}: found {path!r} ({first_line(error)}), accepted: {accepted}") from None
 
 
 def exists(path: str) -> bool:
-    """Whether the package or module that an import path begins with is there."""
+    """Whether Python finds the package or module at the beginning of an import path."""
     return find_spec(path.partition(".")[0]) is not None
 
 
 def is_made(value: object) -> bool:
-    """Whether a value of the config describes an object to be made."""
+    """Whether a value of the config describes an object to make: a mapping with `_target_`."""
     return isinstance(value, Mapping) and "_target_" in value
 
 
 def made(key: str, value: Mapping[str, Any]) -> Any:
-    """The object that a mapping with `_target_` describes: as by Hydra's `instantiate`, but lists become tuples and
-    arrays where these are wanted.
+    """Make the object that a mapping with `_target_` describes.
+
+    Works as Hydra's `instantiate`, except that lists become tuples or arrays for parameters of these types.
+
+    Args:
+        key: Key of the config, for the error.
+        value: The mapping.
 
     Raises:
-        SidewinderError: It cannot be made; one line that names the key.
+        SidewinderError: The object cannot be made; one line that names the key.
     """
     target = imported(f"{key}._target_", value["_target_"])
     arguments = {name: _inner(f"{key}.{name}", one) for name, one in value.items() if name not in _SPECIAL}
@@ -64,7 +73,7 @@ def made(key: str, value: Mapping[str, Any]) -> Any:
 
 
 def _inner(key: str, value: Any) -> Any:
-    """A value with the objects that it describes, wherever in it."""
+    """Return a value in which each mapping with `_target_`, at any depth, is replaced by the object."""
     if is_made(value):
         return made(key, value)
     if isinstance(value, Mapping):
@@ -73,7 +82,12 @@ def _inner(key: str, value: Any) -> Any:
 
 
 def as_wanted(make: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with tuples and arrays in place of lists where these are wanted: YAML has none."""
+    """Convert lists to tuples or arrays for parameters of these types, which YAML cannot write.
+
+    Args:
+        make: The function or class that takes the arguments.
+        arguments: The arguments, by name.
+    """
     parameters = parameters_of(make)
     return {
         name: _as_wanted(parameters[name], value) if name in parameters and isinstance(value, list) else value
@@ -95,8 +109,10 @@ def _as_tuple(value: Any) -> Any:
 
 
 def parameters_of(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The parameters of a function, or of a class's constructor, by name; where a constructor takes `**kwargs`,
-    those of its parents' constructors too."""
+    """Return the parameters of a function, or of a class's constructor, by name.
+
+    If a constructor takes `**kwargs`, the parameters of its parents' constructors are included.
+    """
     if not isinstance(make, type):
         return _named(make)
     found: dict[str, inspect.Parameter] = {}
@@ -119,6 +135,6 @@ def _signature(make: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(make, eval_str=True).parameters
     except NameError:
-        return inspect.signature(make).parameters  # annotations of what is imported for type checkers alone
+        return inspect.signature(make).parameters  # annotations with names that are imported for type checkers only
     except ValueError:
-        return {}  # of a class written in C
+        return {}  # a class written in C has no signature

@@ -1,4 +1,4 @@
-"""What SBX's constructors want where SB3's want something of torch. Imports JAX."""
+"""Completes the arguments of SBX's constructors, with JAX objects in place of torch's. Imports JAX."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -13,7 +13,7 @@ from flax import linen
 from sidewinder import SidewinderError
 from sidewinder.config.algorithms import POLICY_DEFAULTS
 
-# Of the same names as torch's, and the same functions: flax's own gelu is an approximation.
+# The same names and the same functions as in torch. Without approximate=False, flax's gelu is an approximation.
 ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "elu": linen.elu,
     "gelu": partial(linen.gelu, approximate=False),
@@ -26,18 +26,18 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
     "softplus": linen.softplus,
     "tanh": linen.tanh,
 }
-# As an argument of what is compiled, not a constant in it, which would be compiled anew for each learning rate. SBX's
-# other algorithms do so by themselves.
+# Passes the learning rate to the compiled function as an argument. As a constant, each learning rate would compile the
+# function again. SBX's other algorithms do this by themselves.
 _ADAM = optax.inject_hyperparams(optax.adam, static_args=("b1", "b2", "eps", "eps_root", "mu_dtype", "nesterov"))
 
 
 def complete(algorithm: str | None, known: list[str], arguments: dict[str, Any]) -> None:
-    """Add to a constructor's arguments what makes SBX's algorithm that which SB3's is by default.
+    """Add SB3's defaults to the arguments of SBX's constructor wherever SBX has other defaults.
 
     Args:
-        algorithm: Its name; None for one that is no subclass of SBX's.
-        known: The constructor's parameters.
-        arguments: Its arguments for SB3, `policy_kwargs` among them; changed in place.
+        algorithm: Name of the shipped algorithm; None for one that derives from no shipped algorithm.
+        known: Names of the constructor's parameters.
+        arguments: The arguments as SB3's constructor would take them, with `policy_kwargs`; changed in place.
     """
     policy = arguments["policy_kwargs"]
     if algorithm in POLICY_DEFAULTS:
@@ -45,13 +45,13 @@ def complete(algorithm: str | None, known: list[str], arguments: dict[str, Any])
     if algorithm in ("ddpg", "td3"):
         policy.setdefault("optimizer_class", _ADAM)
     if "qf_learning_rate" in known:
-        arguments.setdefault("qf_learning_rate", None)  # which is the actor's; SBX's DDPG would have 1e-3
+        arguments.setdefault("qf_learning_rate", None)  # None means the actor's; SBX's DDPG has 1e-3
     if isinstance(arguments.get("ent_coef"), int):
         arguments["ent_coef"] = float(arguments["ent_coef"])
 
 
 def computing_on(device: torch.device) -> AbstractContextManager[object]:
-    """Within it, JAX computes on the device that torch calls so.
+    """Return a context manager within which JAX computes on a device, given by its torch name.
 
     Raises:
         SidewinderError: JAX has no such device.
@@ -61,8 +61,8 @@ def computing_on(device: torch.device) -> AbstractContextManager[object]:
     except (RuntimeError, IndexError):
         here = ", ".join(map(str, jax.devices()))
         raise SidewinderError(
-            f"training.device: found '{device}' where JAX has {here}, accepted with agent.backend=sbx: what JAX and "
-            "torch both have"
+            f"training.device: found '{device}' where JAX has {here}, accepted with agent.backend=sbx: a device that "
+            "JAX and torch both have"
         ) from None
     computing: AbstractContextManager[object] = jax.default_device(found)
     return computing

@@ -1,7 +1,7 @@
 """Keeps torch's compiler out of processes that never compile: importing it takes about as long as the rest of torch.
 
-Torch's optimizers ask `torch._dynamo` for two things, both without effect outside of `torch.compile`, and so import it
-at their first step. Here they get these two alone; whatever else is asked of it imports it after all.
+Torch's optimizers import `torch._dynamo` at their first step, for two of its functions, which have no effect outside
+`torch.compile`. The stand-in here has only these two. Access to any other attribute imports the real module.
 """
 
 import sys
@@ -16,10 +16,10 @@ _NAME = "torch._dynamo"
 
 
 def defer_compiler() -> None:
-    """Put off the import of `torch._dynamo` until somebody compiles; of no effect if it is there already."""
+    """Put off the import of `torch._dynamo` until it is needed. Does nothing if it is imported already."""
     if _NAME not in sys.modules:
         stand_in = ModuleType(_NAME)
-        # Also called for __path__, when one of its submodules is imported.
+        # __getattr__ is also called for __path__, when a submodule is imported.
         vars(stand_in).update(disable=_disable, graph_break=lambda: None, __getattr__=_of_the_compiler)
         sys.modules[_NAME] = stand_in
         torch._dynamo = stand_in  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""What trainings are worth: a study's objectives from evaluations, over replicates and environments. Pure functions."""
+"""Computes a study's objectives from evaluations, over replicates and environments. Pure functions."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,14 @@ from sidewinder.results import EvaluationResult, Result
 def reached(
     evaluations: Sequence[EvaluationResult], run: RunConfig, metric: str, direction: str
 ) -> tuple[float, float]:
-    """What a training has reached in one of its metrics, as `evaluation.objective` says: mean and standard deviation
-    over episodes.
+    """Return a training's value of a metric, as `evaluation.objective` defines it: mean and standard deviation over
+    episodes.
 
     Args:
-        evaluations: Of the training, one at least.
-        run: The training. Its first metric says which evaluation is the best; of equally good ones it is the first.
-        metric: Which one.
-        direction: Of the first metric.
+        evaluations: The training's evaluations, at least one.
+        run: The training run. Its first metric decides which evaluation is the best; of equals, the first one.
+        metric: Name of the metric.
+        direction: `maximize` or `minimize`, for the first metric.
     """
     which = run.evaluation.objective
     if which == "best":
@@ -29,7 +29,7 @@ def reached(
     if which == "last":
         return evaluations[-1].of(metric)
     if which == "auc":
-        # One that a callback ended stays where it was.
+        # A training that a callback ended early keeps its last value up to the budget.
         steps = [*(evaluation.step for evaluation in evaluations), run.training.total_timesteps]
         means, stds = zip(*(evaluation.of(metric) for evaluation in [*evaluations, evaluations[-1]]), strict=True)
         length = max(steps) - steps[0]
@@ -39,16 +39,17 @@ def reached(
 
 
 def objectives(config: StudyConfig, trainings: Sequence[Result]) -> dict[str, float]:
-    """The study's objectives of one setting, in their order.
+    """Compute the study's objectives for one setting.
 
     Args:
-        config: The study's.
-        trainings: Of that setting, each with an evaluation at least: in each of the study's environments equally many.
+        config: The study.
+        trainings: The setting's trainings, each with at least one evaluation; equally many in each environment.
 
     Returns:
-        The metrics: the aggregate over replicates, as `study.aggregate` says; `spread`: of the first metric, the
-        standard deviation over all episodes of all replicates; `steps_per_second`: the mean. Of several environments
-        the mean of each; the first metric and the spread are then scores.
+        The objectives by name, in the study's order. A metric is aggregated over replicates, as `study.aggregate`
+        says. `spread` is the first metric's standard deviation over all episodes of all replicates.
+        `steps_per_second` is the mean. With several environments each value is the mean over them, and the first
+        metric and the spread are scores.
     """
     run = config.for_trial(trainings[0].params)
     directions = dict(zip(config.study.objectives, config.study.directions, strict=True))
@@ -73,13 +74,13 @@ def objectives(config: StudyConfig, trainings: Sequence[Result]) -> dict[str, fl
 
 
 def aggregate(returns: Sequence[float], how: str | float, direction: str) -> float:
-    """One value for several replicates.
+    """Aggregate the values of several replicates.
 
     Args:
-        returns: One a replicate.
-        how: `mean`, `median`, `iqm` (interquartile mean), or a share q: the value that this share of them is worse
-            than, interpolated as numpy does.
-        direction: `maximize` or `minimize`: which values are the worse ones.
+        returns: One value per replicate.
+        how: `mean`, `median`, `iqm` (interquartile mean), or a share q between 0 and 1. A share gives the quantile
+            such that q of the values are worse, interpolated as `numpy.quantile` does.
+        direction: `maximize` (lower values are worse) or `minimize` (higher values are worse).
     """
     match how:
         case "mean":
@@ -87,7 +88,7 @@ def aggregate(returns: Sequence[float], how: str | float, direction: str) -> flo
         case "median":
             return float(np.median(returns))
         case "iqm":
-            # Imported late: it takes most of a second, which each trial would pay.
+            # Imported late: it takes most of a second, in each trial.
             from scipy import stats
 
             return float(stats.trim_mean(returns, 0.25))
@@ -97,6 +98,13 @@ def aggregate(returns: Sequence[float], how: str | float, direction: str) -> flo
 
 
 def spread(means: ArrayLike, stds: ArrayLike, axis: int = -1) -> np.ndarray:
-    """The standard deviation over the episodes of several evaluations of equally many, from their means and theirs
-    along an axis."""
+    """Return the standard deviation over the episodes of several evaluations.
+
+    All evaluations must have the same number of episodes.
+
+    Args:
+        means: Mean of each evaluation.
+        stds: Standard deviation of each evaluation; same shape as `means`.
+        axis: The axis of the evaluations. The result lacks it.
+    """
     return np.asarray(np.sqrt(np.square(np.asarray(stds)).mean(axis=axis) + np.asarray(means).var(axis=axis)))

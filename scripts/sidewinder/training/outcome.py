@@ -1,4 +1,4 @@
-"""What came of a training run. It loads no torch: a training may be known."""
+"""The outcome of a training run. Does not import torch: a known training needs none."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Outcome:
-    """What came of a training run.
+    """Outcome of a training run.
 
     Attributes:
         state: `complete`, `pruned` or `failed`.
         reason: Why it failed; else None.
-        evaluations: In order of steps.
-        held_out: The values of the held-out episodes by metric, if there are any, with the agent as it was when
-            `evaluations` were at their best, or with the last one, as `evaluation.objective` says.
-        model: The agent as training left it; None if it could not be built.
-        steps_per_second: Environment steps over the time that training took without its evaluations; 0 if it failed.
-        evaluation_seconds: How long its evaluations took, held-out episodes among them; 0 if it failed.
+        evaluations: The evaluations, in order of steps.
+        held_out: Values of the held-out episodes, by metric; empty without any. The agent is as it was at the best
+            evaluation if `evaluation.objective` is `best`, else as it was at the last one.
+        model: The agent at the end of training; None if it could not be built or the training was not run here.
+        steps_per_second: Environment steps per second of training, evaluations not counted; 0 if it failed.
+        evaluation_seconds: Seconds that evaluations and held-out episodes took; 0 if it failed.
     """
 
     state: State = "complete"
@@ -37,27 +37,32 @@ class Outcome:
 
     @property
     def held_out_returns(self) -> list[float]:
-        """Undiscounted, one a held-out episode."""
+        """Undiscounted returns of the held-out episodes."""
         return self.held_out.get("return", [])
 
     @property
     def held_out_metrics(self) -> dict[str, list[float]]:
-        """Their other metrics, by name."""
+        """Values of the held-out episodes for the other metrics, by name."""
         return {name: values for name, values in self.held_out.items() if name != "return"}
 
     def objective(self, run: "RunConfig", direction: str = "maximize") -> float | None:
-        """What a complete run is worth, as its `evaluation.objective` says; else None."""
+        """Return the objective of a complete run, as `evaluation.objective` defines it; None for any other run."""
         if self.state != "complete":
             return None
-        # Imported late: what is known needs no numpy.
+        # Imported late: a known training needs no numpy.
         from sidewinder.training.objectives import reached
 
         return reached(self.evaluations, run, run.evaluation.metrics[0], direction)[0]
 
 
 def repeated(evaluations: list[EvaluationResult], metric: str, report: Callable[[int, float], bool]) -> Outcome:
-    """What comes of a training whose evaluations are known, for who asks now whether to prune it; the metric is the one
-    that they are judged by."""
+    """Return the outcome of a training whose evaluations are known, with today's decisions to prune.
+
+    Args:
+        evaluations: All evaluations of the training, in order of steps.
+        metric: The metric that evaluations are judged by.
+        report: Called with the steps and the metric's mean of each evaluation; True prunes the training there.
+    """
     for index, evaluation in enumerate(evaluations):
         if report(evaluation.step, evaluation.of(metric)[0]):
             return Outcome(state="pruned", evaluations=evaluations[: index + 1])

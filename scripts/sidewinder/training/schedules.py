@@ -1,4 +1,4 @@
-"""How a learning rate or a clip range falls while an agent trains, as `agent.lr_schedule` says it."""
+"""Schedules by which a learning rate or a clip range falls during training, as `agent.lr_schedule` names them."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,21 +12,21 @@ from sidewinder.errors import first_line
 Schedule = Callable[[float], float]
 
 _ACCEPTED = (
-    "constant, linear, cosine; {linear: {final: 0.1, end_fraction: 0.8}} (with which factor it ends, and at which "
-    "fraction of training); or {piecewise: [[0.5, 0.1], [0.8, 0.01]]} (from which fractions on it has which factor)"
+    "constant, linear, cosine; {linear: {final: 0.1, end_fraction: 0.8}} (the factor at the end, and the fraction of "
+    "training at which that is reached); or {piecewise: [[0.5, 0.1], [0.8, 0.01]]} (from a fraction on, a factor)"
 )
 
 
 def schedule(key: str, shape: Any, initial: float) -> float | Schedule:
-    """What SB3's constructors take: a number, or a function of the remaining progress, which falls from 1 to 0.
+    """Return a number, or a function of the remaining progress (which falls from 1 to 0), as SB3's constructors take.
 
     Args:
-        key: What says the shape, for errors.
-        shape: A name, or a mapping from a name to its arguments.
-        initial: The value in the beginning.
+        key: Key of the shape, for errors.
+        shape: Name of a shape, or a mapping from the name to its arguments.
+        initial: The value at the beginning of training.
 
     Raises:
-        SidewinderError: There is no such shape; one line that names the key.
+        SidewinderError: There is no such shape, or its arguments are wrong; one line that names the key.
     """
     name: Any = shape
     arguments: Any = {}
@@ -50,13 +50,13 @@ def schedule(key: str, shape: Any, initial: float) -> float | Schedule:
     return make(float(initial), options["final"] * initial, options["end_fraction"])
 
 
-# Functions in functions: an agent is saved with what they do, so that it loads where this package is not.
+# Nested functions: a saved agent contains their code, so it loads even if this package is not installed.
 
 
 def _cosine(start: float, end: float, end_fraction: float) -> Schedule:
     def value(progress_remaining: float) -> float:
         progress = min((1 - progress_remaining) / end_fraction, 1.0)
-        # Rounded, for processors differ in the last bit of a cosine.
+        # Rounded, because processors differ in the last bit of a cosine.
         share = round((1 + math.cos(math.pi * progress)) / 2, 12)
         return end + (start - end) * share
 
@@ -72,7 +72,7 @@ def _piecewise(start: float, pieces: list[list[float]]) -> Schedule:
 
 
 def _are_pieces(pieces: object) -> bool:
-    """Whether they are pairs of a fraction of training and a factor, the fractions in order."""
+    """Whether the value is a list of pairs of a fraction of training and a factor, with ascending fractions."""
     if not isinstance(pieces, list) or not pieces:
         return False
     if not all(isinstance(piece, list) and len(piece) == 2 and all(map(_is_number, piece)) for piece in pieces):
@@ -96,7 +96,7 @@ def _wrong(key: str, found: object) -> SidewinderError:
 
 
 def check_schedule(key: str, function: Any) -> None:
-    """See whether a function of one's own gives numbers.
+    """Check that a user's schedule gives numbers.
 
     Raises:
         SidewinderError: One line that names the key.
@@ -107,5 +107,5 @@ def check_schedule(key: str, function: Any) -> None:
         except Exception as error:
             raise SidewinderError(
                 f"{key}: found a schedule that fails for {remaining} ({first_line(error)}), accepted: a function that "
-                "gives a number for each remaining progress, from 1 to 0"
+                "returns a number for each remaining progress, from 1 to 0"
             ) from None

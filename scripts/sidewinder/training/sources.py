@@ -1,5 +1,5 @@
-"""The code that a training depends on beside packages on record: environments, wrappers, algorithms, policies and
-whatever else of one's own a config names by import path."""
+"""Finds the code that a training depends on beside the packages on record: environments, wrappers, algorithms, policies
+and all else that a config names by import path."""
 
 import ast
 import hashlib
@@ -16,17 +16,19 @@ from sidewinder.config.import_paths import import_paths
 from sidewinder.config.run_config import RunConfig
 
 _STANDARD = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-# Their versions are on record with each training.
+# Packages whose versions are on record with each training.
 _ON_RECORD = {"gymnasium", "numpy", "sb3_contrib", "sbx", "shimmy", "sidewinder", "stable_baselines3", "torch"}
 
 
 def sources(run: RunConfig) -> dict[str, str]:
-    """What the modules are that a run names, and those of one's own that these import, wherever in them.
+    """Return versions or hashes of the modules that a run names.
 
-    Files that they read are not in it.
+    The user's modules that these import are included, also if a function imports them. So are all files of the user's
+    packages. Other files that the code reads are not.
 
     Returns:
-        For each module of an installed package the package's version; for each other module a hash of its source.
+        The version of each installed package, by its name, and the first 16 hex digits of each other file's SHA-256,
+        by the module's name or, in a package, by the file's path.
     """
     found: dict[str, str] = {}
     for name in sorted(set(_named(run))):
@@ -35,7 +37,7 @@ def sources(run: RunConfig) -> dict[str, str]:
             continue
         origin = _origin(name)
         if origin is None:
-            continue  # making it says what is wrong; or it is a text that only looks like an import path
+            continue  # it only looks like an import path, or making the object will report the error
         if _of_a_library(origin):
             found |= {package: version(package) for package in packages_distributions().get(top, [])}
         else:
@@ -44,8 +46,8 @@ def sources(run: RunConfig) -> dict[str, str]:
 
 
 def _of_a_library(path: Path) -> bool:
-    """Whether it is in a directory of installed packages: this environment's, or one that this environment sees too,
-    such as the user's or, on Debian, the system's."""
+    """Whether a path is in a directory of installed packages: this environment's, or another one that it can import
+    from, such as the user's or, on Debian, the system's."""
     installed = {"site-packages", "dist-packages"}
     return not installed.isdisjoint(path.parts) or any(map(path.is_relative_to, _STANDARD))
 
@@ -61,7 +63,7 @@ def _named(run: RunConfig) -> Iterator[str]:
 
 
 def _module_of(path: str) -> str:
-    """The module of a class, of a function, or of a class in a class."""
+    """Return the module of a class, a function or a nested class, given its import path."""
     module = path.rpartition(".")[0]
     while "." in module and _origin(module) is None:
         module = module.rpartition(".")[0]
@@ -69,8 +71,8 @@ def _module_of(path: str) -> str:
 
 
 def _registered(env_id: str) -> Iterator[str]:
-    """The module that registers an environment, and the one that it is in."""
-    # Imported late: it takes a quarter of a second, also where nobody asks.
+    """Yield the module that registers an environment, if its id names one, and the module of its entry point."""
+    # Imported late: it takes a quarter of a second, and not each process needs it.
     import gymnasium as gym
 
     module, _, name = env_id.rpartition(":")
@@ -88,14 +90,16 @@ def _registered(env_id: str) -> Iterator[str]:
 def _origin(name: str) -> Path | None:
     try:
         spec = find_spec(name)
-    except Exception:  # packages above it are imported, and may raise anything
+    except Exception:  # find_spec imports the parent packages, which may raise anything
         return None
     return Path(spec.origin) if spec and spec.origin else None
 
 
 def _own(name: str) -> dict[str, str]:
-    """A module and all that it imports from directories that are no library's, in functions too; of a package all
-    files, for an environment may read others than its modules."""
+    """Return hashes of a module and of all that it imports, also in functions, from outside installed packages.
+
+    Of a package all files are hashed: an environment may read more than its modules.
+    """
     entries = [entry for entry in map(Path, sys.path) if not _of_a_library(entry)]
     path = [str(entry) for entry in entries if not (entry / "sidewinder" / "training").is_dir()]
     files: dict[str, Path] = {}
@@ -113,15 +117,15 @@ def _own(name: str) -> dict[str, str]:
 
 
 def _located(module: str, path: list[str]) -> dict[str, Path]:
-    """The file of a module, or all files of the package that it is in. A directory without `__init__.py` is no package
-    but a place to look for modules in."""
+    """Return the file of a module, or all files of its top package. A directory without `__init__.py` counts as a
+    place to look for modules, not as a package."""
     places: Iterable[str] | None = path
     names = module.split(".")
     for length in range(1, len(names) + 1):
         if places is None:
             return {}
         name = ".".join(names[:length])
-        # By its last name: the parent need not be imported.
+        # By the last part of its name: then the parent need not be imported.
         spec = PathFinder.find_spec(names[length - 1], list(places))
         if spec is None:
             return {}
@@ -136,7 +140,8 @@ def _located(module: str, path: list[str]) -> dict[str, Path]:
 
 
 def _imported(file: Path, module: str) -> list[str]:
-    """What a module imports. A name that is imported from a module may be a module itself."""
+    """Return the names of the modules that a module imports. After `from a import b` these are `a` and `a.b`, since `b`
+    may be a module."""
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):

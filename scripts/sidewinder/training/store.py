@@ -1,8 +1,8 @@
-"""What trainings gave, kept by a digest of all that they depend on, so that nobody trains the same twice.
+"""Training store: results of trainings, by a digest of all that they depend on. No training is made twice.
 
-Those that have the same bits wherever they are trained are kept in the directory of all results, for all studies; the
-others, and those that failed, in their study's own. It is a cache: without it, the same is trained again. What is
-shared may also come from archives.
+Complete bit-exact trainings are kept in the results directory, for all studies. Other trainings, and failed ones, are
+kept in their study's directory. The store is a cache: if it is lost, the same trainings are made again. Shared results
+may also come from archives.
 """
 
 import json
@@ -30,16 +30,19 @@ from sidewinder.training.sources import sources
 
 
 class Training(BaseModel):
-    """What a training gave that was not pruned, and what it was made with.
+    """Result of a training that was not pruned, and what produced it.
 
     Attributes:
-        run, held_out, direction: What was trained, as `training.run.train` takes it; the run as plain values.
-        held_out_returns: Undiscounted, one a held-out episode; empty if it failed or there were none.
-        held_out_metrics: What else `evaluation.metric` names, in the same order.
-        environment_steps: How long it was.
-        steps_per_second: Only where an objective is of time.
-        sources: As `sources.sources` has it.
-        archived: Where it was found, if in an archive; no part of the file.
+        run, held_out, direction: The arguments of `training.run.train`, the run as plain values without settings that
+            are no part of the identity.
+        held_out_returns: Undiscounted return of each held-out episode; empty if it failed or there were none.
+        held_out_metrics: Values of the other metrics of `evaluation.metric`, in the order of these episodes.
+        environment_steps: Environment steps of the training.
+        steps_per_second: None unless an objective of the study is of time.
+        packages: Versions of the packages on record.
+        sources: The result of `sources.sources`.
+        processor: Model of the processor that it was trained on.
+        archived: The archive that it was found in, or None; not written to the file.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -63,16 +66,16 @@ class Training(BaseModel):
 
 @dataclass(frozen=True)
 class Kept:
-    """Where a training is kept, or will be.
+    """Place of a training in the store, whether it is made already or not.
 
     Attributes:
-        shared: The file for all studies; None if it is not the same everywhere.
+        shared: The file for all studies; None if the training is not bit-exact, or an objective is of time.
         own: The file for its study alone.
-        run, held_out, direction: What is trained.
-        storage: As `study.storage` says, for locks.
+        run, held_out, direction: The arguments of `training.run.train`.
+        storage: `study.storage`, for locks.
         timed: Whether the study has an objective of time.
-        sources: As `Training` has them.
-        archives: Other places to look in, which come first: what is taken must not depend on what was trained before.
+        sources: The result of `sources.sources`.
+        archives: Archives to look in before the files, so the result does not depend on earlier trainings here.
     """
 
     shared: Path | None
@@ -87,7 +90,14 @@ class Kept:
 
     @classmethod
     def of(cls, config: StudyConfig, study_dir: Path, run: RunConfig, held_out: HeldOut | None) -> Self:
-        """Where a training of a study is kept."""
+        """Return the place of a training of a study.
+
+        Args:
+            config: The study.
+            study_dir: The study's directory. Its parent is the results directory.
+            run: The training run.
+            held_out: Its held-out episodes, or None.
+        """
         study, code = config.study, sources(run)
         direction = study.return_direction
         name = f"{digest((run.digest(held_out, direction), code))}.json"
@@ -98,26 +108,26 @@ class Kept:
 
     @property
     def path(self) -> Path:
-        """The file that it will have if it goes well; its lock and its checkpoint are beside it."""
+        """The file of the training if it completes. Its lock and its checkpoint are beside it."""
         return self.shared or self.own
 
     @property
     def agent(self) -> Path:
-        """The directory of its agent, where that is kept."""
+        """The directory of its agent, if agents are kept."""
         return self.path.with_suffix(".agent")
 
     def lock(self) -> BaseFileLock:
-        """Whose holder may train it."""
+        """Return the lock that a process must hold while it trains."""
         return file_lock(self.path.with_suffix(".lock"), self.storage)
 
     def load(self) -> Training | None:
-        """What it gave, if that is known, with the packages that are installed here.
+        """Return the result of the training; None if it is unknown with the packages that are installed here.
 
-        Its packages are those that this process would have found on record, had it trained.
+        Its `packages` are the installed versions, as if this process had trained.
         """
         for archive in self.archives if self.shared else []:
             content = archived(archive, self.path.name)
-            # Failures are their study's own.
+            # Failed trainings are never shared.
             if content and (found := self._of(content)) and found.state == "complete":
                 return found.model_copy(update={"archived": Archived(archive=archive, processor=found.processor)})
         for path in filter(None, (self.shared, self.own)):
@@ -127,7 +137,7 @@ class Kept:
         return None
 
     def _of(self, content: bytes) -> Training | None:
-        """A file's content, if that is this training: the file may have been given the name of another."""
+        """Parse a file's content; None if it is another training, since files can be renamed."""
         found = fitting(content)
         if found is None:
             return None
@@ -141,7 +151,7 @@ class Kept:
         return found if same else None
 
     def save(self, outcome: Outcome) -> Training:
-        """Keep what came of it in this process, where it was not pruned."""
+        """Write an outcome to the store. It must be this process's, and not pruned."""
         assert outcome.state != "pruned"
         training = Training(
             run=identifying(RunConfig, self.run.model_dump()),
@@ -164,10 +174,10 @@ class Kept:
 
 
 def fitting(content: bytes) -> Training | None:
-    """The training, if it was made with the packages that are installed here."""
+    """Parse a training's file; None if it is malformed or was made with other packages than are installed here."""
     with suppress(ValidationError):
         found = Training.model_validate_json(content)
-        # Optuna trains nothing.
+        # Another version of Optuna is accepted: it has no influence on a training.
         if other_packages(found.packages).keys() <= {"optuna"}:
             return found.model_copy(update={"packages": found.packages | {"optuna": version("optuna")}})
     return None

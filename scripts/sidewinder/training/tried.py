@@ -1,4 +1,4 @@
-"""One environment alone, tried before anything trains: whether it can be made, and what it says to random actions."""
+"""Tries one environment before anything trains: makes it and steps it with random actions."""
 
 import multiprocessing
 import pickle
@@ -18,7 +18,7 @@ from sidewinder.training.agents import UNSEEN_END
 from sidewinder.training.environments import close, make_env
 from sidewinder.training.workers import reason_of
 
-# How long episodes are compared: steps, and seconds.
+# Episodes are compared for this many steps or seconds at most.
 _STEPS, _PATIENCE = 100, 5.0
 _STEPS_BEFORE_A_RESET = 40
 
@@ -27,7 +27,7 @@ def check_alone(key: str, settings: Environment) -> None:
     """Make an environment and step it.
 
     Args:
-        key: The section that describes it.
+        key: Key of the section that describes it.
         settings: The section.
 
     Raises:
@@ -40,8 +40,10 @@ def check_alone(key: str, settings: Environment) -> None:
 
 
 def _in_a_process(check: Callable[[str, Environment], str | None], key: str, settings: Environment) -> str | None:
-    """What a check of an environment finds. In a process of its own, for the environment may end it: no finding, as a
-    training may go well."""
+    """Run a check of an environment in a separate process, and return its finding.
+
+    If the environment kills the process or takes too long, there is no finding: a training may still go well.
+    """
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=lambda: theirs.send(check(key, settings)))
@@ -57,8 +59,10 @@ def _in_a_process(check: Callable[[str, Environment], str | None], key: str, set
 
 
 def _fault(key: str, settings: Environment) -> str | None:
-    """What is wrong with an environment's steps, in a line. It is made twice: one after the other, for some exist only
-    once."""
+    """Return a line about what is wrong with an environment's steps; None if nothing is.
+
+    To compare episodes, it is made twice, one after the other: some environments cannot exist twice at a time.
+    """
     said = []
     with suppress(Exception):
         for _ in range(2 if settings.reproducible else 1):
@@ -68,7 +72,7 @@ def _fault(key: str, settings: Environment) -> str | None:
         if len(answers) == 2 and not data_equivalence(answers[0].content, answers[1].content, exact=True):
             return (
                 f"{key}.env_id: found {settings.env_id!r}, which was made twice with the same seed and differs at "
-                f"step {step} of the same actions, accepted: one that draws from its np_random alone, which reset "
+                f"step {step} of the same actions, accepted: one that draws only from its np_random, which reset "
                 "seeds; or environment.reproducible=false, which marks results as bit_exact: false"
             )
         if answers[0].unseen:
@@ -106,12 +110,12 @@ def _alone(key: str, settings: Environment) -> Iterator[gym.Env[Any, Any]]:
 
 @dataclass
 class _Answer:
-    """What an environment says to a reset or a step.
+    """Answer of an environment to a reset or a step.
 
     Attributes:
-        content: What must be the same again.
-        info: What came with it.
-        unseen: Whether an episode ended that Monitor does not know of.
+        content: The part that must repeat: the observation and, for a step, reward, terminated and truncated.
+        info: The info.
+        unseen: Whether an episode ended without Monitor's notice.
     """
 
     content: Any
@@ -120,8 +124,11 @@ class _Answer:
 
 
 def _said(env: gym.Env[Any, Any]) -> Iterator[_Answer]:
-    """What it says to random actions, until it raises something: that may happen, and fails a training. After some
-    steps it is reset without a seed, as at the end of each episode."""
+    """Yield an environment's answers to random actions, until it raises or time is over.
+
+    An exception is no fault here: it would only fail the training. The environment is reset without a seed at the end
+    of each episode, and also after each `_STEPS_BEFORE_A_RESET` steps.
+    """
     started = time.monotonic()
     with suppress(Exception):
         yield _Answer(*env.reset(seed=0))
@@ -145,7 +152,11 @@ def _action(env: gym.Env[Any, Any]) -> Any:
 
 
 def _check_statistics(key: str, env: gym.Env[Any, Any]) -> None:
-    """Refuse wrappers with running statistics, as NormalizeObservation has them: evaluation would have its own."""
+    """Refuse wrappers with running statistics, such as NormalizeObservation: evaluation would have other statistics.
+
+    Raises:
+        SidewinderError: There is such a wrapper.
+    """
     layer = env
     while True:
         for value in vars(layer).values():

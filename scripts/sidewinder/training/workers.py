@@ -1,4 +1,4 @@
-"""Environments in processes of their own: what they raise there is raised here, and a process that ends is noticed."""
+"""Runs environments in worker processes. Raises their exceptions again in this process, and notices ended processes."""
 
 import errno
 import random
@@ -19,15 +19,15 @@ from sidewinder import SidewinderError
 from sidewinder.attempts import VanishedError
 from sidewinder.errors import first_line
 
-# Of an info that tells of an exception.
+# The key of an info under which a worker process reports an exception.
 _RAISED = "sidewinder:raised"
 
 
 class RaisedInWorkerError(Exception):
-    """What an environment raised in its process.
+    """An environment raised an exception in its worker process.
 
     Attributes:
-        reason: As `reason_of` has it for the exception itself.
+        reason: The result of `reason_of` for the original exception.
     """
 
     def __init__(self, reason: str) -> None:
@@ -35,12 +35,12 @@ class RaisedInWorkerError(Exception):
         self.reason = reason
 
 
-# A full disk, no more files or memory.
+# Full disk or quota, too many open files, no memory.
 _OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 def is_of_the_machine(error: BaseException) -> bool:
-    """Whether the machine is to blame; the same training may do well elsewhere."""
+    """Whether the machine caused an exception, such as by a full disk. The same training may go well elsewhere."""
     if isinstance(error, OSError):
         return error.errno in _OF_THE_MACHINE
     if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
@@ -49,14 +49,16 @@ def is_of_the_machine(error: BaseException) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """An exception in one line, with its kind; the same whichever process it was raised in."""
+    """Return an exception's class and message in one line. The process that raised it makes no difference."""
     return error.reason if isinstance(error, RaisedInWorkerError) else f"{type(error).__name__}: {first_line(error)}"
 
 
 @dataclass(frozen=True)
 class _Raised:
+    # An exception as a worker process reports it.
     reason: str
     traceback: str
+    # Text of the SidewinderError to raise, if the config or the machine is to blame.
     mistake: str | None
 
     @classmethod
@@ -75,9 +77,9 @@ class _Raised:
 
 
 class _Guarded(gym.Wrapper[Any, Any, Any, Any]):
-    """Puts what an environment raises into its info; SB3's worker would end, and nobody would know why."""
+    """Reports an environment's exceptions in its info. Otherwise SB3's worker would end, and the cause be lost."""
 
-    # If the environment could not be made.
+    # Why the environment could not be made, if it could not.
     making: _Raised | None = None
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -93,26 +95,26 @@ class _Guarded(gym.Wrapper[Any, Any, Any, Any]):
             return self.observation_space.sample(), {_RAISED: _Raised.by(error)}
 
     def call(self, name: str, *arguments: Any, **options: Any) -> Any:
-        """Call a method of the environment or one of its wrappers."""
+        """Call a method of the environment or of a wrapper."""
         try:
             return self.get_wrapper_attr(name)(*arguments, **options)
         except (Exception, SystemExit) as error:
             return _Raised.by(error)
 
     def seed_generators(self, seed: int) -> None:
-        """Seed what all of Python shares in this process, until `restore_generators`."""
+        """Seed Python's and numpy's global generators in this process, until `restore_generators`."""
         self._states = random.getstate(), np.random.get_state()
         random.seed(seed)
         np.random.seed(seed % 2**32)
 
     def restore_generators(self) -> None:
-        """Put back the generators as they were."""
+        """Put the generators back to their states before `seed_generators`."""
         random.setstate(self._states[0])
         np.random.set_state(self._states[1])
 
 
 class _NeverMade(gym.Env[Any, Any]):
-    """Stands for an environment that could not be made, until that is said."""
+    """Takes the place of an environment that could not be made, until the error is reported."""
 
     observation_space = action_space = gym.spaces.Discrete(1)
 
@@ -135,12 +137,12 @@ def _noticing() -> Iterator[None]:
 
 
 class WorkerVecEnv(SubprocVecEnv):
-    """SB3's, with errors that say what they are.
+    """SB3's SubprocVecEnv with errors that name their cause.
 
     Raises:
-        RaisedInWorkerError: An environment raised something; its traceback is a note.
-        VanishedError: A process has ended.
-        SidewinderError: An environment cannot be made, for a mistake in the config.
+        RaisedInWorkerError: An environment raised an exception. Its traceback is added as a note.
+        VanishedError: A worker process has ended.
+        SidewinderError: The config has a mistake, or the machine lacks memory, disk or files.
     """
 
     def __init__(self, env_fns: list[Callable[[], gym.Env[Any, Any]]]) -> None:
@@ -180,7 +182,7 @@ class WorkerVecEnv(SubprocVecEnv):
         return made
 
     def close(self) -> None:
-        # Those that have ended need not be told.
+        # Processes that have ended already cannot be told to close.
         with suppress(EOFError, BrokenPipeError, ConnectionResetError):
             super().close()
 
