@@ -196,7 +196,9 @@ def agent_of(
     again = "delete the file to confirm it again here"
     if on_record and on_record.archived:
         again = f"take {on_record.archived.archive} out of `archives` and {again}, or set confirmation.keep_agents=none"
-    raise SidewinderError(f"{path}: returns: found others than training again gives here; accepted: the same; {again}")
+    raise SidewinderError(
+        f"{path}: returns: found other returns than the same training gives here; accepted: the same returns; {again}"
+    )
 
 
 def _agent_with(directory: Path, kept: Kept, returns: list[float]) -> dict[str, bytes] | None:
