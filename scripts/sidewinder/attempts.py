@@ -42,8 +42,8 @@ class VanishedError(SidewinderError):
 def work_in_a_child() -> None:
     """Continue in a child process. This function returns only in the child.
 
-    The job itself waits. It starts another child if one has vanished during an attempt, passes signals that end it on
-    to the child, and exits with the child's exit code. If the job ends first, the child ends too.
+    The job itself waits. It starts another child if one has vanished during an attempt. A signal that ends the job ends
+    its child too. The job exits with the child's exit code. If the job ends first, the child ends too.
     """
     global _at
     os.environ.setdefault(CALL, uuid4().hex)

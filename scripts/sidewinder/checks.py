@@ -221,7 +221,7 @@ def _check_effects(config: StudyConfig) -> None:
 def _check_sampling(config: StudyConfig) -> None:
     if (found := config.sampler.get("constraints_func")) is not None:
         # Optuna computes constraints when a trial ends and keeps them only in its database, not in our files.
-        accepted = "null, because results do not store constraints; a second objective in study.objectives can do this"
+        accepted = "null, because results store no constraints; a second objective (study.objectives) can replace one"
         raise SidewinderError(f"sampler.constraints_func: found {found!r}, accepted: {accepted}")
     sampler = _make("sampler", config.sampler, lambda: make_sampler(config, 0), "an Optuna sampler and its options")
     pruner = _make("pruner", config.pruner, lambda: instantiate(config.pruner), "an Optuna pruner and its options")

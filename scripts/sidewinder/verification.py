@@ -143,7 +143,7 @@ def _values(evaluation: EvaluationResult) -> str:
 
 
 def made_with(training: OnRecord) -> tuple[bool, str]:
-    """Compare what a training was made with, and this machine.
+    """Compare the packages and the processor of a training with those of this process.
 
     Returns:
         Whether the training must have the same bits here, and text that says what differs. Other versions of packages

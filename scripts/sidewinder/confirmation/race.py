@@ -1,4 +1,4 @@
-"""The race of the confirmation: the order of its settings, and whether its last two can be told apart.
+"""The race of the confirmation: the order of its settings, and whether the first two can be told apart.
 
 In the race's rows of `results.table`, each setting has the name that it had in the first round (`top-1`, `defaults`).
 """

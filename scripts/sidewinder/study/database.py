@@ -36,7 +36,7 @@ class Database(ABC):
 
     @abstractmethod
     def set_aside(self) -> str | None:
-        """Move or delete the study's rows, so that it is made again from the results; needs the lock.
+        """Move or delete the study's rows, to make them again from the results; needs the lock.
 
         Returns:
             A clause for the log that says where the old rows are now; None if there were none.

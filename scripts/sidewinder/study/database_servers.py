@@ -35,7 +35,7 @@ class SharedDatabase(Database):
     def __init__(self, directory: Path, config: StudyConfig) -> None:
         super().__init__(directory, config)
         self.url = _resolved(str(config.study.storage))
-        # With the digest, a study whose config has changed does not meet the rows of the old one.
+        # The digest keeps a study with a changed config apart from the rows of its old config.
         self.name = f"{config.study.name}-{config.digest()}"
         url = self.url.render_as_string(hide_password=False)
         self._kept = KeptStudy(url, lambda storage: self._study(storage, self.name))
@@ -58,7 +58,7 @@ class SharedDatabase(Database):
                 optuna.delete_study(study_name=self.name, storage=storage)
             except KeyError:
                 return None
-        return f"what was there of {self.name} is deleted"
+        return f"the old rows of {self.name} are deleted"
 
     def _unusable(self, error: BaseException) -> str | None:
         # The server is gone or refuses; the study's rows are not damaged.
@@ -82,7 +82,7 @@ class SharedDatabase(Database):
             engine = create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
             connection = engine.connect()
         except (ModuleNotFoundError, NoSuchModuleError) as error:
-            accepted = f"one whose driver is installed ({first_line(error)}); {installing('cluster')}"
+            accepted = f"a database with an installed driver ({first_line(error)}); {installing('cluster')}"
             raise SidewinderError(f"study.storage: found {self.url}, accepted: {accepted}") from None
         except OperationalError as error:
             accepted = f"a database that can be reached ({first_line(error)})"
@@ -106,7 +106,7 @@ def _resolved(storage: str) -> URL:
         accepted = f"variables that are set ({first_line(error)})"
         raise SidewinderError(f"study.storage: found {storage!r}, accepted: {accepted}") from None
     except ArgumentError:
-        raise SidewinderError("study.storage: found no URL in the environment, accepted: one of a database") from None
+        raise SidewinderError("study.storage: found no URL in the environment, accepted: a URL of a database") from None
 
 
 def _has_tables_of_this_optuna(connection: Connection) -> bool:

@@ -1,7 +1,7 @@
 """Seals of a database's rows: hashes that show whether the study wrote a row and nobody changed it.
 
-The database is an index of the files. It is trusted only with intact seals, because computing all suggestions again
-each time would take too long. The seal of a suggestion is a hash of its content and of the seal before it; the first
+The database is an index of the files. Computing all suggestions again each time would take too long, so rows with
+intact seals are trusted. The seal of a suggestion is a hash of its content and of the seal before it; the first
 seal takes the digest of the study's config instead. A result that is attached gets a seal too. A row that is missing,
 added, or changed by another program breaks a seal. Then the database is made again from the files.
 """

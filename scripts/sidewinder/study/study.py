@@ -146,7 +146,7 @@ class Study:
             reason = f"is damaged ({first_line(error)})"
         self._checked.clear()
         if (aside := self.database.set_aside()) is not None:
-            logger.warning("the study's database %s; it is made again from the files, %s", reason, aside)
+            logger.warning("the study's database %s; it is made again from the files; %s", reason, aside)
         try:
             return self._done(action)
         except _AtOddsWithFilesError as error:
@@ -168,7 +168,7 @@ class Study:
         """
         directions = [direction.name.lower() for direction in storage.get_study_directions(study_id)]
         if directions != self.config.study.directions:
-            raise BrokenSealError("its directions are another study's")
+            raise BrokenSealError("its directions belong to another study")
         trials = storage.get_all_trials(study_id, deepcopy=False)
         before = self.digest
         for number, trial in enumerate(trials):

@@ -1,4 +1,4 @@
-"""What the jobs of trials do: each makes its results, under locks, and no result is made twice.
+"""The work of the jobs of trials: each job makes its results under locks, so no result is made twice.
 
 This module does not depend on Snakemake.
 """
@@ -245,8 +245,8 @@ def _noting(study: Study, report: Callable[[int, float], bool], path: Path) -> C
 def _ask(study: Study, number: int) -> optuna.Trial:
     """Ask the study for a trial, and wait until its view is known.
 
-    While it waits, it makes earlier trials that are idle. So the study goes on whatever the order in which jobs start,
-    and if a job is lost.
+    While it waits, it makes earlier trials that are idle. So the study continues in any order of jobs, and after a
+    job is lost.
     """
     seen_free: dict[int, float] = {}
     while True:

@@ -155,7 +155,7 @@ def replicate_run(config: StudyConfig, run: RunConfig, number: int, replicate: i
 
 
 def gather(config: StudyConfig, replicates: list[Result], *, pruned: bool = False) -> Result:
-    """Combine the results of a trial's replicates to the trial's result.
+    """Combine the results of a trial's replicates into the trial's result.
 
     The trial has failed if one replicate has. It was pruned if all replicates were, or if `pruned` is set. Else it is
     complete, and `training.objectives.objectives` gives its objectives; a pruned replicate counts with the evaluations
