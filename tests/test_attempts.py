@@ -61,7 +61,7 @@ def test_a_trial_that_is_killed_each_time_ends_the_run_until_it_is_given_up(tmp_
     killed = {int(line.partition(": trial ")[2].partition(":")[0]) for line in lines}
     assert lines, done.stderr
     for line in lines:
-        assert f"found {MOST} processes that ended without a word" in line
+        assert f"found {MOST} processes that ended unexpectedly" in line
         assert "more memory" in line
         assert "study.give_up: [" in line
     fine = sweep(tmp_path)
@@ -179,9 +179,9 @@ def test_a_process_that_ends_without_a_word_is_tried_again_three_times(what: str
     result = tmp_path / "result.json"
     out, err = job(result, what).communicate(timeout=60)
     assert out.splitlines() == ["at it"] * MOST
-    assert err.count("ended without a word (") == MOST
+    assert err.count("of this job ended unexpectedly (") == MOST
     last = err.splitlines()[-1]
-    assert last.startswith(f"error: {result}: trial 7: found 3 processes that ended without a word")
+    assert last.startswith(f"error: {result}: trial 7: found 3 processes that ended unexpectedly")
     assert last.endswith("; or another way")
     # Another job of the same call does not try again; a job of a new call does.
     assert job(result, what).communicate(timeout=60)[0] == ""

@@ -778,7 +778,9 @@ def test_a_choice_of_files_is_no_search(key: str, compose: Compose) -> None:
 
 @pytest.mark.parametrize("found", ["my.constraints", "{_target_: my.constraints}"])
 def test_constraints_are_refused(found: str, compose: Compose) -> None:
-    with pytest.raises(SidewinderError, match=r"sampler\.constraints_func: found .*, accepted: null, as files"):
+    with pytest.raises(
+        SidewinderError, match=r"sampler\.constraints_func: found .*, accepted: null, because results store no"
+    ):
         check_study(compose(f"sampler:\n  constraints_func: {found}\n"))
 
 

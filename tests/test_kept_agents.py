@@ -102,7 +102,7 @@ def test_an_agent_of_other_returns_is_refused(study: Path) -> None:
     for _ in range(2):
         done = run(snakemake(study, CARD))
         assert done.returncode == 1
-        assert "returns: found others than the same training has here; accepted: the same; delete" in done.stderr
+        assert "found other returns than the same training gives here; accepted: the same returns" in done.stderr
         assert not (study / CARD).exists()
     assert not agents(study)
 

@@ -1,8 +1,9 @@
-"""Trainings whose process may end without a word: noticed, tried again, and given up with a word after three times.
+"""Handles processes that end unexpectedly while they train: tries the training again, and gives up after three times.
 
-A job works in a process of its own, its child, which the kernel may kill without the job. Each attempt of a training is
-noted beside its result while it lasts. A note whose process is gone counts in the call of Snakemake that it is from:
-of what ended with that call, nobody knows whether it would have gone well.
+A job does its work in a child process. So if the kernel kills the child, the job still runs and starts another child.
+While a training is attempted, a note is beside its result. If the note is there and its process is not, the attempt has
+vanished. Vanished attempts count only in their own call of Snakemake: a process that was killed together with its call
+may have been fine.
 """
 
 import json
@@ -20,28 +21,29 @@ from uuid import uuid4
 from sidewinder.errors import SidewinderError
 from sidewinder.files import write_atomically
 
-# Which call of Snakemake a process belongs to; its Snakefile sets it.
+# Environment variable with an id of the call of Snakemake, which the Snakefile sets.
 CALL = "SIDEWINDER_CALL"
-# With which a process ends where one of its own has vanished.
+# Exit code of a child if one of its own processes (an environment's) has vanished.
 VANISHED = 75
+# A training is given up after so many vanished attempts in one call of Snakemake.
 MOST = 3
-# Signals by which somebody ends a process on purpose. A job that gets one of the first kind ends its child too.
+# Signals that end a process on purpose. A job passes the first three on to its child, as SIGTERM.
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _STOPS = (*_PASSED_ON, signal.SIGXCPU, signal.SIGALRM)
 
-# What a job's child is at, as the job sees it: the mark and the path of an attempt, or nothing.
+# Memory shared by a job and its child: the mark and the path of the child's current attempt, or nothing.
 _at: mmap.mmap | None = None
 
 
 class VanishedError(SidewinderError):
-    """A process ended without a word: it was killed, by a person or by the kernel, or it crashed."""
+    """A process ended unexpectedly: it was killed by a person or by the kernel, or it crashed."""
 
 
 def work_in_a_child() -> None:
-    """Go on in a child process: this function returns there, and there only.
+    """Continue in a child process. This function returns only in the child.
 
-    The job itself waits. It starts another child where one has crashed, passes on the signal that is to end it, and
-    ends as its child does; the child ends with it.
+    The job itself waits. It starts another child if one has vanished during an attempt. A signal that ends the job ends
+    its child too. The job exits with the child's exit code. If the job ends first, the child ends too.
     """
     global _at
     os.environ.setdefault(CALL, uuid4().hex)
@@ -63,7 +65,7 @@ def work_in_a_child() -> None:
 
 
 def _be_the_child(job: int) -> None:
-    # The job says when to end; a traceback at Ctrl-C would look like a fault.
+    # The job tells its child when to end. Ctrl-C would also reach the child and print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -83,7 +85,7 @@ def _wait(child: int) -> int:
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGTERM)
 
-    # What a job is to ignore, as under nohup, it ignores.
+    # A signal that the job ignores, for example under nohup, stays ignored.
     heard = [number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, stop) for number in heard}
     _, status = os.waitpid(child, 0)
@@ -93,18 +95,22 @@ def _wait(child: int) -> int:
 
 
 def _end(status: int) -> int | None:
-    """The exit code of the job whose child has ended so; None if it is to have another child."""
+    """The job's exit code after its child has ended; None if the job should start another child.
+
+    Args:
+        status: The child's exit code, or minus the signal that ended it.
+    """
     assert _at is not None
     mark, _, path = _at[:].rstrip(b"\0").decode().partition(" ")
     _say_at("")
     code = 128 - status if status < 0 else status
     if not path:
-        return code  # the child has ended by itself, or nothing was being trained
+        return code  # the child ended normally, or trained nothing at that moment
     if status < 0 and -status in _STOPS:
         _over(Path(path), mark)
         return code
     ended = signal.Signals(-status).name if status < 0 else f"exit code {status}"
-    print(f"a process of this job ended without a word ({ended}); it is tried again", file=sys.stderr)
+    print(f"a process of this job ended unexpectedly ({ended}); trying again", file=sys.stderr)
     return None
 
 
@@ -115,25 +121,25 @@ def _say_at(text: str) -> None:
 
 @contextmanager
 def attempt(result: Path, name: str, ways: str) -> Iterator[Callable[[], None]]:
-    """Note that a training is under way, which must hold the lock of its result.
+    """Keep a note beside a result while its training is attempted. The caller holds the result's lock.
 
-    What it gives is to be called after each checkpoint: those that vanished before it do not count any more.
+    Gives a function to call after each checkpoint: attempts that vanished before a checkpoint do not count any more.
 
     Args:
-        result: The file that it will make.
-        name: What it is, for people.
-        ways: What else than more memory helps.
+        result: The file of the result.
+        name: The training's name in messages.
+        ways: Text for the error's end: what else helps, besides more memory.
 
     Raises:
-        SidewinderError: It has vanished as often as is tried.
+        SidewinderError: `MOST` attempts have vanished in this call of Snakemake.
     """
     path, mark, call = result.with_suffix(".attempts"), uuid4().hex, os.environ.setdefault(CALL, uuid4().hex)
     vanished = _read(path)
     if vanished.get(call, 0) >= MOST:
         _write(path, vanished)
         raise SidewinderError(
-            f"{result}: {name}: found {vanished[call]} processes that ended without a word, which is how the kernel "
-            f"ends one that needs more memory than there is; accepted: more memory, or fewer jobs at a time{ways}"
+            f"{result}: {name}: found {vanished[call]} processes that ended unexpectedly "
+            f"(memory may have run out); accepted: more memory, or fewer jobs at a time{ways}"
         )
     _write(path, vanished, call, mark)
     _say_at(f"{mark} {path}")
@@ -157,7 +163,7 @@ def attempt(result: Path, name: str, ways: str) -> Iterator[Callable[[], None]]:
 
 
 def _over(path: Path, mark: str) -> None:
-    """Take back the note of an attempt that ended for a reason, unless another has begun."""
+    """Withdraw the note of an attempt that ended for a known reason, unless another attempt has begun."""
     try:
         note = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -172,8 +178,10 @@ def _write(path: Path, vanished: dict[str, int], running: str = "", mark: str = 
 
 
 def _read(path: Path) -> dict[str, int]:
-    """How many attempts have vanished, by the call that they were of. Whoever reads it holds the lock, so that what is
-    noted as running has vanished too."""
+    """How many attempts have vanished, by call of Snakemake.
+
+    The caller holds the lock of the result. So an attempt that is noted as running has vanished too.
+    """
     try:
         note = json.loads(path.read_text())
         vanished = {str(call): int(count) for call, count in note["vanished"].items()}

@@ -1,4 +1,4 @@
-"""All that can be wrong with a composed study before anything trains."""
+"""Checks a composed study before anything trains."""
 
 import inspect
 import itertools
@@ -25,7 +25,7 @@ from sidewinder.study.samplers import make_sampler
 from sidewinder.training import agents, checked
 from sidewinder.training.callbacks import JUDGES, made_callbacks
 
-# Keys whose values can be right or wrong together only.
+# Keys whose values can only be checked together.
 _TOGETHER = {
     "environment.n_envs",
     "agent.policy",
@@ -42,8 +42,10 @@ _TOGETHER = {
 
 
 def check_study(config: StudyConfig) -> None:
-    """Build the environment, the agent, the baselines, the sampler and the pruner once, and put each end of each
-    parameter's range and each of its choices into the agent.
+    """Check a study: build its environments, agent, baselines, sampler and pruner once.
+
+    The agent is also checked with the ends of each parameter's range and with each of its choices. Notes that the user
+    should know are printed to stdout.
 
     Raises:
         SidewinderError: One line that names the key, what was found and what is accepted.
@@ -72,15 +74,15 @@ def check_study(config: StudyConfig) -> None:
     except SidewinderError as error:
         raise SidewinderError(f"study {config.study.name}: {error}") from None
     for note in notes:
-        # To the terminal: Snakemake keeps stderr for the log.
+        # To stdout, which is shown on the terminal: Snakemake writes stderr to the log.
         print(f"study {config.study.name}: {note}")
 
 
 def _check_extremes(config: StudyConfig, space: SearchSpace) -> list[str]:
-    """Make environments and agents with the extremes of what is searched, together where it must go together.
+    """Make environments and agents with extreme values of the searched parameters (`_extremes`).
 
     Returns:
-        What one should know of them.
+        Notes that the user should know.
     """
     end = budget = 0
     for environment in config.environment_names():
@@ -103,14 +105,17 @@ def _check_extremes(config: StudyConfig, space: SearchSpace) -> list[str]:
     if end <= budget:
         return []
     return [
-        f"training.total_timesteps: {budget} is no multiple of evaluation.eval_freq, so that training goes on to the "
-        f"end of a rollout, at most to step {end}"
+        f"training.total_timesteps: {budget} is no multiple of evaluation.eval_freq, so training continues to the end "
+        f"of a rollout, at most to step {end}"
     ]
 
 
 def _extremes(space: SearchSpace) -> list[dict[str, Any]]:
-    """Parameters with the ends of what must go together, in all combinations, and with each choice of what else the
-    environment is made of; nothing else of a trial is in them."""
+    """Settings to try: all combinations of the extreme values of the keys in `_TOGETHER`.
+
+    Further settings try each value of one other parameter that is an argument of a class (`_is_of_a_class`). A setting
+    has no parameters but these and the ones that enable them.
+    """
     ends = {key: _ends(space.distributions[key]) for key in space.distributions if key.lstrip("+") in _TOGETHER}
     found = []
     for values in itertools.product(*ends.values()):
@@ -127,17 +132,19 @@ def _extremes(space: SearchSpace) -> list[dict[str, Any]]:
 
 
 def _check_judges(config: StudyConfig) -> None:
-    """Refuse callbacks for which more is better, where it is not."""
+    """Refuse callbacks for which a higher reward is better in a study that minimizes the return."""
     judges = [one for one in made_callbacks(config.for_trial({})) if isinstance(one, JUDGES)]
     if judges and config.study.return_direction == "minimize":
         found = ", ".join(type(one).__name__ for one in judges)
-        accepted = "callbacks to which a higher reward is not better, or study.direction=maximize"
+        accepted = "callbacks that do not expect higher rewards, or study.direction=maximize"
         raise SidewinderError(f"training.callbacks: found {found}, accepted: {accepted}")
 
 
 def _is_of_a_class(key: str, distribution: BaseDistribution) -> bool:
-    """Whether a parameter is of something that is made with it: an environment, a features extractor, an optimizer, or
-    what an import path names."""
+    """Whether a parameter is an argument of a class, or chooses one by import path.
+
+    Such classes are the environment, the features extractor and the optimizer.
+    """
     choices = distribution.choices if isinstance(distribution, CategoricalDistribution) else ()
     by_path = any(import_paths([parse_value(key, choice) for choice in choices]))
     return by_path or key.startswith("environment.") or "_kwargs." in key.removeprefix("agent.policy_kwargs.")
@@ -164,7 +171,7 @@ def _naming(params: dict[str, Any]) -> Iterator[None]:
 
 
 def _check_baselines(config: StudyConfig) -> None:
-    """Build each baseline in each environment: one that cannot be built would lose against anything."""
+    """Build each baseline in each environment. A baseline that cannot be built would lose against any setting."""
     for name in config.compared():
         for environment in config.environment_names():
             try:
@@ -186,22 +193,22 @@ def _samples(distribution: BaseDistribution) -> Iterable[Any]:
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     ends = [distribution.low, distribution.high]
     if isinstance(distribution, FloatDistribution) and distribution.step is None:
-        # Shows where whole numbers are wanted and the ends happen to be whole.
+        # A value that is not whole, for keys that need whole numbers while both ends happen to be whole.
         ends.append(distribution.low + 0.381966 * (distribution.high - distribution.low))
     return ends
 
 
 def _check_effects(config: StudyConfig) -> None:
-    """Refuse to search what no trial would notice."""
+    """Refuse searched keys that have no effect on any trial."""
     if config.study.custom_search_space:
-        return  # which may switch on anything
+        return  # it may set any key
     searched = {key.lstrip("+") for key in config.search_space}
     readers = str([config.agent, config.environment, config.training, config.evaluation])
     for key in sorted(searched):
         where = f"search_space: {key}: found a search without effect, accepted:"
         name = key.removeprefix("agent.")
         switch = SWITCHES.get(name)
-        # A switch that is an interpolation is on in some trials.
+        # A switch that is an interpolation may be on in some trials.
         if switch and f"agent.{switch}" not in searched and config.agent.get(switch) in (None, False):
             raise SidewinderError(f"{where} with agent.{switch} set or searched")
         set_by_all = [key.removeprefix("environment.") in (e.model_extra or {}) for e in config.environments.values()]
@@ -213,8 +220,8 @@ def _check_effects(config: StudyConfig) -> None:
 
 def _check_sampling(config: StudyConfig) -> None:
     if (found := config.sampler.get("constraints_func")) is not None:
-        # Optuna computes constraints when it is told of a trial, and keeps them in its database alone.
-        accepted = "null, as files say nothing of constraints; a second objective (study.objectives) can be kept small"
+        # Optuna computes constraints when a trial ends and keeps them only in its database, not in our files.
+        accepted = "null, because results store no constraints; a second objective (study.objectives) can replace one"
         raise SidewinderError(f"sampler.constraints_func: found {found!r}, accepted: {accepted}")
     sampler = _make("sampler", config.sampler, lambda: make_sampler(config, 0), "an Optuna sampler and its options")
     pruner = _make("pruner", config.pruner, lambda: instantiate(config.pruner), "an Optuna pruner and its options")
@@ -228,14 +235,14 @@ def _check_sampling(config: StudyConfig) -> None:
     if several and prunes:
         raise SidewinderError(f"pruner: found {type(pruner).__name__}, accepted for several objectives: none")
     if config.environments and prunes and config.study.replicates_in == "jobs":
-        accepted = "none; or any with study.replicates_in=sequence, which prunes between them"
+        accepted = "none; or any with study.replicates_in=sequence, which prunes between replicates"
         raise SidewinderError(f"pruner: found {type(pruner).__name__}, accepted for several environments: {accepted}")
     if path := config.study.custom_search_space:
         _make("study.custom_search_space", path, lambda: get_method(path), "package.module.function")
 
 
 def _check_options(section: str, options: dict[str, Any]) -> None:
-    """Refuse a text where Optuna wants something else: it would fail in each trial."""
+    """Refuse text for an option that needs another type in Optuna: it would fail in each trial."""
     parameters = inspect.signature(get_class(options["_target_"])).parameters
     for name, value in options.items():
         if name not in parameters or not isinstance(value, str):
@@ -243,7 +250,7 @@ def _check_options(section: str, options: dict[str, Any]) -> None:
         annotation = parameters[name].annotation
         kind = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
         if "Callable" in kind:
-            accepted = "null, as functions have no names in a config"
+            accepted = "null, as functions cannot be named in a config"
         elif re.search(r"\bBase[A-Z]", kind):
             accepted = "null, or a mapping with _target_ and options"
         elif re.fullmatch(r"(int|float|bool|None|[ |])+", kind):
@@ -258,7 +265,7 @@ def _make(key: str, found: object, make: Callable[[], object], accepted: str) ->
         return make()
     except (HydraException, ImportError, TypeError, ValueError, KeyError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]
-        # As of a sampler that the study's file gives an option that the one chosen in its place has not.
+        # For example, the study's file has an option for its sampler, and the command line chooses another sampler.
         if unknown := re.search(r"unexpected keyword argument '(\w+)'", reason):
             accepted += f"; ~{key}.{unknown[1]} leaves it out"
         raise SidewinderError(f"{key}: found {found!r} ({reason}), accepted: {accepted}") from None

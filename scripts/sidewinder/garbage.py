@@ -1,4 +1,4 @@
-"""What a results directory keeps beside its results, and nobody needs."""
+"""Finds files in a results directory that are not results and that no study needs any more."""
 
 import json
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ from sidewinder.verification import on_record
 
 
 def ended_checkpoints(results: Path) -> list[Path]:
-    """Checkpoints of trainings that have their result: a kill between the two left them."""
+    """Find checkpoints of trainings that have their result. A kill after the result was written leaves them."""
     trials = [path for path in results.glob("*/trials/**/checkpoint") if (path.parent / "result.json").exists()]
     kept = [*results.glob(f"{DIRECTORY}/*.checkpoint"), *results.glob(f"*/{DIRECTORY}/*.checkpoint")]
     return sorted([*trials, *(path for path in kept if path.with_suffix(".json").exists() and _is_free(path))])
 
 
 def _is_free(checkpoint: Path) -> bool:
-    """Whether nobody trains it: with its result there, it may be trained again for its agent."""
+    """Whether no process uses the checkpoint. A training with a result may be trained again for its agent."""
     lock = checkpoint.with_suffix(".lock")
     if not lock.exists():
         return True
@@ -32,14 +32,15 @@ def _is_free(checkpoint: Path) -> bool:
 
 
 def compositions(results: Path) -> list[Path]:
-    """Composed studies, of which some are of configs that have changed; what is needed is composed again."""
+    """Find all composed studies. Some are of configs that have changed; the needed ones are composed again."""
     return sorted((results / COMPOSED).glob("*"))
 
 
 def unused_trainings(results: Path) -> list[Path]:
-    """The trainings, and agents of trainings, that no result of a study here is of: of studies that were deleted, of
-    settings that changed. Those of environments of one's own stay: whether they are used can only be told with their
-    code at hand.
+    """Find trainings in the training store, and their agents, that no study's results come from.
+
+    They belong to studies that were deleted or to settings that have changed. Trainings that use the user's own modules
+    are never listed: their digest depends on that code, which may not be at hand.
 
     Raises:
         SidewinderError: A file of a study is malformed.
@@ -62,12 +63,17 @@ def _has_sources(path: Path) -> bool:
 
 
 def trainings(results: Path) -> list[Path]:
-    """All trainings that are kept for all studies, the oldest first."""
+    """List the files of all trainings in the training store, oldest first."""
     return sorted((results / DIRECTORY).glob("*.json"), key=lambda path: (path.stat().st_mtime, path.name))
 
 
 def beyond(paths: Iterable[Path], n_bytes: float) -> list[Path]:
-    """Of these files, the first ones without which the others have no more than so many bytes."""
+    """Choose files to delete, from the first one on, until the others have at most `n_bytes` bytes.
+
+    Args:
+        paths: The files, in the order in which to delete them.
+        n_bytes: The limit.
+    """
     sizes = {path: path.stat().st_size for path in paths}
     left, found = sum(sizes.values()), []
     for path, size in sizes.items():

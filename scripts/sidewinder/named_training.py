@@ -1,4 +1,4 @@
-"""A training of a study by its name, as a run: to train it again by hand, in a debugger, or with other settings."""
+"""Finds a training of a study by its name, to train it again by hand, in a debugger, or with other settings."""
 
 from pathlib import Path
 
@@ -18,9 +18,15 @@ _NAMES = (
 
 
 def named_training(study_dir: Path, name: str) -> tuple[RunConfig, Direction]:
-    """The run, with its seeds, of a trial that has ended, however it did, or of a training of the confirmation. Of
-    several trainings of a trial or a setting it is the first, unless the name says which. With it comes the study's
-    direction.
+    """Find the run of a trial that has ended in any state, or of a training of the confirmation.
+
+    Args:
+        study_dir: The study's directory.
+        name: A trial (`7`), one of its replicates (`7/0`), a setting of the confirmation (`winner`, `defaults`), or one
+            of its trainings (`test/winner/0`). If the name leaves several trainings, the first one is meant.
+
+    Returns:
+        The run with its seeds, and the direction of the study's return.
 
     Raises:
         SidewinderError: The study has no such training, or a file is missing or malformed.

@@ -1,4 +1,4 @@
-"""What the Snakefile must know before any job runs: its studies, composed, and which trials they have."""
+"""What the Snakefile must know before any job runs: the composed studies, their trials, and what is stale."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +31,14 @@ from sidewinder.study.schedule import awaited, window_view
 
 @dataclass(frozen=True)
 class PlannedStudy:
-    """A study as config/config.yaml asks for it: how it is composed, and what comes of it."""
+    """A study of config/config.yaml, composed.
+
+    Attributes:
+        overrides: The Hydra overrides that it is composed with.
+        config_dirs: Directories of the user's Hydra configs.
+        config: The composed config.
+        finished: The numbers of the trials that have a result.
+    """
 
     overrides: tuple[str, ...]
     config_dirs: tuple[Path, ...]
@@ -40,7 +47,7 @@ class PlannedStudy:
 
     @property
     def settings(self) -> str:
-        """What the study is, for the caption of a figure."""
+        """A description of the study for captions of figures."""
         config = self.config
         algorithm = config.agent["algorithm"]
         name = algorithm if is_import_path(algorithm) else algorithm.upper()
@@ -54,24 +61,28 @@ class PlannedStudy:
 
     @property
     def gpu(self) -> int:
-        """How many GPUs a training needs."""
+        """The number of GPUs that a training needs: 0 or 1."""
         training = self.config.training
         return int(isinstance(training, dict) and str(training.get("device", "cpu")).startswith("cuda"))
 
     @cached_property
     def jobs(self) -> list[int]:
-        """A trial of each block that one job makes (`StudyConfig.block_of`), by whose result the job goes: its last
-        unfinished trial, or if it has none its last."""
+        """The target of each trial job: one trial per block (`StudyConfig.block_of`).
+
+        It is the last unfinished trial of the block, or the last trial if all are finished.
+        """
         firsts = range(0, self.config.study.n_trials, self.config.trials_of_a_job)
         return [self._unfinished_of(self.config.block_of(first)) for first in firsts]
 
     def awaited_by(self, number: int) -> list[int]:
-        """The trials whose results the job of an unfinished trial waits for.
+        """The trials whose results the job of an unfinished trial waits for in the DAG.
 
-        Those of its window of jobs (`schedule.awaited`), which wait for the rest in turn; but finished ones wait for
-        nothing, so what is missing behind them, lost or left by a kill, it waits for itself too. On the virtual clock,
-        and where a job makes several trials, the job itself waits for what they may see; these keep it from starting
-        long before.
+        They are the targets of the jobs in its window (`schedule.awaited`); these jobs wait for the earlier ones in
+        turn. A finished job waits for nothing, so earlier jobs with missing results (lost, or left by a kill) are
+        added.
+
+        With the schedule `virtual`, or with several trials per job, the running job waits for its views itself. The DAG
+        then only keeps it from starting much too early.
         """
         settings = self.config.study
         window = settings.window or 2 * settings.workers
@@ -85,14 +96,14 @@ class PlannedStudy:
 
     @cached_property
     def _missing(self) -> frozenset[int]:
-        """Unfinished jobs before finished ones."""
+        """Unfinished jobs that come before a finished one, by position in `jobs`."""
         unfinished = [job for job, number in enumerate(self.jobs) if number not in self.finished]
         last_finished = max(set(range(len(self.jobs))).difference(unfinished), default=0)
         return frozenset(job for job in unfinished if job < last_finished)
 
 
 class Studies:
-    """The studies of config/config.yaml, by name. Each is composed when it is first asked for."""
+    """The studies of config/config.yaml, by name. Each is composed when it is first used."""
 
     def __init__(
         self,
@@ -106,15 +117,15 @@ class Studies:
         """Expand the entries to their studies.
 
         Args:
-            entries: Hydra overrides of a study by its name, or of several studies, as `matrix.expanded` says. A name
-                may have directories before it.
+            entries: The Hydra overrides of each entry, which is one study or several (`matrix.expanded`), by name. A
+                name may begin with directories.
             config_dirs: Directories of the user's Hydra configs.
-            archives: Where trainings are looked for that were made elsewhere.
-            results: Directory of the studies' directories.
-            main: Whether this is Snakemake's main process, not one of a cluster's job.
+            archives: Archives in which to look for trainings.
+            results: The results directory, with one directory per study.
+            main: Whether this is Snakemake's main process, and not the process of a job.
 
         Raises:
-            SidewinderError: An entry cannot be expanded, or `results` not be written.
+            SidewinderError: An entry cannot be expanded, or `results` cannot be written.
         """
         self.entries = dict(entries)
         self._overrides = expanded(self.entries)
@@ -135,8 +146,8 @@ class Studies:
         """The study of this name, composed.
 
         Raises:
-            KeyError: There is none.
-            SidewinderError: It cannot be composed, or its config is not the one that its trials were made with.
+            KeyError: There is no such study.
+            SidewinderError: It cannot be composed, or its trials were made with another config.
         """
         if name not in self._planned:
             overrides, directory = tuple(self._overrides[name]), self._results / name
@@ -152,43 +163,50 @@ class Studies:
         return self._planned[name]
 
     def config_of(self, name: str) -> StudyConfig:
-        """The config of a study of this name, or of an archived one, which is as its config.yaml says."""
+        """The config of a study; of a study in `reference/`, the config in its config.yaml."""
         if name.startswith("reference/"):
             return StudyConfig.load(self._results / name / "config.yaml")
         return self[name].config
 
     def config_is_stale(self, name: str) -> bool:
-        """Whether a study's config.yaml is there and is not the study's composed config."""
+        """Whether a study's config.yaml exists and differs from the study's composed config."""
         return config_is_stale(self._results / name / "config.yaml", self[name].config, self._files)
 
     def is_stale(self, name: str, rule: str, outputs: Sequence[str], settings: Callable[[], dict[str, Any]]) -> bool:
-        """Whether a rule's files are there, or some of them, and are not what the rule would make today.
+        """Whether at least one of a rule's files exists, and the rule would make other files today.
 
         Args:
             name: The study or the entry.
             rule: The name of the rule's record.
-            outputs: The files, relative to the study.
-            settings: Gives today's, as the rule's script puts them on record.
+            outputs: The rule's files, relative to the study's directory.
+            settings: Returns today's settings, in the form in which the rule's script records them.
         """
         directory = self._results / name
         if not directory.exists():
-            return False  # nobody has begun it, so there are no files to look for one by one
+            return False  # the study has not begun, so no file exists
         files = [directory / output for output in outputs]
         return record_is_stale(directory / DIRECTORY / f"{rule}.json", files, settings, self._files)
 
     def database_is_stale(self, name: str, settings: dict[str, Any]) -> bool:
-        """Whether a study's database lacks what the files say."""
+        """Whether a study's database lacks trials, or was made from other settings or files."""
         return database_is_stale(self._results / name, self[name].config, settings, self._files)
 
     def confirmation_is_stale(self, name: str, phase: Phase, candidate: str, training: str) -> bool:
-        """Whether a result of the confirmation is there and belongs to another setting."""
+        """Whether a result of the confirmation exists and was made for another setting."""
         directory, config = self._results / name, self[name].config
         return confirmation_is_stale(directory, config, phase, candidate, training, self._files)
 
     def marker(self, name: str, is_stale: bool) -> list[str]:
-        """The marker of a study or an entry in which something is stale, relative to the results; else nothing.
+        """The marker file of a study or an entry in which something is stale, as a further input of a job.
 
-        Snakemake's main process writes it anew; a cluster's job finds it.
+        Snakemake's main process writes it, once per study; other processes find it.
+
+        Args:
+            name: The study or the entry.
+            is_stale: Whether the job's files are stale.
+
+        Returns:
+            Its path relative to the results directory; an empty list if nothing is stale.
         """
         directory = self._results / name
         if is_stale and self._main and directory not in self._marked:
@@ -198,13 +216,13 @@ class Studies:
 
 
 def check_rerun_triggers(triggers: Iterable[object]) -> None:
-    """Snakemake's own choice of what makes a job run again would train finished trials anew.
+    """Refuse rerun triggers that would train finished trials again, such as Snakemake's default ones.
 
     Args:
         triggers: Snakemake's `RerunTrigger`s.
 
     Raises:
-        SidewinderError: There are others than `mtime` and `params`.
+        SidewinderError: There are triggers besides `mtime` and `params`.
     """
     found = sorted(str(trigger) for trigger in triggers)
     if not set(found) <= {"mtime", "params"}:
@@ -215,13 +233,13 @@ def check_rerun_triggers(triggers: Iterable[object]) -> None:
 
 
 def check_storage(provider: str | None) -> None:
-    """Jobs lock, rename and read files that no rule names, which a storage provider would not bring to them.
+    """Refuse storage providers, which copy only the files that rules name; jobs also lock, rename and read others.
 
     Args:
         provider: Snakemake's `--default-storage-provider`; None for the file system.
 
     Raises:
-        SidewinderError: There is one.
+        SidewinderError: A provider is set.
     """
     if provider is not None:
         raise SidewinderError(
@@ -231,9 +249,9 @@ def check_storage(provider: str | None) -> None:
 
 
 def _check_belong(directory: Path, config: StudyConfig, results: Mapping[int, Path], files: Files) -> None:
-    """Refuse to go on with results of another config or trial, before any job runs.
+    """Refuse results of another config or another trial, before any job runs.
 
-    Results that the study's tables were made from were checked then, and need only be the same.
+    Results that the study's tables were made from are skipped if their content is unchanged: they were checked then.
     """
     known = known_content(
         directory / DIRECTORY / "tables.json", {"study": config.digest(), "give_up": config.study.give_up}
@@ -252,7 +270,10 @@ def _check_belong(directory: Path, config: StudyConfig, results: Mapping[int, Pa
 
 
 def _differences(directory: Path, config: StudyConfig, result: Result) -> list[str]:
-    """In what a study's config differs from the one that a result was made with, as config.yaml says if it can."""
+    """The differences between the config of a result and the study's config.
+
+    They are key by key if config.yaml still has the result's config; else only the digests differ.
+    """
     try:
         old = StudyConfig.load(directory / "config.yaml")
     except SidewinderError:

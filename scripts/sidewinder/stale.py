@@ -1,7 +1,7 @@
-"""What of a study's files is stale: their content compared with the settings of today, before any job runs.
+"""Finds a study's stale files before any job runs, by their content and the settings of today.
 
-Snakemake learns of it by time stamps alone: a stale file's job has one input more, `.records/stale` of the study, which
-is written anew whenever something is stale, and so is newer than all that was made before.
+Snakemake itself compares only time stamps. So the job of a stale file gets one more input, the marker `.records/stale`
+of the study. It is written whenever something is stale, so it is newer than all files that were made before.
 """
 
 import os
@@ -24,18 +24,17 @@ MARKER = f"{DIRECTORY}/stale"
 
 
 class Files:
-    """The content of files as one run of Snakemake found it: each is read once."""
+    """The content of files, each of which is read only once in a run of Snakemake."""
 
     def __init__(self) -> None:
-        """Nothing is read yet."""
+        """Start without any file read."""
         self._content: dict[str, str | None] = {}
         self._candidates: dict[Path, Candidate | None] = {}
 
     def sha256(self, path: Path) -> str | None:
-        """Of a file's content; None if there is no such file.
+        """SHA-256 of a file's content; None if there is no such file.
 
-        A time stamp from the future, which Snakemake takes for a reason to run and then for an error, becomes the
-        present.
+        A modification time in the future is set to now: Snakemake would run the job again and then report an error.
         """
         key = os.path.normpath(path)
         if key not in self._content:
@@ -45,7 +44,7 @@ class Files:
         return self._content[key]
 
     def candidate(self, path: Path) -> Candidate | None:
-        """A candidate's file; None if it is missing or malformed."""
+        """Load a candidate's file; None if it is missing or malformed."""
         if path not in self._candidates:
             try:
                 self._candidates[path] = Candidate.load(path)
@@ -55,25 +54,28 @@ class Files:
 
 
 def config_is_stale(path: Path, config: StudyConfig, files: Files) -> bool:
-    """Whether a config.yaml is there and says something else than the study's composed config."""
+    """Whether a config.yaml exists and differs from the study's composed config."""
     # Snakemake makes what is missing and needed.
     return (found := files.sha256(path)) is not None and found != sha256_of(config.dump())
 
 
 def record_is_stale(path: Path, outputs: list[Path], settings: Callable[[], dict[str, Any]], files: Files) -> bool:
-    """Whether files are there, or some of them, that a rule would make otherwise today.
+    """Whether a record or one of its files exists, and the rule would make other files today.
 
     Args:
-        path: Their record.
+        path: The record.
         outputs: The files.
-        settings: Gives today's, as the rule's script puts them on record.
-        files: What was read before.
+        settings: Returns today's settings, in the form in which the rule's script records them.
+        files: The files that were read before.
     """
     return any(output.exists() for output in [path, *outputs]) and not is_current(path, settings(), files.sha256)
 
 
 def database_is_stale(study_dir: Path, config: StudyConfig, settings: dict[str, Any], files: Files) -> bool:
-    """Whether a study's database, if that is a file of its own, lacks trials, or was made for other settings."""
+    """Whether a study's database was made from other settings or files, or lacks trials.
+
+    Trials are counted in SQLite's study.db. Of a journal only the file must exist. Servers are not asked.
+    """
     record = study_dir / DIRECTORY / "database.json"
     if not record.exists():
         return False  # Snakemake makes what is missing and needed
@@ -88,7 +90,7 @@ def database_is_stale(study_dir: Path, config: StudyConfig, settings: dict[str, 
 
 
 def _finished_rows(database: Path) -> int:
-    """How many trials of a SQLite file have ended; 0 if it is missing or damaged."""
+    """How many trials in a SQLite file have ended; 0 if the file is missing or damaged."""
     query = "SELECT count(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED')"
     try:
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=1)) as file:
@@ -100,7 +102,7 @@ def _finished_rows(database: Path) -> int:
 def confirmation_is_stale(
     study_dir: Path, config: StudyConfig, phase: Phase, candidate: str, training: str, files: Files
 ) -> bool:
-    """Whether a result of the confirmation is there that belongs to another setting, or to none."""
+    """Whether a result of the confirmation exists and was made for another setting or is no longer planned."""
     path = study_dir / "confirmation" / phase / candidate / f"{training}.json"
     if files.sha256(path) is None:
         return False
@@ -118,5 +120,5 @@ def confirmation_is_stale(
 
 
 def write_marker(study_dir: Path) -> None:
-    """Write the marker of a study anew. Its content differs each time: Snakemake compares checksums too."""
+    """Write a study's marker again. Its content is random, because Snakemake compares checksums too."""
     write_atomically(study_dir / MARKER, uuid4().hex)

@@ -1,4 +1,4 @@
-"""Trains again what is on record, and compares."""
+"""Trains trainings on record again, and compares evaluations and returns bit by bit."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -19,19 +19,19 @@ from sidewinder.trials.replicates import replicate_run
 
 @dataclass(frozen=True)
 class OnRecord:
-    """A training that can be made again.
+    """A training on record that can be made again.
 
     Attributes:
-        name: As its file's name says, without `.json`: `trials/3`, `confirmation/test/winner/0`; of several replicates
-            with the replicate behind it; of an archive the digest.
-        run: What was trained.
-        held_out: Its held-out episodes.
-        evaluations: What came of it, to the last one of a pruned training.
-        returns: Of the held-out episodes.
-        metrics: Their others, by name.
-        packages: What it was trained with.
-        processor: On which it was trained, if that is known.
-        direction: Of the study's return.
+        name: `trials/3`, `trials/3/1` for one of several replicates, or `confirmation/test/winner/0`. For a training in
+            an archive: its digest.
+        run: The run that was trained.
+        held_out: Its held-out episodes; None for a trial.
+        evaluations: Its evaluations; of a pruned training, those until it was pruned.
+        returns: The undiscounted returns of the held-out episodes.
+        metrics: The other metrics of the held-out episodes, by name.
+        packages: The versions of the packages that it was trained with.
+        processor: The processor that it was trained on; None if that is not on record.
+        direction: The direction of the study's return: `maximize` or `minimize`.
     """
 
     name: str
@@ -46,14 +46,18 @@ class OnRecord:
 
 
 def on_record(study_dir: Path, names: Sequence[str], number: int) -> list[OnRecord]:
-    """The trainings of these names; without names so many at random. Failed ones and those that are not bit-exact
-    cannot be compared.
+    """Find trainings of a study. Trainings that failed or are not bit-exact are left out: they cannot be compared.
+
+    Args:
+        study_dir: The study's directory.
+        names: Names of trainings, or of directories of them, such as `trials/7` or `confirmation/test/winner`.
+        number: How many trainings to choose at random if there are no names.
 
     Raises:
         SidewinderError: A file is missing or malformed.
     """
     config = StudyConfig.load(study_dir / "config.yaml")
-    config.study.archives = []  # what comes from one says so itself
+    config.study.archives = []  # results from an archive name it, and the processor, themselves
     paths = sorted([*study_dir.glob("trials/*/result.json"), *study_dir.glob("confirmation/*/*/*.json")])
     if not names:
         random.shuffle(paths)
@@ -68,8 +72,15 @@ def on_record(study_dir: Path, names: Sequence[str], number: int) -> list[OnReco
 
 
 def in_archive(archive: str, number: int) -> tuple[list[OnRecord], int]:
-    """So many trainings of an archive at random, and how many of it cannot be made here: those of other packages, of
-    code that is not here, or with other pins than this process has.
+    """Choose trainings of an archive at random.
+
+    Args:
+        archive: The archive's name, as in `archives` of the configfile.
+        number: How many trainings to choose.
+
+    Returns:
+        The trainings, and how many trainings of the archive were left out. These have failed, were made with other
+        versions of packages or other code, or need another instruction set or number of threads than this process has.
 
     Raises:
         SidewinderError: There is no such archive, or it cannot be read.
@@ -92,14 +103,18 @@ def in_archive(archive: str, number: int) -> tuple[list[OnRecord], int]:
 
 
 def _run_here(known: Training) -> RunConfig | None:
-    """What a training of an archive trained, if this process can."""
+    """The run of an archive's training; None if this process cannot train it with the same code and pins."""
     run = RunConfig.model_validate(known.run)
     pinned = is_pinned(run.training.instruction_set, run.training.threads)
     return run if pinned and sources(run) == known.sources else None
 
 
 def difference(training: OnRecord) -> str | None:
-    """Train it again: in what that differs from what is on record, in a line; None if it is the same."""
+    """Train a training again and compare it with the record.
+
+    Returns:
+        The first difference, in one line such as `at step 1000: ...`; None if all evaluations and returns are the same.
+    """
     # Imported late: numpy and torch read the pins when they load.
     from sidewinder.training.run import train
 
@@ -128,9 +143,13 @@ def _values(evaluation: EvaluationResult) -> str:
 
 
 def made_with(training: OnRecord) -> tuple[bool, str]:
-    """Whether a training must have the same bits here, and what it was made with that differs, in words. Other packages
-    may give other bits, and so may another processor, unless the instruction set is `compatible`."""
-    # Optuna trains nothing.
+    """Compare the packages and the processor of a training with those of this process.
+
+    Returns:
+        Whether the training must have the same bits here, and text that says what differs. Other versions of packages
+        may give other bits. Another processor may too, unless the instruction set is `compatible`.
+    """
+    # Optuna does not train, so its version does not matter.
     others = [f"{name} {known}" for name, known in other_packages(training.packages).items() if name != "optuna"]
     elsewhere = training.processor != processor()
     words = [*others, *([training.processor or "a processor that is not on record"] if elsewhere else [])]

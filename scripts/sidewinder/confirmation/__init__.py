@@ -1,1 +1,1 @@
-"""The sweep's best settings trained again on seeds that tuning never saw, and the statistics of their returns."""
+"""Trains the sweep's best settings again on seeds that tuning never saw, and computes statistics of their returns."""

@@ -1,7 +1,8 @@
-"""The settings that are trained again on seeds that the sweep never saw. It knows no sampler.
+"""The candidates of the confirmation: settings that are trained again on seeds that the sweep never saw.
 
-Two phases, each with seeds of its own: `validation` is the race of the sweep's best settings and the baselines, `test`
-gives the winner's figures, beside those of the baselines. What chose is never what is reported.
+There are two phases, each with its own seeds. `validation` is the race of the sweep's best settings and the baselines.
+`test` gives the returns of the winner and the baselines that are reported. Returns that chose a setting are never the
+returns that are reported for it. This module does not depend on the sampler.
 """
 
 from collections.abc import Iterator
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 
 
 class Candidate(BaseModel):
-    """A setting to confirm, as its YAML file has it.
+    """A setting to confirm, with the content of its YAML file.
 
     Attributes:
-        name: `top-1`, `winner`, `defaults`, `zoo`.
+        name: `top-1` (the sweep's best) and so on, `winner`, `defaults` or `zoo`.
         exists: False for a rank that the sweep has no complete trial for.
-        trial: Its number in the sweep, and `params` and `objective` as the sweep had them; None for a baseline.
+        trial: The trial's number in the sweep; None for a baseline.
+        params: The trial's parameters; empty for a baseline.
+        objective: The trial's objective in the sweep; None for a baseline.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -49,17 +52,17 @@ class Candidate(BaseModel):
 
     @classmethod
     def of_baseline(cls, name: str) -> "Candidate":
-        """A setting that nobody tuned here."""
+        """Make the candidate of a baseline, a setting that was not tuned here."""
         return cls(name=name, exists=True, trial=None, params={}, objective=None)
 
     @classmethod
     def of_trial(cls, name: str, result: Result) -> "Candidate":
-        """A trial of the sweep."""
+        """Make the candidate of a trial of the sweep."""
         return cls(name=name, exists=True, trial=result.number, params=result.params, objective=result.objective)
 
     @classmethod
     def absent(cls, name: str) -> "Candidate":
-        """A rank that the sweep has no complete trial for."""
+        """Make the candidate of a rank that the sweep has no complete trial for."""
         return cls(name=name, exists=False, trial=None, params={}, objective=None)
 
     @classmethod
@@ -67,13 +70,13 @@ class Candidate(BaseModel):
         """Read a candidate's file.
 
         Raises:
-            SidewinderError: It is missing, or not what `dump` writes.
+            SidewinderError: The file is missing or malformed.
         """
         with reading(path, "`snakemake` makes it once the trials are there"):
             return cls.model_validate(yaml.safe_load(path.read_text()))
 
     def run_in(self, config: StudyConfig, environment: str | None) -> RunConfig:
-        """Its training run in one of the study's environments, without seeds of its own."""
+        """The candidate's training run in one of the study's environments, without the confirmation's seeds."""
         if self.trial is None:
             return config.for_baseline(self.name, environment)
         return config.for_trial(self.params, environment)
@@ -82,9 +85,16 @@ class Candidate(BaseModel):
 def confirmation_run(
     config: StudyConfig, candidate: Candidate, environment: str | None, phase: Phase, index: int
 ) -> tuple[RunConfig, HeldOut]:
-    """The candidate's run with the training and evaluation seed of this index, and its held-out episodes.
+    """The candidate's run with the training and evaluation seeds of this index, and its held-out episodes.
 
-    The seeds are the same for all candidates, so that none is better for an easier start, and no trial has them.
+    All candidates have the same seeds and so the same initial states. No trial has these seeds.
+
+    Args:
+        config: The study's config.
+        candidate: The setting.
+        environment: The environment's name, if the study has several.
+        phase: `validation` or `test`.
+        index: The index of the seed in the phase, from 0.
     """
     run = candidate.run_in(config, environment)
     run.training.seed = derive_seed(config.study.seed, f"{phase} training", index)
@@ -93,7 +103,10 @@ def confirmation_run(
 
 
 def made_from(config: StudyConfig, candidate: Candidate, environment: str | None, phase: Phase, index: int) -> str:
-    """A hash of all that the result of this training depends on, without composing its run: what planning compares."""
+    """A hash of everything that the result of this training depends on.
+
+    Planning compares it with the hash in the result's file. It needs no composed run, so it is fast.
+    """
     baseline = config.baselines.get(candidate.name) if candidate.trial is None else None
     setting = (candidate.exists, candidate.trial, candidate.params, baseline)
     episodes = config.confirmation.n_eval_episodes
@@ -101,11 +114,19 @@ def made_from(config: StudyConfig, candidate: Candidate, environment: str | None
 
 
 def chosen_trials(config: StudyConfig, study_dir: Path, trials: "pd.DataFrame") -> list[Result]:
-    """The trials to confirm: the sweep's best; of several objectives its Pareto set, or as many of it as are confirmed,
-    evenly along the return, both ends included.
+    """Choose the trials to confirm, at most `confirmation.top_k`.
 
-    Of trials that were the same training but for their seeds only the best is confirmed, and none that is the same as a
-    baseline, which is confirmed anyway; unless there is no other.
+    With one objective, they are the sweep's best. With several, they are the Pareto set. If that is too large, trials
+    are taken from it at even distances along the first objective, both ends included.
+
+    Trials that differ only in their seeds count as one setting: only the best of them is confirmed. A trial with the
+    setting of a baseline is left out, because the baseline is confirmed anyway. If no other trial is left, the best one
+    is confirmed all the same.
+
+    Args:
+        config: The study's config.
+        study_dir: The study's directory.
+        trials: trials.csv, as `read_trials` returns it.
 
     Raises:
         SidewinderError: No trial is complete, or a result is missing or malformed.
@@ -140,6 +161,6 @@ def chosen_trials(config: StudyConfig, study_dir: Path, trials: "pd.DataFrame") 
 
 
 def _setting(config: StudyConfig, candidate: Candidate) -> str:
-    """A hash of its runs in all environments, which have no seeds of their own, by what their agents mean."""
+    """A hash of a candidate's runs in all environments, without seeds. Agents that mean the same have the same hash."""
     runs = [candidate.run_in(config, environment) for environment in config.environment_names()]
     return digest([run.model_copy(update={"agent": meant(run.agent)}).digest() for run in runs])

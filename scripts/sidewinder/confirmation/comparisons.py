@@ -1,7 +1,7 @@
-"""By how much a setting is better than others, and how surely: differences seed by seed, from rows of `results.table`.
+"""Compares a setting with others seed by seed: by how much it is better, and how surely. Reads rows of `results.table`.
 
-Trainings of one index have the same seeds and meet the same initial states, whatever their setting. So their difference
-says more than the difference of two means: what is luck of the seed is in both.
+Trainings with the same index have the same seeds and the same initial states, whatever their setting. The luck of the
+seed is in both, so it cancels in their difference. That is why paired differences say more than two means.
 """
 
 import math
@@ -14,25 +14,26 @@ from pydantic import BaseModel
 
 from sidewinder.confirmation.statistics import Estimate, bootstrapped, by_environment, n_failed, value_column
 
-# Of errors: to call a difference sure that is none, and not to find one that is there.
+# The probability of calling a difference sure that does not exist, and of finding one that does.
 ALPHA, POWER = 0.05, 0.8
-# Where more would be needed, nobody will train them.
+# Nobody will train more seeds than this.
 _MANY = 10_000
 
 
 class Comparison(BaseModel):
-    """A setting and another, over the seeds that both were trained with.
+    """A comparison of two settings over the seeds that both were trained with.
 
     Attributes:
-        gain: The mean difference of returns (of several environments, of scores), positive where the first is better,
-            with its bootstrap interval (95 %, percentiles of resampled seeds).
-        p_value: Of a permutation test that exchanges the two within seeds, two-sided; against several others adjusted
-            by Holm's method.
-        n_seeds: How many differences there are.
-        detectable: The difference that so many seeds find with 80 % power, by a paired t-test of 5 % over the number
-            of comparisons.
-        needed: How many seeds would find the difference that was seen; None if more than 10,000.
-        fewest: So many seeds, at least, can be sure of anything.
+        gain: The mean difference of returns (with several environments, of scores), with its bootstrap interval (95 %,
+            percentiles of resampled seeds). It is positive if the first setting is better.
+        p_value: The p-value of a two-sided permutation test that exchanges the settings within seeds. It is adjusted
+            by Holm's method if there are several comparisons.
+        n_seeds: The number of seeds, and so of differences.
+        detectable: The difference that so many seeds find with 80 % power, by a paired t-test at the level of 5 %
+            divided by the number of comparisons.
+        needed: The number of seeds that would find the observed difference with that power and level; None if it is
+            more than 10,000.
+        fewest: The smallest number of seeds that can make any difference sure at that level.
     """
 
     gain: Estimate
@@ -44,13 +45,22 @@ class Comparison(BaseModel):
 
     @property
     def sure(self) -> bool:
-        """Whether the difference is more than luck, by its p-value."""
+        """Whether the p-value is below 5 %."""
         return self.p_value < ALPHA
 
 
 def compare(rows: pd.DataFrame, others: Mapping[str, pd.DataFrame], direction: str) -> dict[str, Comparison | None]:
-    """A setting's rows of `table` with those of others, by their names; None where trainings of either failed."""
-    # Imported late: it takes a second, which choosing the winner need not pay.
+    """Compare a setting with others.
+
+    Args:
+        rows: The setting's rows of `results.table`.
+        others: The rows of each other setting, by its name.
+        direction: `maximize` or `minimize`.
+
+    Returns:
+        The comparison with each other setting, by its name; None if trainings of one of the two failed.
+    """
+    # Imported late: it takes a second, and choosing the winner does not need it.
     from statsmodels.stats.multitest import multipletests
 
     sign = -1 if direction == "minimize" else 1
@@ -67,7 +77,7 @@ def compare(rows: pd.DataFrame, others: Mapping[str, pd.DataFrame], direction: s
 
 
 def _differences(rows: pd.DataFrame, others: pd.DataFrame) -> np.ndarray:
-    """One a seed; of several environments the mean over them."""
+    """The differences, one per seed; with several environments, their mean over environments."""
     value = value_column(rows)
     parts = [
         ours.set_index("index")[value] - theirs.set_index("index")[value]
@@ -87,7 +97,7 @@ def _comparison(differences: np.ndarray, p_value: float, n_compared: int) -> Com
     mean = abs(float(differences.mean()))
     effect = 0.0 if mean == 0 else mean / deviation if deviation else math.inf
     needed: int | None = fewest
-    # The solver finds no end beyond these.
+    # The solver does not converge for larger effects; the fewest seeds are enough for them.
     if effect < 2:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -106,7 +116,7 @@ def _comparison(differences: np.ndarray, p_value: float, n_compared: int) -> Com
 def _p_value(differences: np.ndarray) -> float:
     from scipy import stats
 
-    # One sample and the statistic of its mean: "samples" exchanges signs. Exact where there are few seeds.
+    # With one sample, "samples" flips the signs of the differences. With few seeds the test is exact.
     found = stats.permutation_test(
         (differences,),
         np.mean,

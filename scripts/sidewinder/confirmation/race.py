@@ -1,7 +1,6 @@
-"""The race of the validation: who is ahead after its rounds, and whether its last two can be told apart.
+"""The race of the confirmation: the order of its settings, and whether the first two can be told apart.
 
-In rows of `results.table` of the validation each setting stands by its own name (`top-1`, `defaults`), wherever it was
-in the race.
+In the race's rows of `results.table`, each setting has the name that it had in the first round (`top-1`, `defaults`).
 """
 
 from pathlib import Path
@@ -18,13 +17,14 @@ from sidewinder.confirmation.statistics import Estimate, by_environment, n_faile
 
 
 class LastTwo(BaseModel):
-    """The first and the second of a race.
+    """The first and the second setting of a race.
 
     Attributes:
-        first: Its name, and that of the `second`.
+        first: The name of the first setting.
+        second: The name of the second setting.
         gain: By how much the first is better: the mean difference over the seeds that both had, with its bootstrap
-            interval; None where they had one seed, or trainings of either failed.
-        n_seeds: How many seeds both had.
+            interval. None if they shared only one seed, or if trainings of one of the two failed.
+        n_seeds: The number of seeds that both had.
     """
 
     first: str
@@ -34,19 +34,23 @@ class LastTwo(BaseModel):
 
     @property
     def tied(self) -> bool:
-        """Whether the interval spans 0, or there is none."""
+        """Whether the interval contains 0, or there is no interval."""
         return self.gain is None or self.gain.low <= 0 <= self.gain.high
 
 
 def ranking(validation: pd.DataFrame, direction: str) -> list[str]:
-    """The settings, the best first: who was trained with more seeds, for only the better went on; who failed less
-    often; who has the better mean return (or score). Of equal ones the first in the table is the better.
+    """Rank the settings of the race, best first.
 
-    Settings of which all trainings in some environment failed are left out.
+    The better setting is the one that was trained with more seeds, because only the better ones stay in later rounds;
+    then the one that failed less often; then the one with the better mean return (or score). Equal settings keep the
+    order of the table. A setting is left out if all its trainings in one environment failed.
 
     Args:
-        validation: Rows of `table`: baselines, then the sweep's best in their order.
+        validation: Rows of `results.table`: baselines first, then the sweep's best in their order.
         direction: `maximize` or `minimize`.
+
+    Returns:
+        The names of the settings.
 
     Raises:
         SidewinderError: No setting is left.
@@ -72,12 +76,12 @@ def ranking(validation: pd.DataFrame, direction: str) -> list[str]:
 
 
 def standing(config: StudyConfig, candidates: list[Path], validation: list[Path]) -> list[Candidate]:
-    """The settings of the race, the best first, as `ranking` has them.
+    """The candidates of the race, best first, as `ranking` orders them.
 
     Args:
-        config: The study's.
-        candidates: The files of the first round's settings.
-        validation: The results of the rounds so far.
+        config: The study's config.
+        candidates: The files of the first round's candidates.
+        validation: The files of the results of the rounds so far.
 
     Raises:
         SidewinderError: A file is missing or malformed, or no setting is left.
@@ -88,11 +92,19 @@ def standing(config: StudyConfig, candidates: list[Path], validation: list[Path]
 
 
 def last_two(validation: pd.DataFrame, direction: str) -> LastTwo | None:
-    """How the race ended; None if there was but one setting."""
+    """Compare the first two settings of the race; None if there was only one.
+
+    Args:
+        validation: As for `ranking`.
+        direction: `maximize` or `minimize`.
+
+    Raises:
+        SidewinderError: No setting is left.
+    """
     first, *others = ranking(validation, direction)
     if not others:
         return None
-    # Imported late: it takes a second, which the race itself need not pay.
+    # Imported late: it takes a second, and the race itself does not need it.
     from sidewinder.confirmation.comparisons import compare
 
     rows = {str(name): part for name, part in validation.groupby("candidate")}

@@ -1,4 +1,4 @@
-"""The outcome of one training of the confirmation as a file, and the table of all of them, confirmation.csv."""
+"""The results of the confirmation's trainings as files, and their table, confirmation.csv."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -16,15 +16,21 @@ Phase = Literal["validation", "test"]
 
 
 class ConfirmationRun(BaseModel):
-    """One training run of the confirmation, and the returns of episodes that chose nothing.
+    """The outcome of one training of the confirmation, with the returns of its held-out episodes.
 
     Attributes:
-        returns: Undiscounted, one a held-out episode; empty if the run failed.
-        metrics: What else `evaluation.metric` names, in the same order.
-        evaluations: While it trained: they chose the moment, as `evaluation.objective` says, that `returns` are of.
-        sources: As `results.Result` has them.
-        steps_per_second: Of the training, if that is an objective of the study.
-        archived: Where it comes from, if it was not trained here.
+        state: `complete` or `failed`.
+        reason: Why it failed; else None.
+        returns: The undiscounted returns, one per held-out episode; empty if the run failed.
+        metrics: The values of the other metrics of `evaluation.metric`, one per held-out episode, in the same order.
+        evaluations: The evaluations while it trained. By `evaluation.objective`, they decide which agent runs the
+            held-out episodes.
+        seeds: The seeds of `training`, `evaluation` and held-out `episodes`.
+        bit_exact: Whether the training is bit-exact, as docs/glossary.md defines it.
+        packages: The versions of the packages that it was trained with.
+        sources: The versions or hashes of the modules that the run names, as in `results.Result`.
+        steps_per_second: The speed of the training, if that is an objective of the study.
+        archived: The archive that it comes from; None if it was trained here.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -43,15 +49,17 @@ class ConfirmationRun(BaseModel):
 
 
 class ConfirmationResult(BaseModel):
-    """Whose run it is.
+    """A training of the confirmation: its candidate, its seeds and its outcome.
 
     Attributes:
-        candidate: `top-1` (the sweep's best) and so on, `winner` of the validation, or a baseline: `defaults`, `zoo`.
+        phase: `validation` or `test`.
+        candidate: `top-1` (the sweep's best) and so on, `winner` of the race, or a baseline: `defaults`, `zoo`.
         trial: The candidate's number in the sweep; None for a baseline.
-        index: Which of the phase's seeds, from 0. Runs of one index share training seed and initial states.
-        environment: Its name, if the study has several.
-        made_from: `candidates.made_from` of the study and the candidate that it belongs to.
-        run: None if the sweep has no such candidate.
+        index: The index of the phase's seeds, from 0. Runs with the same index have the same training seed and the
+            same initial states.
+        environment: The environment's name, if the study has several.
+        made_from: The hash of everything that the result depends on, by `candidates.made_from`.
+        run: The outcome; None if the sweep has no such candidate.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -69,29 +77,29 @@ class ConfirmationResult(BaseModel):
         """Read a result of the confirmation.
 
         Raises:
-            SidewinderError: It is missing or malformed.
+            SidewinderError: The file is missing or malformed.
         """
         with reading(path, "run `snakemake` again to train that candidate"):
             return cls.model_validate_json(path.read_bytes())
 
 
 def read_results(paths: list[Path]) -> list[ConfirmationResult]:
-    """Read results of the confirmation, without those of candidates that do not exist.
+    """Read results of the confirmation; results of candidates that do not exist are left out.
 
     Raises:
-        SidewinderError: One is missing or malformed.
+        SidewinderError: A file is missing or malformed.
     """
     results = (ConfirmationResult.load(path) for path in paths)
     return [result for result in results if result.run]
 
 
 def read_table(path: Path) -> "pd.DataFrame":
-    """Read confirmation.csv as `table` made it.
+    """Read confirmation.csv, which `table` made.
 
     Raises:
-        SidewinderError: It is missing or malformed.
+        SidewinderError: The file is missing or malformed.
     """
-    # Imported late: trainings, and Snakemake itself, need not load it.
+    # Imported late: trainings, and Snakemake itself, need not load pandas.
     import pandas as pd
 
     with reading(path, "`snakemake` makes it once the sweep has ended"):
@@ -99,11 +107,14 @@ def read_table(path: Path) -> "pd.DataFrame":
 
 
 def table(config: StudyConfig, results: list[ConfirmationResult]) -> "pd.DataFrame":
-    """One row a result. Columns: `phase`, `candidate`, `trial`, `index`, `state`, `n_episodes`, then for
-    each metric of `evaluation.metric` and the return the mean and the standard deviation over episodes (empty if it
-    failed), such as `mean_return` and `std_return`, `reason`; of several environments also `environment` and `score`
-    (of the first metric); `steps_per_second` where that is an objective; and `archive`, with the processor, where
-    trainings come from archives."""
+    """Make confirmation.csv: one row per result that has a run.
+
+    Columns: `phase`, `candidate`, `trial`, `index`, `state`, `n_episodes` (held-out episodes), then for each metric of
+    `evaluation.metric` and for the return the mean and the standard deviation over episodes, such as `mean_return` and
+    `std_return` (empty if the run failed), and `reason`. With several environments also `environment` and `score` (of
+    the first metric). `steps_per_second` if that is an objective. `archive`, the archive with the processor, if
+    trainings come from archives.
+    """
     import pandas as pd
 
     rows = [
@@ -136,7 +147,7 @@ def table(config: StudyConfig, results: list[ConfirmationResult]) -> "pd.DataFra
 
 
 def _means(metrics: list[str], run: ConfirmationRun) -> dict[str, float | None]:
-    """Means and standard deviations over a run's episodes, by column."""
+    """Means and standard deviations over a run's held-out episodes, by column name; None if the run failed."""
     import numpy as np
 
     found: dict[str, float | None] = {}

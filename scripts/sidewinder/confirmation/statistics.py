@@ -1,8 +1,8 @@
-"""What returns on several seeds say: figures with bootstrap intervals, from rows of `results.table`.
+"""Statistics of returns on several seeds, with bootstrap intervals, from rows of `results.table`.
 
-Pure functions. A seed counts with its mean return over episodes, or in several environments with its score. A training
-that failed has no value: figures of one setting are of its other trainings, and settings of which trainings failed are
-compared with none.
+These are pure functions. Each seed counts with its mean return over episodes, or with its score if there are several
+environments. A failed training has no value: the statistics of one setting are computed without it, and a setting with
+failed trainings is not compared with others.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,13 +22,15 @@ _RESAMPLES = 9999
 
 
 def value_column(rows: pd.DataFrame) -> str:
-    """What a run counts with, in rows of `table`: its score, of several environments, else its mean of the metric that
-    it is judged by."""
+    """The name of the column with the value that a run counts with, in rows of `results.table`.
+
+    It is the score if there are several environments, else the mean of the metric that runs are judged by.
+    """
     return "score" if "score" in rows else f"mean_{judged(rows)}"
 
 
 def by_environment(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Rows of `table` for each environment, by name; all of them by the empty name if there is only one."""
+    """Split rows of `results.table` by the environment's name. With one environment, all rows have the name ""."""
     if "environment" not in rows:
         return {"": rows}
     return {str(name): part for name, part in rows.groupby("environment", sort=False)}
@@ -40,13 +42,15 @@ def n_failed(rows: pd.DataFrame) -> int:
 
 
 def failed(rows: pd.DataFrame) -> str:
-    """How many of a candidate's trainings failed, for readers: `failed in 3 of 10`; empty if none did."""
+    """Text that says how many of a candidate's trainings failed: `failed in 3 of 10`; empty if none did."""
     return f"failed in {n_failed(rows)} of {len(rows)}" if n_failed(rows) else ""
 
 
 class Estimate(BaseModel):
-    """A figure over seeds with its bootstrap interval (95 %, percentiles of resampled seeds; of several environments
-    the seeds are resampled in each)."""
+    """A statistic over seeds with its bootstrap interval: 95 %, percentiles of resampled seeds.
+
+    With several environments, the seeds of each environment are resampled separately.
+    """
 
     value: float
     low: float
@@ -54,9 +58,17 @@ class Estimate(BaseModel):
 
 
 class SeedSummary(BaseModel):
-    """What a candidate's test seeds say: each seed counts with its mean return over episodes, or in several
-    environments with its score; `iqm` is their interquartile mean. Trainings that failed have no return and are only
-    counted."""
+    """The statistics of a candidate over seeds.
+
+    Each seed counts with its mean return over episodes, or with its score if there are several environments.
+
+    Attributes:
+        n_seeds: The number of seeds, failed trainings included.
+        n_failed: The number of failed trainings; they do not count in the statistics.
+        n_episodes: The number of held-out episodes of each training.
+        mean, median: Over the seeds of all environments.
+        iqm: The interquartile mean.
+    """
 
     n_seeds: int
     n_failed: int
@@ -67,8 +79,11 @@ class SeedSummary(BaseModel):
 
 
 def summarize(rows: pd.DataFrame) -> SeedSummary | None:
-    """SeedSummary of one candidate from its rows of `table`; None if in some environment fewer than two seeds have a
-    return."""
+    """Summarize one candidate from its rows of `results.table`.
+
+    Returns:
+        None if fewer than two seeds have a return in one of the environments.
+    """
     value = value_column(rows)
     samples = [part[value].dropna().to_numpy(float) for part in by_environment(rows).values()]
     if min(map(len, samples)) < 2:
@@ -86,8 +101,16 @@ def summarize(rows: pd.DataFrame) -> SeedSummary | None:
 
 
 def objective_estimates(config: StudyConfig, rows: pd.DataFrame) -> dict[Objective, Estimate] | None:
-    """Each of the study's objectives over one candidate's seeds, from its rows of `table`: `objectives` of runs with
-    returns on held-out episodes. None if in some environment fewer than two seeds have a return."""
+    """Estimate each of the study's objectives for one candidate, from its returns on held-out episodes.
+
+    Args:
+        config: The study's config.
+        rows: The candidate's rows of `results.table`.
+
+    Returns:
+        An estimate by objective, defined as in `training.objectives.objectives`, with the mean over seeds. None if
+        fewer than two seeds have a return in one of the environments.
+    """
     parts = [part.dropna(subset="mean_return") for part in by_environment(rows).values()]
     if min(map(len, parts)) < 2:
         return None
@@ -95,7 +118,7 @@ def objective_estimates(config: StudyConfig, rows: pd.DataFrame) -> dict[Objecti
     units = [config.scale(environment)[1] for environment in config.environment_names()]
 
     def spreads(*picked: np.ndarray, axis: int) -> np.ndarray:
-        # Pairs of a seed's mean and deviation are resampled together: by their position.
+        # Positions are resampled, because a seed's mean and deviation must stay together.
         found = []
         for part, unit, positions in zip(parts, units, picked, strict=True):
             columns = [f"{name}_{first}" for name in ("mean", "std")]
@@ -114,8 +137,18 @@ def objective_estimates(config: StudyConfig, rows: pd.DataFrame) -> dict[Objecti
 
 
 def probability_of_improvement(rows: pd.DataFrame, others: pd.DataFrame, direction: str) -> Estimate | None:
-    """How probably one run of the first candidate is better than one of the second (Agarwal et al. 2021), in several
-    environments the mean: the Mann-Whitney U statistic over the number of pairs. None if trainings of either failed."""
+    """The probability that a run of the first candidate is better than a run of the second (Agarwal et al. 2021).
+
+    It is the Mann-Whitney U statistic divided by the number of pairs; with several environments, the mean over them.
+
+    Args:
+        rows: The first candidate's rows of `results.table`.
+        others: The second candidate's rows.
+        direction: `maximize` or `minimize`.
+
+    Returns:
+        None if trainings of one of the two failed.
+    """
     if n_failed(rows) or n_failed(others):
         return None
     sign = -1 if direction == "minimize" else 1
@@ -133,21 +166,24 @@ def probability_of_improvement(rows: pd.DataFrame, others: pd.DataFrame, directi
 
 
 def interval_of_mean(values: Sequence[float]) -> tuple[float, float]:
-    """The bootstrap interval of a mean, as seaborn's `errorbar` has it."""
+    """The bootstrap interval of a mean, as (low, high): a function for seaborn's `errorbar`."""
     interval = _bootstrap([np.asarray(values, float)], np.mean)
     return float(interval.low), float(interval.high)
 
 
 def performance_profile(scores: Sequence[np.ndarray], thresholds: np.ndarray) -> list[Estimate]:
-    """The share of runs that score more than each threshold, in several tasks the mean (Agarwal et al. 2021).
+    """The share of runs that score more than each threshold (Agarwal et al. 2021); the mean over several tasks.
 
     Args:
-        scores: Of the runs in each task.
-        thresholds: In any order.
+        scores: For each task, the scores of its runs, shape (runs,).
+        thresholds: Shape (thresholds,), in any order.
+
+    Returns:
+        An estimate per threshold, in the same order.
     """
 
     def shares(*parts: np.ndarray, axis: int) -> np.ndarray:
-        # Thresholds come first: a new axis.
+        # Thresholds are a new first axis.
         above = [part > thresholds.reshape(-1, *[1] * part.ndim) for part in parts]
         return _mean(one.mean(axis=axis + 1 if axis >= 0 else axis) for one in above)
 
@@ -173,13 +209,18 @@ def _wins(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
 
 
 def bootstrapped(samples: Sequence[np.ndarray], statistic: Any) -> Estimate:
-    """A statistic of samples, which are resampled each for itself, with its interval."""
+    """Estimate a statistic of samples, with its bootstrap interval. Each sample is resampled separately.
+
+    Args:
+        samples: One array per sample, shape (values,).
+        statistic: A function of the samples with a keyword `axis`.
+    """
     interval = _bootstrap(samples, statistic)
     return Estimate(value=float(statistic(*samples, axis=-1)), low=float(interval.low), high=float(interval.high))
 
 
 def _bootstrap(samples: Sequence[np.ndarray], statistic: Any) -> Any:
-    # Imported late: it takes a second, which choosing the winner need not pay.
+    # Imported late: it takes a second, and choosing the winner does not need it.
     from scipy import stats
 
     return stats.bootstrap(

@@ -1,4 +1,4 @@
-"""The trainings of the confirmation: each is trained once, whoever needs it, and kept by its digest."""
+"""Makes the trainings of the confirmation. Each is trained once, and kept in the training store by its digest."""
 
 import json
 import logging
@@ -19,22 +19,22 @@ from sidewinder.training.store import Kept, Training
 
 logger = logging.getLogger(__name__)
 
-# Beside an agent: the returns of its held-out episodes.
+# The file with the returns of an agent's held-out episodes, in the agent's directory.
 RETURNS = "returns.json"
 
 
 def confirm(study_dir: Path, candidate_path: Path, phase: Phase, training: str, output: Path) -> None:
-    """Train a candidate once, or take what the same training gave before; no run if there is no such candidate.
+    """Make one result of the confirmation: train the candidate, or take the same training from the training store.
 
-    With `study.trials_per_job` it goes on with the candidate's trainings that nobody is at, for the jobs that will want
-    them.
+    A candidate that does not exist gets a result without a run. With `study.trials_per_job` above 1, this job also
+    makes further idle trainings of the candidate, and the store keeps them for the jobs that need them.
 
     Args:
         study_dir: The study's directory.
         candidate_path: The candidate's file.
-        phase: Whose seeds.
-        training: Which of the candidate's trainings, by its name in `StudyConfig.confirmations`.
-        output: Result to write.
+        phase: The phase, which gives the seeds.
+        training: The training's name in `StudyConfig.confirmations`, such as `0` or `pendulum-0`.
+        output: The file of the result to write.
 
     Raises:
         SidewinderError: A file is missing or malformed, or the phase has no such candidate or training.
@@ -83,12 +83,25 @@ def _trained(
     keeps: bool,
     patience: float = -1,
 ) -> tuple[ConfirmationRun, bool]:
-    """This training's outcome, and whether it was trained just now: when a raised budget makes trials change ranks, or
-    another study had the same baseline, nothing is trained twice. `name` is for people; with `keeps`, the agent is kept
-    where one is trained.
+    """Take a training from the training store, or train it.
+
+    So nothing is trained twice if a raised budget changes the ranks of trials, or if another study has the same
+    baseline.
+
+    Args:
+        config: The study's config.
+        study_dir: The study's directory.
+        name: The training's name in log lines.
+        run: The run to train.
+        held_out: Its held-out episodes.
+        keeps: Whether the agent is kept if it is trained now.
+        patience: Seconds to wait while another process makes the same training; -1 waits without a limit.
+
+    Returns:
+        The outcome, and whether it was trained now.
 
     Raises:
-        Timeout: For so many seconds another process has been at it; -1 waits for it.
+        Timeout: Another process still makes it after that time.
     """
     kept = Kept.of(config, study_dir, run, held_out)
     with kept.lock().acquire(timeout=patience):
@@ -115,12 +128,12 @@ def _trained(
 
 
 def _train(config: StudyConfig, kept: Kept, name: str, *, keeps: bool) -> Training:
-    """Train what is to be kept there, and keep it; its lock is held."""
+    """Train and save to the training store. The caller holds the training's lock."""
     checkpoint = kept.path.with_suffix(".checkpoint")
-    # With the checkpoint it is as old as that: what comes after is done again.
+    # Inside the checkpoint, so that both are of the same step when the training resumes.
     agent = checkpoint / "agent"
     with attempt(kept.path, name, "") as progressed:
-        # Imported late: a job whose training is known need not load torch.
+        # Imported late: a job whose training is in the store need not load torch.
         from sidewinder.training.agents import keep_agent, kept_agent
         from sidewinder.training.run import train
 
@@ -135,7 +148,7 @@ def _train(config: StudyConfig, kept: Kept, name: str, *, keeps: bool) -> Traini
         files = kept_agent(agent, normalized=kept.run.environment.normalize is not None)
         if outcome.state == "complete" and keeps and files:
             shutil.rmtree(kept.agent, ignore_errors=True)
-            # The returns last: with them the agent is whole.
+            # The returns are written last: an agent without them is incomplete.
             for file, content in {**files, RETURNS: to_json(outcome.held_out_returns).encode()}.items():
                 write_atomically(kept.agent / file, content)
         training = kept.save(outcome)
@@ -146,18 +159,20 @@ def _train(config: StudyConfig, kept: Kept, name: str, *, keeps: bool) -> Traini
 def agent_of(
     config: StudyConfig, study_dir: Path, candidate: Candidate, training: str, before: Path
 ) -> dict[str, bytes]:
-    """The files of the agent of one of a candidate's test trainings, by name: `SavedAgent`'s, and its returns. It is
-    trained again if it was not kept.
+    """Get the agent of one of a candidate's test trainings. The agent is trained again if it was not kept.
 
     Args:
-        config: The study's.
-        study_dir: Its directory.
-        candidate: Whose agent.
-        training: Which of the test's trainings, by its name.
-        before: A directory that may have it, too: where it was written last.
+        config: The study's config.
+        study_dir: The study's directory.
+        candidate: The candidate.
+        training: The training's name in the test, such as `0` or `pendulum-0`.
+        before: The directory where the agent was written last, which may still have it.
+
+    Returns:
+        The content of the agent's files by name: the files of `SavedAgent`, and `RETURNS`.
 
     Raises:
-        SidewinderError: Trained again, it has other returns than are on record; or it cannot be saved.
+        SidewinderError: Trained again, the agent has other returns than those on record, or it cannot be saved.
     """
     path = study_dir / "confirmation" / "test" / candidate.name / f"{training}.json"
     on_record = ConfirmationResult.load(path).run
@@ -175,17 +190,19 @@ def agent_of(
         shutil.rmtree(kept.agent, ignore_errors=True)
     if known.held_out_returns == returns:
         raise SidewinderError(
-            f"{path}: found an agent that cannot be saved, as the line above says; accepted with "
-            "confirmation.keep_agents=none: no agent"
+            f"{path}: found an agent that cannot be saved, see the line above; accepted: an agent that can be saved, "
+            "or confirmation.keep_agents=none"
         )
     again = "delete the file to confirm it again here"
     if on_record and on_record.archived:
         again = f"take {on_record.archived.archive} out of `archives` and {again}, or set confirmation.keep_agents=none"
-    raise SidewinderError(f"{path}: returns: found others than the same training has here; accepted: the same; {again}")
+    raise SidewinderError(
+        f"{path}: returns: found other returns than the same training gives here; accepted: the same returns; {again}"
+    )
 
 
 def _agent_with(directory: Path, kept: Kept, returns: list[float]) -> dict[str, bytes] | None:
-    """The files of the agent in a directory, if it is whole and has these returns."""
+    """The files of the agent in a directory; None if it is incomplete or has other returns."""
     from sidewinder.training.agents import kept_agent
 
     files = kept_agent(directory, normalized=kept.run.environment.normalize is not None)
@@ -198,7 +215,10 @@ def _agent_with(directory: Path, kept: Kept, returns: list[float]) -> dict[str, 
 
 
 def forget_agents(config: StudyConfig, study_dir: Path) -> None:
-    """Delete the agents of the test's trainings; those of the baselines only where no other study may want them."""
+    """Delete the agents of the test's trainings from the training store.
+
+    Agents of baselines are deleted only if there is no other study, because another study may need them.
+    """
     alone = len(list(study_dir.parent.glob("*/config.yaml"))) == 1
     for name in ["winner", *(config.compared() if alone else [])]:
         candidate = Candidate.load(study_dir / "confirmation" / "candidates" / f"{name}.yaml")

@@ -1,4 +1,4 @@
-"""What a study asks of its database, whichever it is, and how one that speaks SQL is kept open."""
+"""The interface of all study databases, and the connection to a relational one."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from sidewinder.study.optuna_private import storage_of
 
 
 class Database(ABC):
-    """A study's database."""
+    """A study's database: SQLite, Optuna's journal, or a server."""
 
     def __init__(self, directory: Path, config: StudyConfig) -> None:
         self.directory = directory
@@ -24,7 +24,7 @@ class Database(ABC):
 
     @abstractmethod
     def lock(self) -> AbstractContextManager[Any]:
-        """Held by one process at a time, and freed when it dies, however it dies.
+        """The database's lock, which one process holds at a time. It is freed when that process ends, even by SIGKILL.
 
         Raises:
             SidewinderError: The database cannot be reached.
@@ -32,23 +32,23 @@ class Database(ABC):
 
     @abstractmethod
     def open(self) -> AbstractContextManager[tuple[BaseStorage, int]]:
-        """Optuna's storage and the study's id in it, made where they are lacking; to be called under the lock."""
+        """Open Optuna's storage and give it with the study's id. Makes both if they are missing; needs the lock."""
 
     @abstractmethod
     def set_aside(self) -> str | None:
-        """Put away what is there of the study, for it to be made again from the results, under the lock.
+        """Move or delete the study's rows, to make them again from the results; needs the lock.
 
         Returns:
-            Where it is now, for a reader; None if nothing was there.
+            A clause for the log that says where the old rows are now; None if there were none.
         """
 
     def unusable(self, error: BaseException) -> str | None:
-        """A line for the user, if an error says that the database is locked or cannot be written, not damaged."""
+        """A line for the user if the database is locked or cannot be written; None if it may be damaged."""
         return next((line for line in map(self._unusable, _causes(error)) if line), None)
 
     @abstractmethod
     def _unusable(self, error: BaseException) -> str | None:
-        """The same for one error, without what it was raised from."""
+        """Like `unusable`, for one error without its causes."""
 
     def _study(self, storage: BaseStorage, name: str) -> tuple[BaseStorage, int]:
         directions = self.config.study.directions
@@ -57,7 +57,7 @@ class Database(ABC):
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it was raised from."""
+    """An error, then the chain of errors that it was raised from."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -73,21 +73,25 @@ class _Opened(NamedTuple):
 class KeptStudy:
     """A study in a relational database, connected only while it is open.
 
-    A trial that has ended is read once, and kept as long as the database is the same: that may be lost meanwhile, and
-    made again by another process. By its mark, made with the study, it is known.
+    Trials that have ended are read once and cached. Another process may lose the database and make it again meanwhile.
+    A random mark, written when the study is made, tells whether the database is still the same.
     """
 
     _MARK = "sidewinder:made"
 
     def __init__(self, url: str, study: Callable[[BaseStorage], tuple[BaseStorage, int]]) -> None:
-        """By its URL; `study` finds the study in a storage, or makes it there."""
+        """Take the database's URL; `study` finds the study in a storage, or makes it there."""
         self._url = url
         self._study = study
         self._opened: _Opened | None = None
 
     @contextmanager
     def open(self, *, known: bool) -> Iterator[tuple[BaseStorage, int]]:
-        """The storage and the study's id; `known` is a database that has the tables of this version of Optuna."""
+        """Open the storage and give it with the study's id.
+
+        Args:
+            known: Whether the database already has the tables of the installed version of Optuna.
+        """
         opened = self._opened if known else None
         rdb = opened.rdb if opened else _rdb(self._url, known=known)
         try:
@@ -103,7 +107,7 @@ class KeptStudy:
 
     @contextmanager
     def storage(self) -> Iterator[BaseStorage]:
-        """The database alone, without the study."""
+        """Open the storage alone, without the study."""
         self._opened = None
         rdb = _rdb(self._url, known=True)
         try:
@@ -119,6 +123,6 @@ class KeptStudy:
 
 
 def _rdb(url: str, *, known: bool) -> RDBStorage:
-    # A reader such as a dashboard may hold a SQLite file.
+    # Seconds to wait while a reader such as a dashboard holds a SQLite file.
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
     return FastStorage(url, engine_kwargs=options, skip_compatibility_check=known, skip_table_creation=known)

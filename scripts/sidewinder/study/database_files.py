@@ -1,4 +1,4 @@
-"""Databases that are a file in the study's directory: SQLite's study.db, and Optuna's journal."""
+"""Databases in a file of the study's directory: SQLite's study.db, and Optuna's journal."""
 
 import logging
 import sqlite3
@@ -16,15 +16,15 @@ from sidewinder.config.study_config import StudyConfig
 from sidewinder.locks import file_lock
 from sidewinder.study.database import Database, KeptStudy
 
-# Seconds that another program may hold a SQLite file.
+# Seconds to wait for another program that holds a SQLite file.
 _A_LONG_WAIT = 600
-# SQLite's names, or their beginnings, of errors that say that a file cannot be written.
+# SQLite's names of errors, or how they begin, for a file that cannot be written.
 _NOT_WRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_AUTH")
 logger = logging.getLogger(__name__)
 
 
 class _File(Database):
-    """A file in the study's directory."""
+    """A database in one file of the study's directory."""
 
     name: str
 
@@ -40,7 +40,7 @@ class _File(Database):
             return None
         aside = self.path.with_name(f"{self.path.name}.set-aside")
         self.path.replace(aside)
-        # SQLite's own, of a write that was not finished.
+        # SQLite's rollback journal, which an unfinished write leaves. It must not be applied to the new file.
         self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)
         return f"the old one is {aside}"
 
@@ -51,7 +51,7 @@ class _File(Database):
 
 
 class SqliteFile(_File):
-    """study.db in the study's directory."""
+    """SQLite's study.db in the study's directory."""
 
     name = "study.db"
 
@@ -64,10 +64,10 @@ class SqliteFile(_File):
         return self._kept.open(known=self._is_made_by_this_optuna())
 
     def _wait_while_locked(self) -> None:
-        """By another program, such as a dashboard or a shell of SQLite's: it may take its time.
+        """Wait while another program, such as a dashboard or SQLite's shell, holds the file.
 
         Raises:
-            SidewinderError: It took too long.
+            SidewinderError: The file is still locked after `_A_LONG_WAIT` seconds.
         """
         for seconds in (1, _A_LONG_WAIT):
             try:
@@ -76,7 +76,7 @@ class SqliteFile(_File):
                     return
             except sqlite3.DatabaseError as error:
                 if not _name_of(error).startswith("SQLITE_BUSY"):
-                    return  # whoever opens it says what is wrong
+                    return  # opening the study reports what is wrong
                 if seconds == 1:
                     logger.warning("%s is locked by another program; waiting up to %d s", self.path, _A_LONG_WAIT)
         raise SidewinderError(f"{self.path}: locked by another program for {_A_LONG_WAIT} s; close that program")
@@ -85,18 +85,20 @@ class SqliteFile(_File):
         name = _name_of(error)
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return f"{self.path}: locked by another program; close that program and run `snakemake` again"
-        # That it was moved is another matter: it is lost.
+        # A file that was moved away counts as lost: it is made again.
         if name.startswith(_NOT_WRITABLE) and name != "SQLITE_READONLY_DBMOVED":
             return f"{self.path}: cannot be written ({error}); accepted: a writable file and directory, and free space"
         return super()._unusable(error)
 
     def _is_made_by_this_optuna(self) -> bool:
-        """Whether the file has all its tables, at this version of Optuna: the version is what is written last. Then
-        Optuna's own checks, which take longer than all else that is done here, can be left out."""
+        """Whether the file has all tables of this version of Optuna, which writes its version last.
+
+        Optuna's own checks can then be skipped: they take longer than everything else here.
+        """
         return bool(self._first_row("SELECT library_version FROM version_info") == (optuna.__version__,))
 
     def _first_row(self, query: str) -> Any:
-        """The answer to a query that changes nothing; None if the file has none, or is none of SQLite's."""
+        """The first row that a read-only query gives; None if there is none, or the file is not SQLite's."""
         try:
             with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=60)) as file:
                 return file.execute(query).fetchone()
@@ -105,7 +107,7 @@ class SqliteFile(_File):
 
 
 class Journal(_File):
-    """Optuna's journal in the study's directory, for file systems without locks."""
+    """Optuna's journal file in the study's directory, for file systems without locks."""
 
     name = "study.journal"
 
@@ -115,5 +117,5 @@ class Journal(_File):
 
 
 def _name_of(error: BaseException) -> str:
-    """SQLite's own name of one of its errors; empty for others."""
+    """SQLite's name of an error, such as `SQLITE_BUSY`; empty for errors of other libraries."""
     return str(getattr(error, "sqlite_errorname", ""))

@@ -1,4 +1,4 @@
-"""A database by its URL, on PostgreSQL, MySQL or SQLite, which other studies may be in too."""
+"""A database that several studies may share, given by its URL: PostgreSQL, MySQL or SQLite."""
 
 import hashlib
 import string
@@ -30,12 +30,12 @@ _ANY = string.printable
 
 
 class SharedDatabase(Database):
-    """A database by its URL, which other studies may be in too."""
+    """A database that several studies may share, given by its URL in `study.storage`."""
 
     def __init__(self, directory: Path, config: StudyConfig) -> None:
         super().__init__(directory, config)
         self.url = _resolved(str(config.study.storage))
-        # Its own also after the config has changed and the old results are deleted.
+        # The digest keeps a study with a changed config apart from the rows of its old config.
         self.name = f"{config.study.name}-{config.digest()}"
         url = self.url.render_as_string(hide_password=False)
         self._kept = KeptStudy(url, lambda storage: self._study(storage, self.name))
@@ -47,7 +47,7 @@ class SharedDatabase(Database):
         with self._connected() as connection:
             known = _has_tables_of_this_optuna(connection)
         if not known:
-            # Two studies that make the same tables would be in each other's way.
+            # Two studies that make the tables at the same time would disturb each other.
             with self._lock("tables"), self._kept.open(known=False):
                 pass
         return self._kept.open(known=True)
@@ -58,10 +58,10 @@ class SharedDatabase(Database):
                 optuna.delete_study(study_name=self.name, storage=storage)
             except KeyError:
                 return None
-        return f"what was there of {self.name} is deleted"
+        return f"the old rows of {self.name} are deleted"
 
     def _unusable(self, error: BaseException) -> str | None:
-        # What a server says when it is gone, or refuses; whatever it is, the study's rows are not at fault.
+        # The server is gone or refuses; the study's rows are not damaged.
         if isinstance(error, OperationalError | InterfaceError):
             return f"study.storage: found {self.url} ({first_line(error)}), accepted: a database that can be written"
         return None
@@ -82,7 +82,7 @@ class SharedDatabase(Database):
             engine = create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
             connection = engine.connect()
         except (ModuleNotFoundError, NoSuchModuleError) as error:
-            accepted = f"one whose driver is installed ({first_line(error)}); {installing('cluster')}"
+            accepted = f"a database with an installed driver ({first_line(error)}); {installing('cluster')}"
             raise SidewinderError(f"study.storage: found {self.url}, accepted: {accepted}") from None
         except OperationalError as error:
             accepted = f"a database that can be reached ({first_line(error)})"
@@ -92,12 +92,12 @@ class SharedDatabase(Database):
 
 
 def _resolved(storage: str) -> URL:
-    """The URL with what it takes from the environment put in. As an object, it is never shown with its password."""
+    """The URL, with environment variables filled in. The object's text hides the password."""
 
     def put_in(text: str, safe: str) -> str:
         return FROM_ENVIRONMENT.sub(lambda found: quote(str(OmegaConf.create([found[0]])[0]), safe=safe), text)
 
-    # A password may have any characters.
+    # A password may contain any character, so its variable is quoted. Elsewhere a variable may hold parts of a URL.
     login, at, place = storage.rpartition("@")
     place, mark, options = place.partition("?")
     try:
@@ -106,7 +106,7 @@ def _resolved(storage: str) -> URL:
         accepted = f"variables that are set ({first_line(error)})"
         raise SidewinderError(f"study.storage: found {storage!r}, accepted: {accepted}") from None
     except ArgumentError:
-        raise SidewinderError("study.storage: found no URL in the environment, accepted: one of a database") from None
+        raise SidewinderError("study.storage: found no URL in the environment, accepted: a URL of a database") from None
 
 
 def _has_tables_of_this_optuna(connection: Connection) -> bool:
@@ -118,11 +118,11 @@ def _has_tables_of_this_optuna(connection: Connection) -> bool:
 
 @contextmanager
 def _locked(connection: Connection, name: str) -> Iterator[None]:
-    """A server's lock by this name; it ends with its connection, however that ends."""
+    """Hold a server's lock of this name. It ends with its connection, even if the process is killed."""
     key = hashlib.sha256(f"sidewinder:{name}".encode()).digest()
     if connection.dialect.name == "postgresql":
         number = int.from_bytes(key[:8], signed=True)
-        # So that the server soon notices that a machine is lost.
+        # With keepalives the server soon notices a lost machine: after 30 seconds.
         for setting, value in (("idle", 10), ("interval", 5), ("count", 4)):
             connection.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
         acquire, release = f"SELECT pg_advisory_lock({number})", f"SELECT pg_advisory_unlock({number})"

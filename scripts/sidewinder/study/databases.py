@@ -1,4 +1,4 @@
-"""Where a study's database is, as `study.storage` says."""
+"""Chooses a study's kind of database by `study.storage`."""
 
 from pathlib import Path
 

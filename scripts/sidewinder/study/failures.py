@@ -1,14 +1,14 @@
-"""How many trials of a study may fail."""
+"""The limit on failed trials of a study."""
 
 from sidewinder import SidewinderError
 from sidewinder.config.study_config import StudyConfig
 
 
 def stop_if_too_many_failed(config: StudyConfig, reasons: list[str]) -> None:
-    """Stop the study once more of its budget has failed than `study.max_failure_rate` allows.
+    """Stop the study if more trials have failed than `study.max_failure_rate` of its budget.
 
     Raises:
-        SidewinderError: It says how many, and why the last one did.
+        SidewinderError: More have failed; says how many, and the reason of the last one.
     """
     budget, rate = config.study.n_trials, config.study.max_failure_rate
     if len(reasons) > rate * budget:

@@ -1,4 +1,4 @@
-"""Optuna's relational storage with all trials of a study read at once: by its ORM, thousands take seconds."""
+"""Optuna's relational storage that reads all trials of a study at once. Its ORM takes seconds for thousands."""
 
 import json
 from collections import defaultdict
@@ -16,9 +16,9 @@ _NUMBERS = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan
 
 
 class FastStorage(RDBStorage):
-    """As Optuna's. It is for databases that have the tables of the installed version of Optuna."""
+    """Optuna's storage with faster reading, for databases with the tables of the installed version of Optuna."""
 
-    # What Optuna calls for all reading of trials; tests/test_optuna_private.py watches it.
+    # Optuna calls this for each reading of trials; tests/test_optuna_private.py fails if that changes.
     def _get_trials(
         self,
         study_id: int,
@@ -43,7 +43,7 @@ class FastStorage(RDBStorage):
                 for row in rows:
                     own[row[0]].append(row)
 
-            # Trials first: whatever comes to them meanwhile belongs to one that is not in it, or has no state yet.
+            # Trials are read first. What another process adds meanwhile belongs to later trials or to running ones.
             trials = read(
                 "t.trial_id, t.number, t.state, t.datetime_start, t.datetime_complete",
                 "trials t",
@@ -61,7 +61,7 @@ class FastStorage(RDBStorage):
             steps = "o.step, o.intermediate_value, o.intermediate_value_type"
             of_trials(steps, "trial_intermediate_values", "o.step", intermediate_value=Float)
 
-        # Most trials have the same few.
+        # Most trials share a few distributions.
         distribution = cache(json_to_distribution)
 
         def attrs(table: str, trial_id: int) -> dict[str, Any]:
@@ -98,5 +98,5 @@ def _number(value: float | None, kind: str) -> float:
 
 
 def _local(moment: datetime | None) -> datetime | None:
-    """A moment as Optuna gives it; the database has it in UTC."""
+    """A UTC time of the database as local time without a zone, as Optuna returns it."""
     return None if moment is None else moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

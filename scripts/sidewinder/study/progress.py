@@ -1,4 +1,4 @@
-"""How far trials are that still run, from files that they leave for the virtual clock."""
+"""The progress of running trials, which they write to files for the virtual clock."""
 
 import json
 from pathlib import Path
@@ -10,24 +10,28 @@ from sidewinder.study.clock import end_of
 
 
 def note_progress(result: Path, reports: int) -> None:
-    """Note that the training that will have this result goes on after so many reports to the pruner: true whoever
-    trains it, and however often."""
+    """Note how many reports to the pruner a training has survived. Training it again gives the same number.
+
+    Args:
+        result: The file that its result will be written to.
+        reports: How many times it has reported and was not pruned.
+    """
     write_atomically(result.with_name("progress.json"), json.dumps({"reports": reports}))
 
 
 def forget_progress(result: Path) -> None:
-    """The result says it all."""
+    """Delete the note of a training's progress once its result is written."""
     result.with_name("progress.json").unlink(missing_ok=True)
 
 
 def work_so_far(study_dir: Path, config: StudyConfig, number: int, ends: list[list[int]]) -> int:
-    """The work of trial `number`, which still runs, up to the next possible end of each of its parts.
+    """The work of a running trial up to the next possible end of each of its parts: its work can be no less.
 
     Args:
         study_dir: The study's directory.
-        config: The study's.
-        number: Which trial.
-        ends: As `possible_ends` gives them.
+        config: The study's config.
+        number: The trial's number.
+        ends: What `clock.possible_ends` returned for its parameters.
     """
     return sum(
         _part_so_far(config, path, own) for path, own in zip(part_paths(study_dir, config, number), ends, strict=False)
@@ -35,7 +39,7 @@ def work_so_far(study_dir: Path, config: StudyConfig, number: int, ends: list[li
 
 
 def part_paths(study_dir: Path, config: StudyConfig, number: int) -> list[Path]:
-    """Where the results are or will be of what trains for a trial: its replicates that are jobs, or itself."""
+    """The result files of a trial's parts: of its replicates if they are jobs, else of the trial itself."""
     jobs = config.replicate_jobs()
     return [replicate_path(study_dir, number, name) for name in jobs] or [result_path(study_dir, number)]
 
@@ -48,5 +52,5 @@ def _part_so_far(config: StudyConfig, path: Path, ends: list[int]) -> int:
     try:
         reports = int(json.loads(path.with_name("progress.json").read_text())["reports"])
     except (OSError, ValueError, LookupError, TypeError):
-        reports = 0  # nothing that can be read: the trial may end at once
+        reports = 0  # no readable note: the trial may end at its first report
     return ends[min(reports, len(ends) - 1)]

@@ -1,4 +1,4 @@
-"""The study's sampler for one suggestion, seeded from the study's seed and the trial's number alone."""
+"""Makes the study's sampler for one suggestion, seeded only from the study's seed and the trial's number."""
 
 import inspect
 from collections.abc import Mapping
@@ -11,12 +11,14 @@ from sidewinder.config.distributions import grid_values
 from sidewinder.config.study_config import StudyConfig
 from sidewinder.determinism import derive_seed
 
-# The seed of these samplers says which points there are, not which is next.
+# The seed of these samplers decides the whole set of points, so it must be the same for all trials.
 _DESIGNS = (optuna.samplers.GridSampler, optuna.samplers.QMCSampler)
 
 
 def make_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSampler:
-    """The study's sampler for one suggestion, seeded from (study seed, number).
+    """Make the study's sampler for the suggestion of trial `number`, seeded from (study seed, number).
+
+    Grid and QMC samplers are seeded from the study seed alone.
 
     Raises:
         SidewinderError: An option is unknown.
@@ -29,7 +31,7 @@ def make_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSample
             name: grid_values(distribution) for name, distribution in config.space().distributions.items()
         }
     if issubclass(kind, optuna.samplers.QMCSampler):
-        # What QMC leaves to it (the first trials) must still differ from trial to trial.
+        # QMC leaves the first trials to it, and these must differ from each other.
         options["independent_sampler"] = options.get("independent_sampler") or {
             "_target_": "optuna.samplers.RandomSampler"
         }
@@ -41,7 +43,7 @@ def make_sampler(config: StudyConfig, number: int) -> optuna.samplers.BaseSample
 
 
 def _seeded(options: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Options with the seed wherever a class of Optuna's takes one, nested samplers included."""
+    """Options with the seed added for each class that takes one, nested samplers included."""
     seeded = {name: _seeded(value, seed) if isinstance(value, Mapping) else value for name, value in options.items()}
     if "_target_" in options and "seed" in inspect.signature(get_class(options["_target_"])).parameters:
         seeded["seed"] = seed

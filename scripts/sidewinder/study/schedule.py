@@ -1,7 +1,8 @@
-"""Which results a trial may see, as pure functions of what execution cannot change. The DAG and the study follow them.
+"""Which results a trial may see. The study and Snakemake's DAG use these functions.
 
-Two schedules. `window`: a trial sees all but the last few before it. `virtual`: trials are replayed in order of number
-on so many virtual workers, whose clock counts work done; a trial sees those that have ended by its virtual start.
+They are pure functions of inputs that do not depend on the number of cores or the order of jobs. There are two
+schedules. `window`: a trial sees all trials before it except the last few. `virtual`: trials are replayed in order of
+number on virtual workers, whose clock counts work; a trial sees the trials that have ended when it starts there.
 """
 
 import heapq
@@ -9,33 +10,37 @@ from collections.abc import Sequence
 
 
 def window_view(number: int, window: int) -> range:
-    """Trials whose results trial `number` is suggested from: all but the last `window - 1` before it.
+    """The trials whose results trial `number` is suggested from: all before it except the last `window - 1`.
 
-    The others before it are in flight: known by their parameters only, whatever has really finished by then.
+    These last ones count as running, even if they have really finished: only their parameters are known.
     """
     return range(max(0, number - window + 1))
 
 
 def awaited(number: int, window: int) -> range:
-    """The part of the window's view that trial `number` waits for itself; the rest is awaited by those (N * window
-    edges)."""
+    """The last `window` trials of the window's view: the only ones that trial `number` waits for itself.
+
+    They wait for the earlier ones in turn, so a DAG of N trials has at most N * window edges.
+    """
     seen = window_view(number, window)
     return range(max(0, len(seen) - window), len(seen))
 
 
 def virtual_view(work: Sequence[int], workers: int) -> list[int]:
-    """Trials whose results the next trial is suggested from: those that have ended when it starts.
+    """The trials whose results the next trial is suggested from: those that have ended when it starts.
 
-    Each trial starts, in order of number, on the virtual worker that is free first. Of trials that end at one moment,
-    those of lower number end first, so that where all cost the same this is the window's view.
+    Trials start in order of number, each on the virtual worker that is free first. Trials that end at the same moment
+    end in order of number. So if all trials cost the same, this is the window's view.
 
     Args:
-        work: Of all trials before it, in order of number. Of one that still runs, what it will have done at the next
-            moment at which it might end: the view is right as soon as all trials in it have ended, for what has decided
-            it is in it.
+        work: The work of each trial before it, in order of number. A running trial counts with a lower bound: its work
+            at the next moment at which it may end. The view is final once all trials in it have ended.
         workers: How many virtual workers there are.
+
+    Returns:
+        Numbers of trials, in ascending order.
     """
-    # When each worker is free, and the trial that it is free from.
+    # For each worker: when it is free, and which trial ends then (-1: none).
     free = [(0, -1)] * workers
     ends = []
     for number, amount in enumerate(work):

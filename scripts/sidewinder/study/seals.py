@@ -1,9 +1,9 @@
-"""Seals of a database's rows, by which a study knows that a row is its own and unchanged.
+"""Seals of a database's rows: hashes that show whether the study wrote a row and nobody changed it.
 
-The database is an index of the files. Computing all suggestions anew each time would take too long. So each suggestion
-is sealed by a hash of its content and of the seal before it, the first by the digest of the study's config; a result
-that is attached is sealed too. A row that is missing, added, or changed by another program breaks a seal. Then the
-database is made again from the files.
+The database is an index of the files. Computing all suggestions again each time would take too long, so rows with
+intact seals are trusted. The seal of a suggestion is a hash of its content and of the seal before it; the first
+seal takes the digest of the study's config instead. A result that is attached gets a seal too. A row that is missing,
+added, or changed by another program breaks a seal. Then the database is made again from the files.
 """
 
 import hashlib
@@ -14,27 +14,27 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 SEAL, RESULT_SEAL = "sidewinder:seal", "sidewinder:result_seal"
-# What the pruner noted while the trial ran; hidden from those that may not see its result.
+# The pruner's notes on the trial while it ran. Trials that may not see its result do not see them either.
 PRUNER_ATTRS = "sidewinder:pruner_attrs"
-# On the virtual clock: after how much work the trial ended.
+# With the schedule `virtual`: after how much work the trial ended.
 WORK = "sidewinder:work"
 _WITH_RESULT = (PRUNER_ATTRS, WORK, RESULT_SEAL, SEAL)
 
 
 class BrokenSealError(Exception):
-    """A row of the database is not the one that this study wrote there."""
+    """A row of the database is not the row that this study wrote."""
 
 
 def seal(trial: FrozenTrial, before: str) -> dict[str, Any]:
     """Seal a suggestion.
 
     Args:
-        trial: As it goes into the database.
-        before: The hash of the suggestion before it; of the first, the digest of the study's config.
+        trial: The suggestion, as it will be in the database.
+        before: The hash of the suggestion before it. For the first one: the digest of the study's config.
 
     Returns:
-        For its system attribute `SEAL`: `hash`, and the names of the other system attributes that count (`attrs`), so
-        that what another program adds does not.
+        The value of the system attribute `SEAL`. `hash` is the seal. `attrs` names the other system attributes that
+        it covers; another program may add more.
     """
     names = sorted(name for name in trial.system_attrs if name not in _WITH_RESULT)
     return {"hash": _hash_of_suggestion(trial, names, before), "attrs": names}
@@ -53,14 +53,17 @@ def result_seal(
     reports: Mapping[int, float],
     attrs: Mapping[str, Any],
 ) -> str:
-    """Seal a result that is attached.
+    """Seal a result that is attached to its trial.
 
     Args:
         suggestion: The hash of the trial's suggestion.
-        state: Of the trial in the database.
-        values: Of the objectives.
-        reports: What the trial reported to its pruner, by step.
-        attrs: `PRUNER_ATTRS`, and `WORK` if there is any, and the user attributes `state` and `reason`.
+        state: The trial's state in the database.
+        values: The trial's values in the database, one an objective; None if it has none.
+        reports: The values that the trial reported to its pruner, by step.
+        attrs: `PRUNER_ATTRS`, `WORK` if the trial has it, and the user attributes `state` and `reason`.
+
+    Returns:
+        The value of the system attribute `RESULT_SEAL`.
     """
     numbers = None if values is None else [float(value) for value in values]
     steps = [[int(step), float(value)] for step, value in sorted(reports.items())]
@@ -71,12 +74,12 @@ def check(trial: FrozenTrial, number: int, before: str) -> str:
     """Check the seals of a row, and return the hash of its suggestion.
 
     Args:
-        trial: As the database has it.
+        trial: The row, as read from the database.
         number: The number that it should have.
-        before: As for `seal`.
+        before: The hash of the suggestion before it, as for `seal`.
 
     Raises:
-        BrokenSealError: It is missing something, or was changed, or another row belongs here.
+        BrokenSealError: The row lacks something, was changed, or has another number.
     """
     try:
         found: str = trial.system_attrs[SEAL]["hash"]
@@ -100,5 +103,5 @@ def _hash_of_suggestion(trial: FrozenTrial, names: Sequence[str], before: str) -
 
 
 def _hash(*content: Any) -> str:
-    # As JSON, in which every database gives back what was put in.
+    # JSON, because each database returns JSON unchanged.
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

@@ -1,9 +1,9 @@
-"""The shared Optuna study: which parameters trial i gets, whoever asks, whenever. It never trains.
+"""The shared Optuna study: gives each trial its parameters, the same whichever process asks and when. It never trains.
 
-The database is an index of the files, kept for Optuna's tools and to save work: each suggestion is a trial in it, each
-result on file is attached to its trial. A suggestion is made from a private in-memory copy of the study as the trial
-may see it (`study.view`, `study.schedule`), so that what others write meanwhile cannot matter; then it enters the
-database in one transaction. Pruners see the same copy plus the trial's own reports.
+The database is an index of the files, kept for Optuna's tools and to save work. Each suggestion is a trial in it, and
+each result on file is attached to its trial. A suggestion is made from a private copy in memory, which has only the
+results that the trial may see (`study.view`, `study.schedule`). So what other processes write meanwhile has no effect.
+Then the suggestion is added to the database in one transaction. Pruners see the same copy plus the trial's own reports.
 """
 
 import gc
@@ -34,14 +34,14 @@ _T = TypeVar("_T")
 logger = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-# On the virtual clock: after how much work the trial may end.
+# With the schedule `virtual`: the trial's possible ends, as `clock.possible_ends` returned them.
 _ENDS = "sidewinder:ends"
-# What a database raises in which something is missing or of another kind than expected.
+# Errors that reading or writing a database raises if something in it is missing or has an unexpected type.
 _OF_DATABASE = (SQLAlchemyError, optuna.exceptions.OptunaError, sqlite3.Error, LookupError, TypeError, ValueError)
 
 
 class NotYetError(Exception):
-    """What a trial may see is not known or not on file yet: `unfinished` trials before it must go on first."""
+    """The trial's view is not known yet: earlier trials, `unfinished`, must end or train further first."""
 
     def __init__(self, unfinished: list[int]) -> None:
         super().__init__(f"waiting for trials {unfinished}")
@@ -49,34 +49,38 @@ class NotYetError(Exception):
 
 
 class Study:
-    """A study's database, and the files beside it that it must agree with."""
+    """A study: its database, and the files beside it that the database must agree with."""
 
     def __init__(self, directory: Path, config: StudyConfig) -> None:
-        """Open the study in `directory`, where its config.yaml and trials/ are."""
+        """Take the study's directory, with its config.yaml and trials/, and its config. Nothing is opened yet."""
         self.directory = directory
         self.config = config
         self.database = database_of(directory, config)
         self.digest = config.digest()
-        # Rows whose seals were checked, and the hashes of their suggestions.
+        # By trial number: the row whose seals were checked, and the hash of its suggestion.
         self._checked: dict[int, tuple[FrozenTrial, str]] = {}
 
     @classmethod
     def open(cls, directory: Path) -> Self:
-        """The study in `directory`, with the config.yaml that is there."""
+        """Open the study in `directory`, with its config.yaml.
+
+        Raises:
+            SidewinderError: The config is missing or malformed, or `study.storage` cannot be used.
+        """
         return cls(directory, StudyConfig.load(directory / "config.yaml"))
 
     def ask(self, number: int) -> optuna.Trial:
-        """The trial with this number, its parameters suggested.
+        """Give the trial with this number and its suggested parameters.
 
-        Makes the suggestions of lower numbers too where nobody has asked for them yet. Safe for any number of processes
-        at a time. On the virtual clock that may have to wait; by the window the results must be on file.
+        Also makes all missing suggestions of lower numbers. Any number of processes may call it at a time. With the
+        schedule `window`, the results of the view must be on file.
 
         Returns:
-            A trial of a private copy of the study: `report` and `should_prune` work and touch no database.
+            A trial of a private copy of the study. Its `report` and `should_prune` work without the database.
 
         Raises:
-            NotYetError: On the virtual clock it is not known yet what the trial may see.
-            SidewinderError: A result is missing, or does not belong to this study; or too many trials have failed.
+            NotYetError: With the schedule `virtual`, the trial's view is not known yet.
+            SidewinderError: A result is missing or does not belong to this study, or too many trials have failed.
         """
         with self.database.lock():
             trials, visible = self._repaired(lambda storage, study_id: self._suggest_up_to(number, storage, study_id))
@@ -87,10 +91,10 @@ class Study:
         return View(self.config, trials[:number], visible).start(trials[number])
 
     def tell(self, result: Result) -> None:
-        """Attach a result to its trial in the database; the file must be written already.
+        """Attach a result to its trial in the database. The result's file must be written already.
 
-        The database is only an index, so that it cannot be written now, or was lost since the trial was asked for, is a
-        warning: the next `ask` catches up.
+        If the database cannot be written, or was lost since `ask`, this only logs a warning. The database is an index,
+        and the next `ask` attaches the result.
         """
 
         def attach(storage: BaseStorage, study_id: int) -> None:
@@ -105,10 +109,11 @@ class Study:
             logger.warning("the study's database lags behind: %s", first_line(error))
 
     def catch_up(self) -> None:
-        """Make the database whole: with a row for each trial of the budget and the results that are on file.
+        """Complete the database: a row for each trial of the budget, and all results that are on file.
 
         Raises:
-            SidewinderError: It cannot be written, or results are missing or do not belong to this study.
+            NotYetError: With the schedule `virtual`, results that a trial may see are not there yet.
+            SidewinderError: The database cannot be written, or results are missing or do not belong to this study.
         """
 
         def attach_all(storage: BaseStorage, study_id: int) -> None:
@@ -121,8 +126,14 @@ class Study:
             self._repaired(attach_all)
 
     def _repaired(self, action: Callable[[BaseStorage, int], _T]) -> _T:
-        """Do it; if the database turns out to be damaged, another study's or changed by others, set it aside and do it
-        with a new one, which is made from the files."""
+        """Run an action on the database, and repair the database first if needed.
+
+        A database that is damaged, belongs to another study, or was changed by another program is set aside. The action
+        then runs on a new one, which is made from the files.
+
+        Raises:
+            SidewinderError: The database cannot be used, or a result on file does not belong to this study.
+        """
         try:
             return self._done(action)
         except BrokenSealError as broken:
@@ -135,7 +146,7 @@ class Study:
             reason = f"is damaged ({first_line(error)})"
         self._checked.clear()
         if (aside := self.database.set_aside()) is not None:
-            logger.warning("the study's database %s; it is made again from the files, %s", reason, aside)
+            logger.warning("the study's database %s; it is made again from the files; %s", reason, aside)
         try:
             return self._done(action)
         except _AtOddsWithFilesError as error:
@@ -150,19 +161,19 @@ class Study:
             return action(*opened)
 
     def _sealed(self, storage: BaseStorage, study_id: int) -> list[FrozenTrial]:
-        """The rows of the database, their seals checked.
+        """Read the database's rows and check their seals.
 
         Raises:
-            BrokenSealError: One is not as this study left it.
+            BrokenSealError: A row is not as this study left it, or the directions are not this study's.
         """
         directions = [direction.name.lower() for direction in storage.get_study_directions(study_id)]
         if directions != self.config.study.directions:
-            raise BrokenSealError("its directions are another study's")
+            raise BrokenSealError("its directions belong to another study")
         trials = storage.get_all_trials(study_id, deepcopy=False)
         before = self.digest
         for number, trial in enumerate(trials):
             known = self._checked.get(number)
-            # A finished row is read once, and then always the same object.
+            # Optuna's cache returns the same object for a finished trial, so its seal is checked only once.
             before = known[1] if known and known[0] is trial else check(trial, number, before)
             self._checked[number] = (trial, before)
         return trials
@@ -170,8 +181,15 @@ class Study:
     def _suggest_up_to(
         self, number: int, storage: BaseStorage, study_id: int
     ) -> tuple[list[FrozenTrial], Sequence[int]]:
-        """All trials of the database, after making the suggestions that are missing up to `number`, and with the
-        results attached that trial `number` may see; and which those are."""
+        """Make all missing suggestions up to trial `number`, and attach the results that it may see.
+
+        Returns:
+            All trials of the database, and the numbers of the trials in the view of trial `number`.
+
+        Raises:
+            NotYetError: A view is not known yet.
+            BrokenSealError: A row is not as this study left it.
+        """
         trials = self._sealed(storage, study_id)
 
         def see(number: int) -> Sequence[int]:
@@ -198,9 +216,15 @@ class Study:
         return trials, see(number)
 
     def _view(self, earlier: list[FrozenTrial]) -> tuple[Sequence[int], dict[int, Result]]:
-        """What the trial after these may see, and those of its results that the database has not.
+        """The view of the trial after `earlier`, and the results in it that the database lacks.
 
-        Each file is read once, so that a result which comes or goes meanwhile counts as one or the other.
+        Each file is read once: a result that appears or disappears meanwhile counts either as there or as missing.
+
+        Returns:
+            The numbers of the trials in the view, and results by trial number.
+
+        Raises:
+            NotYetError: With the schedule `virtual`, the view is not known yet.
         """
         unfinished = [trial.number for trial in earlier if not trial.state.is_finished()]
         visible: Sequence[int]
@@ -227,7 +251,7 @@ class Study:
         return load_result(self.directory, number, self.digest, self.config.study.give_up)
 
     def _work(self, trial: FrozenTrial, result: Result | None) -> int:
-        """On the virtual clock."""
+        """The trial's work on the virtual clock; of a running trial, a lower bound."""
         if trial.state.is_finished():
             work: int = trial.system_attrs[WORK]
             return work
@@ -237,7 +261,7 @@ class Study:
         return progress.work_so_far(self.directory, self.config, trial.number, ends)
 
     def _attach(self, number: int, result: Result, storage: BaseStorage, study_id: int) -> FrozenTrial:
-        """Attach a result to its trial; doing it again after a kill half way is no harm."""
+        """Attach a result to its trial. It may be repeated, for example after a kill half way."""
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
         trial = storage.get_trial(trial_id)
         if result.params != trial.params:
@@ -252,13 +276,13 @@ class Study:
             storage.set_trial_intermediate_value(trial_id, step, value)
         attrs: dict[str, Any] = {PRUNER_ATTRS: result.pruner_attrs}
         if ends := trial.system_attrs.get(_ENDS):
-            # From the result as it was read: Snakemake removes the file if a job that waited to make it too is killed.
+            # Uses the result as it was read: Snakemake deletes the file when it kills another job that was to make it.
             attrs[WORK] = clock.work_done(self.config, result, ends)
         user_attrs = {"state": result.state, "reason": result.reason}
         if result.objective is not None:
             state, values = TrialState.COMPLETE, [result.objective, *result.further_objectives.values()]
         else:
-            # As Optuna's own tell: the last report stands in for a pruned trial's value.
+            # Like Optuna's tell: a pruned trial's value is its last report.
             state, values = TrialState.PRUNED, list(reports.values())[-1:]
         own = result_seal(trial.system_attrs[SEAL]["hash"], state, values or None, reports, attrs | user_attrs)
         for name, attr in {**attrs, RESULT_SEAL: own}.items():
@@ -269,8 +293,11 @@ class Study:
         return storage.get_trial(trial_id)
 
     def _reports(self, result: Result) -> dict[int, float]:
-        """What the trial reported to its pruner: its objective after each replicate of a sequence, else the means
-        of its evaluations; nothing where there are several objectives, for which Optuna has no pruner."""
+        """What the trial reported to its pruner, by step.
+
+        These are the means of its evaluations; for replicates in sequence, the objective of each replicate. With
+        several objectives there are none, because Optuna has no pruner for them.
+        """
         if len(self.config.study.objectives) > 1:
             return {}
         if result.replicates and self.config.study.replicates_in == "sequence":
@@ -285,7 +312,7 @@ class Study:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """While thousands of trials are read, of which none is garbage: looking for some takes a third of the time."""
+    """Switch garbage collection off: while thousands of trials are read, it takes a third of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -296,4 +323,4 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 class _AtOddsWithFilesError(Exception):
-    """The database and a result on file disagree about a trial's parameters."""
+    """A result on file has other parameters than its trial in the database."""

@@ -1,4 +1,4 @@
-"""The study as one trial may see it: a copy in memory, in which suggestions are made and pruners decide."""
+"""The study as one trial may see it: a copy in memory, for the sampler and the pruner."""
 
 import copy
 from collections.abc import Iterable
@@ -16,15 +16,21 @@ from sidewinder.config.study_config import StudyConfig
 from sidewinder.study.samplers import make_sampler
 from sidewinder.study.seals import PRUNER_ATTRS, suggestion_attrs
 
-# The study's attributes as a suggestion left them (QMC's position, NSGA-II's parents), kept with that trial.
+# The study's attributes after a suggestion (QMC's position, NSGA-II's parents), stored with the suggested trial.
 STUDY_ATTRS = "sidewinder:study_attrs"
 
 
 class View:
-    """The study in memory, with each trial either as its result left it or still running, as a view demands."""
+    """The study in memory. Trials in the view have their results; all other trials count as running."""
 
     def __init__(self, config: StudyConfig, trials: list[FrozenTrial], visible: Iterable[int]) -> None:
-        """Copy these trials (the list may grow and its results arrive later), some with their results."""
+        """Copy the trials to a study in memory.
+
+        Args:
+            config: The study's config.
+            trials: All earlier trials, in order of number. The list may grow and its results may arrive later.
+            visible: The numbers of those whose results are shown.
+        """
         self.config = config
         self.trials = trials
         self.shown = set(visible)
@@ -44,7 +50,7 @@ class View:
             self.storage.set_study_system_attr(self.study_id, key, value)
 
     def show(self, visible: Iterable[int]) -> None:
-        """Show these trials' results."""
+        """Show the results of these trials too."""
         for number in set(visible) - self.shown:
             trial, trial_id = self.trials[number], self._id_of(number)
             for step, value in trial.intermediate_values.items():
@@ -55,13 +61,13 @@ class View:
             self.shown.add(number)
 
     def start(self, trial: FrozenTrial) -> optuna.Trial:
-        """The trial, about to train: with its parameters, and only its pruner's notes to come."""
+        """Add a trial that is about to train, with its parameters. Later system attributes are its pruner's notes."""
         started = _as_suggested(trial)
         started.system_attrs = {}
         return optuna.Trial(self.study, self.storage.create_new_trial(self.study_id, started))
 
     def suggest(self, number: int) -> FrozenTrial:
-        """Suggest the next trial, and return it as the database should have it."""
+        """Suggest trial `number`, the next one, and return it as it should be in the database."""
         self.study.sampler = make_sampler(self.config, number)
         if number < len(self.config.study.enqueue):
             self.study.enqueue_trial(self.config.study.enqueue[number])
@@ -83,15 +89,17 @@ class View:
 
 
 class _SharedTrial(FrozenTrial):
-    """A trial whose copies share its parts, which Optuna's storage in memory replaces and never changes: to copy
-    thousands of trials takes longer than a suggestion."""
+    """A trial whose deep copies are shallow: copying thousands of trials takes longer than a suggestion.
+
+    It is safe, because Optuna's storage in memory replaces a trial's parts and never changes them.
+    """
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return copy.copy(self)
 
 
 def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
-    """The trial as its suggestion left it."""
+    """The trial as it was after its suggestion: running, without reports."""
     attrs = suggestion_attrs(trial)
     return _SharedTrial(
         number=trial.number,
@@ -109,7 +117,7 @@ def _as_suggested(trial: FrozenTrial) -> FrozenTrial:
 
 
 def _as_finished(trial: FrozenTrial) -> FrozenTrial:
-    """The trial as its result left it."""
+    """The trial with its result."""
     finished = _as_suggested(trial)
     finished.state, finished.datetime_complete = trial.state, trial.datetime_complete
     finished.values = trial.values
@@ -119,7 +127,11 @@ def _as_finished(trial: FrozenTrial) -> FrozenTrial:
 
 
 def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
-    """Suggest a value of this distribution, by that of Optuna's methods which is for its kind."""
+    """Suggest a value from this distribution, by the method of Optuna's trial for its kind.
+
+    Raises:
+        TypeError: The distribution is not one of Optuna's three kinds.
+    """
     match distribution:
         case CategoricalDistribution(choices=choices):
             return trial.suggest_categorical(name, choices)
@@ -131,5 +143,5 @@ def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> A
 
 
 def pruner_attrs(trial: optuna.Trial) -> dict[str, Any]:
-    """What the pruner noted on a trial that `Study.ask` gave."""
+    """The pruner's notes on a trial that `Study.ask` returned: its system attributes."""
     return trial.study.get_trials(deepcopy=False)[trial.number].system_attrs

@@ -1,1 +1,1 @@
-"""The trials of a study: what their jobs do, and the tables of their results."""
+"""The trials of a study: the work of their jobs, and the tables of their results."""

@@ -1,4 +1,7 @@
-"""What the jobs of trials do: each makes one result, once, whoever else is at work. It knows no Snakemake."""
+"""The work of the jobs of trials: each job makes its results under locks, so no result is made twice.
+
+This module does not depend on Snakemake.
+"""
 
 import logging
 import shutil
@@ -25,19 +28,20 @@ from sidewinder.trials.replicates import gather, reporter, train_replicate
 from sidewinder.trials.tables import read_timing
 
 _FOREVER, _NOT_AT_ALL = -1.0, 0.0
-# How long a trial that others wait for may be in nobody's hands before they take it on, and how often they look.
+# Seconds that a trial may be idle before a job that waits for it makes it, and seconds between two looks.
 _PATIENCE, _INTERVAL = 10.0, 0.5
 logger = logging.getLogger(__name__)
 
 
 def make_trials(study: Study, number: int) -> None:
-    """Make the results of a trial and of those that share its job (`StudyConfig.block_of`).
+    """Make the results of a job: of one trial, or of all trials of its block (`StudyConfig.block_of`).
 
-    Where there are several, it makes whichever trial of the study is next and in nobody's hands, until its own are
-    there and it has made as many: others do the same, so that none waits for one that comes late in another's block.
+    If the block has several trials, the job always makes the next idle trial of the study, of whichever block. It ends
+    once its block has all results, and it has made as many results as the block has or finds no further idle trial.
+    Other jobs do the same, so no job has to wait for a trial that comes late in another block.
 
     Raises:
-        SidewinderError: As `make_trial`.
+        SidewinderError: As for `make_trial`.
     """
     block = study.config.block_of(number)
     if len(block) == 1:
@@ -51,7 +55,7 @@ def make_trials(study: Study, number: int) -> None:
         if done and (ahead is None or left <= 0):
             return
         if ahead is None:
-            # A result may have been removed since it was seen.
+            # Results that were there may have been removed meanwhile.
             made = {number for number in made if result_path(study.directory, number).exists()}
             time.sleep(_INTERVAL)
             continue
@@ -63,16 +67,16 @@ def make_trials(study: Study, number: int) -> None:
 def make_trial(study: Study, number: int, patience: float = _FOREVER) -> None:
     """Make the result of a trial, unless it is there already.
 
-    Where replicates are jobs of their own, it gathers their results, which must be there.
+    If replicates are jobs, it combines their results, which must be there.
 
     Args:
         study: The study.
-        number: Which trial.
-        patience: Seconds to wait for another process that is making it.
+        number: The trial's number.
+        patience: Seconds to wait while another process makes the same result; -1 waits without a limit.
 
     Raises:
-        Timeout: Another process is making it.
-        SidewinderError: A file of the study is missing or does not belong to it, or too many trials have failed.
+        Timeout: Another process still makes it after that time.
+        SidewinderError: A file of the study is missing or belongs to another study, or too many trials have failed.
     """
     path = result_path(study.directory, number)
     with _lock(study, path, patience):
@@ -86,11 +90,17 @@ def make_trial(study: Study, number: int, patience: float = _FOREVER) -> None:
 
 
 def make_replicate(study: Study, number: int, name: str, patience: float = _FOREVER) -> None:
-    """Make the result of a replicate of a trial that is a job of its own, unless it is there already.
+    """Make the result of a replicate that is a job, unless it is there already.
+
+    Args:
+        study: The study.
+        number: The trial's number.
+        name: The replicate's name, as `StudyConfig.replicate_jobs` has it.
+        patience: As for `make_trial`.
 
     Raises:
-        Timeout: Another process is making it.
-        SidewinderError: There is no such replicate; or as `make_trial`.
+        Timeout: Another process still makes it after that time.
+        SidewinderError: There is no such replicate; or as for `make_trial`.
     """
     if name not in (names := study.config.replicate_jobs()):
         raise SidewinderError(f"replicate: found {name!r}, accepted: {', '.join(names) or 'none in this study'}")
@@ -104,8 +114,10 @@ def make_replicate(study: Study, number: int, name: str, patience: float = _FORE
 
 
 def _lock(study: Study, path: Path, patience: float) -> AbstractContextManager[Any]:
-    """One process makes a result: after a kill of Snakemake alone, its orphan may still be at it. The lock is freed
-    when its holder dies, however it dies."""
+    """The lock of a result, because only one process may make it: after a kill of Snakemake, its job may still run.
+
+    The lock is freed when its holder ends, even by SIGKILL.
+    """
     return file_lock(path.with_name(".lock"), study.config.study.storage).acquire(timeout=patience)
 
 
@@ -117,7 +129,7 @@ def _save(result: Result, timings: list[dict[str, Any]], path: Path) -> None:
 
 
 def _checkpoint(path: Path) -> Path:
-    """Where the training keeps its checkpoint whose result will be at `path`."""
+    """The checkpoint directory of the training whose result will be at `path`."""
     return path.with_name("checkpoint")
 
 
@@ -126,18 +138,18 @@ def _forget_checkpoint(path: Path) -> None:
 
 
 def _gathered(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:
-    """The result and the timings of a trial whose replicates were jobs."""
+    """The result and the timings of a trial whose replicates were jobs, from their files."""
     paths = [replicate_path(study.directory, number, replicate) for replicate in study.config.replicate_jobs()]
     config, give_up = study.config.digest(), study.config.study.give_up
     results = [checked(path, Result.load(path), number, config, give_up) for path in paths]
     files = [path.with_name("timing.json") for path in paths]
-    # A lost one is no loss but of what the timings say.
+    # If a timing.json is lost, only its timing is missing; the trial is still good.
     timings = [timing for file in files if file.exists() for timing in read_timing(file)]
     return gather(study.config, results), timings
 
 
 def _trained(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:
-    """Train the trial: once, or its replicates in sequence until one fails or the pruner has seen enough."""
+    """Train a trial: once, or its replicates in sequence until one fails or the trial is pruned."""
     path, replicates = result_path(study.directory, number), list(study.config.replicates())
     if len(replicates) == 1:
         result, timing = _trained_once(study, number, replicates[0], path)
@@ -169,8 +181,19 @@ def _trained(study: Study, number: int) -> tuple[Result, list[dict[str, Any]]]:
 
 
 def _trained_once(study: Study, number: int, replicate: str, path: Path) -> tuple[Result, dict[str, Any]]:
-    """Train a trial or one of its replicates, which reports to the study's pruner; `path` is where its result will be.
-    Each time with a trial that has no reports yet."""
+    """Train a trial or one of its replicates, with reports to the study's pruner.
+
+    A retry asks the study for the trial again, because a trial that is trained must not have reports yet.
+
+    Args:
+        study: The study.
+        number: The trial's number.
+        replicate: The replicate's name.
+        path: The file that the result will be written to.
+
+    Returns:
+        The result and the timing, as `train_replicate` gives them.
+    """
     trials = [_ask(study, number)]
 
     def train(progressed: Callable[[], None]) -> tuple[Result, dict[str, Any]]:
@@ -187,8 +210,10 @@ def _trained_once(study: Study, number: int, replicate: str, path: Path) -> tupl
 def _tried(
     study: Study, number: int, path: Path, train: Callable[..., tuple[Result, dict[str, Any]]]
 ) -> tuple[Result, dict[str, Any]]:
-    """Train; where that fails again from the beginning, as often as `study.retries` says; where a process vanishes, the
-    next one goes on."""
+    """Train, and retry a failed training from its beginning up to `study.retries` times.
+
+    If the process is killed, the next one resumes from the checkpoint (`attempts.attempt`).
+    """
     given_up = number in study.config.study.give_up
     ways = f"; or study.give_up: {sorted({*study.config.study.give_up, number})}, which counts the trial as failed"
     left = study.config.study.retries
@@ -203,7 +228,7 @@ def _tried(
 
 
 def _noting(study: Study, report: Callable[[int, float], bool], path: Path) -> Callable[[int, float], bool]:
-    """The same report, which on the virtual clock also notes how often the training was let go on."""
+    """Wrap a report: with the schedule `virtual`, it also notes how many reports the training has survived."""
     if study.config.study.schedule == "window":
         return report
     reports = count(1)
@@ -218,8 +243,11 @@ def _noting(study: Study, report: Callable[[int, float], bool], path: Path) -> C
 
 
 def _ask(study: Study, number: int) -> optuna.Trial:
-    """Ask the study as soon as it is known what the trial may see. Who waits takes on an earlier trial that is in
-    nobody's hands, so that it is no matter in which order jobs start, or whether one of them is lost."""
+    """Ask the study for a trial, and wait until its view is known.
+
+    While it waits, it makes earlier trials that are idle. So the study continues in any order of jobs, and after a
+    job is lost.
+    """
     seen_free: dict[int, float] = {}
     while True:
         try:
@@ -237,27 +265,35 @@ def _ask(study: Study, number: int) -> optuna.Trial:
 
 
 def _next_to_make(study: Study, made: set[int]) -> int | None:
-    """The first trial that nobody makes, by the window if its view is on file; `made` grows by those that are."""
+    """The first trial that has no result and that no process makes.
+
+    Args:
+        study: The study.
+        made: Trials that are known to have a result; further ones are added to it.
+
+    Returns:
+        Its number. None if there is no such trial, or if the schedule is `window` and its view is not on file yet.
+    """
     for number in range(study.config.study.n_trials):
         if number in made:
             continue
         if result_path(study.directory, number).exists():
             made.add(number)
         elif _is_free(study, number):
-            # Later ones would see more.
+            # Later trials have larger views, so they could not start either.
             window = study.config.study.window
             return number if window is None or made.issuperset(window_view(number, window)) else None
     return None
 
 
 def _left_to_do(study: Study, number: int) -> list[Path]:
-    """The results that a trial lacks: of what trains for it, and once all of that is there, its own."""
+    """The missing results of a trial's parts; once all are there, the trial's own result."""
     parts = progress.part_paths(study.directory, study.config, number)
     return [path for path in parts if not path.exists()] or [result_path(study.directory, number)]
 
 
 def _is_free(study: Study, number: int) -> bool:
-    """Whether something of an unfinished trial is left to do, and nobody does it."""
+    """Whether an unfinished trial has a missing result that no process makes."""
     for path in _left_to_do(study, number):
         with suppress(Timeout), _lock(study, path, _NOT_AT_ALL):
             return True
@@ -265,7 +301,7 @@ def _is_free(study: Study, number: int) -> bool:
 
 
 def _take_on(study: Study, number: int) -> None:
-    """Make what is left to do of a trial, but for what others are making now."""
+    """Make the missing results of a trial, except those that other processes make now."""
     for name in study.config.replicate_jobs():
         with suppress(Timeout):
             make_replicate(study, number, name, _NOT_AT_ALL)

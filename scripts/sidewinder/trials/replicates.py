@@ -1,4 +1,4 @@
-"""The trainings of one trial: replicates, each with seeds of its own, and the result that they have together."""
+"""The trainings of one trial: its replicates, each with its own seeds, and their common result."""
 
 import logging
 import os
@@ -36,19 +36,19 @@ def train_replicate(
     checkpoint: Path | None = None,
     progressed: Callable[[], None] = lambda: None,
 ) -> tuple[Result, dict[str, Any]]:
-    """Train with a trial's parameters, in the environment and with the seeds of one of its replicates; or take what the
-    same training gave before.
+    """Train one replicate of a trial, or take the result of the same training from the training store.
 
     Args:
-        config: The study's.
+        config: The study's config.
         study_dir: The study's directory.
-        trial: As `Study.ask` gave it.
-        replicate: Which one, by its name in `StudyConfig.replicates`.
+        trial: The trial, as `Study.ask` returned it.
+        replicate: The replicate's name in `StudyConfig.replicates`, which gives its environment and seeds.
         tensorboard_log, report, checkpoint, progressed: As for `training.run.train`.
 
     Returns:
-        The result of this training alone, its objective a return, and when and where it ran: `started`, `seconds`,
-        `evaluation_seconds` of these, `environment_steps` (0 where it was known), `host`, `process`.
+        The result of this training alone; its objective is not scaled to a score. And its timing: `started` (ISO 8601,
+        UTC), `seconds`, `evaluation_seconds` (a part of `seconds`), `environment_steps` (0 if it came from the store),
+        `host`, `process`.
     """
     environment, index = config.replicates()[replicate]
     run = replicate_run(config, config.for_trial(trial.params, environment), trial.number, index)
@@ -56,7 +56,7 @@ def train_replicate(
     started, clock = datetime.now(UTC), time.monotonic()
 
     def trained() -> Outcome:
-        # Imported late: a trial whose training is known need not load torch.
+        # Imported late: a trial whose training is in the store need not load torch.
         from sidewinder.training.run import train
 
         return train(
@@ -120,7 +120,11 @@ def train_replicate(
 
 
 def reporter(trial: optuna.Trial) -> Callable[[int, float], bool]:
-    """What tells the study's pruner of each evaluation, and asks it; for `train_replicate`."""
+    """Make the `report` for `train_replicate`: it reports each evaluation to the study's pruner.
+
+    Returns:
+        A function of a step and a value; it returns whether the trial is to be pruned.
+    """
     if len(trial.study.directions) > 1:
         return lambda _step, _mean_return: False  # Optuna has no pruners for several objectives
 
@@ -132,8 +136,17 @@ def reporter(trial: optuna.Trial) -> Callable[[int, float], bool]:
 
 
 def replicate_run(config: StudyConfig, run: RunConfig, number: int, replicate: int) -> RunConfig:
-    """The run with the seeds of a replicate of trial `number`: its own for training, and for evaluation, unless the
-    config has one, that which this replicate of all trials has, so that no trial is better for easier episodes."""
+    """Copy a run and set the seeds of one replicate of trial `number`.
+
+    The training seed differs for each trial and replicate. The evaluation seed is the config's, if it has one; else it
+    differs only by replicate. So trials are compared on the same episodes.
+
+    Args:
+        config: The study's config.
+        run: The trial's run.
+        number: The trial's number.
+        replicate: The index of the replicate's seed.
+    """
     run = run.model_copy(deep=True)
     run.training.seed = derive_seed(config.study.seed, "training", number, replicate)
     if run.evaluation.seed is None:
@@ -142,13 +155,19 @@ def replicate_run(config: StudyConfig, run: RunConfig, number: int, replicate: i
 
 
 def gather(config: StudyConfig, replicates: list[Result], *, pruned: bool = False) -> Result:
-    """The result of a trial from those of its replicates, in order.
+    """Combine the results of a trial's replicates into the trial's result.
 
-    It failed if one of them did, and was pruned if all of them were or `pruned` says that the rest was not trained.
-    Else its objectives are as `objectives` says; a replicate that was pruned counts with what it had reached.
+    The trial has failed if one replicate has. It was pruned if all replicates were, or if `pruned` is set. Else it is
+    complete, and `training.objectives.objectives` gives its objectives; a pruned replicate counts with the evaluations
+    that it has.
+
+    Args:
+        config: The study's config.
+        replicates: Their results, in the order of `StudyConfig.replicates`; fewer if the rest was not trained.
+        pruned: Whether the trial was pruned between replicates.
 
     Raises:
-        SidewinderError: They are not of the same trial and config.
+        SidewinderError: The results are of different trials, parameters or configs.
     """
     first = replicates[0]
     for other in replicates:
@@ -184,8 +203,10 @@ def gather(config: StudyConfig, replicates: list[Result], *, pruned: bool = Fals
 
 
 def _mean_curve(config: StudyConfig, replicates: list[Result]) -> list[EvaluationResult]:
-    """The mean of the replicates' returns, and of their other metrics, at each step where all have one; one that
-    stopped earlier stays at its last. In several environments what is compared, the first metric, is a score."""
+    """The mean and standard deviation over replicates of each metric, at each step where all replicates have one.
+
+    A replicate that stopped earlier keeps its last value. In several environments, the first metric is a score.
+    """
     first, *others = dict.fromkeys([config.study.objectives[0], "return", *_metrics(replicates)])
     curves = {name: _curves(config, replicates, name, scored=name == first) for name in (first, *others)}
     means, stds = ({name: of(curve) for name, curve in curves.items()} for of in (_mean_over, _std_over))
@@ -202,7 +223,7 @@ def _metrics(replicates: list[Result]) -> Iterable[str]:
 
 
 def _curves(config: StudyConfig, replicates: list[Result], metric: str, *, scored: bool) -> pd.DataFrame:
-    """A metric at each step where all replicates have one, a column each."""
+    """A metric at each step where all replicates have a value: rows are steps, columns are replicates."""
     rows = [
         (evaluation.step, index, config.score(value, one.environment) if scored else value)
         for index, one in enumerate(replicates)
@@ -222,7 +243,7 @@ def _std_over(curves: pd.DataFrame) -> "pd.Series[float]":
 
 
 def _mean_attrs(replicates: list[Result]) -> dict[str, Any]:
-    """What a pruner noted, e.g. the value at each rung, as the mean of those replicates that got there."""
+    """The pruner's notes, such as the value at each rung, as means over the replicates that have them."""
     keys = dict.fromkeys(key for one in replicates for key in one.pruner_attrs)
     return {
         key: float(np.mean([one.pruner_attrs[key] for one in replicates if key in one.pruner_attrs])) for key in keys

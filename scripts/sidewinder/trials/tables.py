@@ -1,4 +1,4 @@
-"""The results of a study as tables: written from the trials' files, read by whatever comes after them."""
+"""The results of a study as tables: made from the trials' files, and read again by all later steps."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,20 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 MADE_BY = "`snakemake` makes it from the trials"
-# What timing.json says of a training.
+# Keys of a training in timing.json.
 TIMES = ("started", "seconds", "evaluation_seconds", "environment_steps", "host", "process")
 
 
 def trials_table(results: list[Result]) -> pd.DataFrame:
-    """One row a trial, in order of number.
+    """Make trials.csv: one row per trial, in the order of the results.
 
-    Columns: `number`, `state`, `objective` (empty unless complete), one column a further objective, `steps`
-    (environment steps at the last evaluation), `reason` (of a failure), then one column a parameter, empty where the
-    trial did not have it. Of several environments also `return_<environment>`, the mean over replicates of a complete
-    trial. Where trainings come from archives, also `archive`, with the processor.
+    Columns: `number`, `state`, `objective` (empty unless complete), one column per further objective, `steps`
+    (environment steps at the last evaluation; 0 without one), `reason` (why it failed). With several environments:
+    `return_<environment>`, the mean over the replicates of a complete trial. If trainings come from archives:
+    `archive`, the archive with the processor. Then one column per parameter, empty where the trial does not have it.
+
+    Args:
+        results: The results of the trials.
     """
     archives = {result.number: _archives(result) for result in results}
     further = {name: None for result in results for name in result.further_objectives}
@@ -43,17 +46,17 @@ def trials_table(results: list[Result]) -> pd.DataFrame:
         }
         for result in results
     ]
-    # As objects: whole numbers stay whole where other trials lack the parameter.
+    # dtype=object: whole numbers stay whole if other trials lack the parameter.
     return pd.DataFrame(rows, dtype=object)
 
 
 def return_column(environment: str) -> str:
-    """The column of a trial's return in one of several environments."""
+    """The name of the column with a trial's return in one of several environments."""
     return f"return_{environment}"
 
 
 def _returns(result: Result) -> dict[str, float | None]:
-    """A trial's return in each of several environments, by column."""
+    """A trial's mean return in each of several environments, by column name; None unless the trial is complete."""
     returns: dict[str, list[float]] = {}
     for one in result.replicates:
         if one.environment is not None:
@@ -71,12 +74,14 @@ def _archives(result: Result) -> str | None:
 
 
 def evaluations_table(results: list[Result], metrics: Sequence[str] = ()) -> pd.DataFrame:
-    """One row an evaluation. Columns: `number`, `step` (environment steps), then for each metric the mean and the
-    standard deviation over episodes, such as `mean_return`, `std_return`.
+    """Make evaluations.csv: one row per evaluation.
+
+    Columns: `number` (of the trial), `step` (environment steps), then for each metric the mean and the standard
+    deviation over episodes, such as `mean_return`, `std_return`.
 
     Args:
-        results: Of the trials.
-        metrics: Those of `evaluation.metric`, in their order; the return is always one.
+        results: The results of the trials.
+        metrics: The metrics of `evaluation.metric`, in their order. The return is added if it is not among them.
     """
     names = _with_return(metrics)
     rows = [
@@ -88,7 +93,7 @@ def evaluations_table(results: list[Result], metrics: Sequence[str] = ()) -> pd.
 
 
 def metric_columns(metrics: Sequence[str]) -> list[str]:
-    """The columns of a table with the metrics of `evaluation.metric`: what its rows are judged by comes first."""
+    """The names of a table's columns for the metrics of `evaluation.metric`; rows are judged by the first metric."""
     return [f"{what}_{name}" for name in _with_return(metrics) for what in ("mean", "std")]
 
 
@@ -97,35 +102,43 @@ def _with_return(metrics: Sequence[str]) -> list[str]:
 
 
 def judged(table: pd.DataFrame) -> str:
-    """The metric that a table's rows are judged by."""
+    """The metric that a table's rows are judged by: the metric of its first `mean_` column."""
     return next(name for name in map(str, table) if name.startswith("mean_")).removeprefix("mean_")
 
 
 def read_timing(path: Path) -> list[dict[str, Any]]:
-    """When, where and how long the trainings of a trial ran, from its timing.json.
+    """Read when, where and how long the trainings of a trial ran from its timing.json.
+
+    Returns:
+        One dictionary per training, with the keys `TIMES`.
 
     Raises:
-        SidewinderError: It is missing or malformed.
+        SidewinderError: The file is missing or malformed.
     """
     with reading(path, "the trial's job makes it", "to go on without these times, which are not measured again"):
         trainings = json.loads(path.read_text())
-        # Before version 0.2 nobody measured the evaluations.
+        # Before version 0.2, the time of evaluations was not measured.
         return [{name: ({"evaluation_seconds": None} | training)[name] for name in TIMES} for training in trainings]
 
 
 def timings_table(timings: Mapping[int, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
-    """One row a training, of several replicates one each. Columns: `number`, `started` (ISO 8601, UTC), `seconds`,
-    `evaluation_seconds` of these (empty where nobody measured them), `environment_steps`, `host`, `process`.
+    """Make timings.csv: one row per training, so one per replicate.
+
+    Columns: `number` (of the trial), `started` (ISO 8601, UTC), `seconds`, `evaluation_seconds` (a part of `seconds`;
+    empty if it was not measured), `environment_steps`, `host`, `process`.
 
     Args:
-        timings: As `read_timing` gives them, by the trial's number.
+        timings: What `read_timing` returned, by trial number.
     """
     rows = [{"number": number, **training} for number, own in timings.items() for training in own]
     return pd.DataFrame(rows, columns=["number", *TIMES])
 
 
 def distributions_json(results: list[Result]) -> str:
-    """The distribution of each parameter, in Optuna's JSON: what the two tables lack to make the study again."""
+    """Make distributions.json: each parameter's distribution in Optuna's JSON.
+
+    With it, trials.csv and evaluations.csv are enough to make the Optuna study again.
+    """
     distributions: dict[str, BaseDistribution] = {}
     for result in results:
         distributions |= result.optuna_distributions()
@@ -133,51 +146,59 @@ def distributions_json(results: list[Result]) -> str:
 
 
 def read_trials(path: Path) -> pd.DataFrame:
-    """Read trials.csv as `trials_table` made it."""
-    # Only the empty field is a missing value: "null" and "None" are choices.
+    """Read trials.csv, which `trials_table` made."""
+    # Only the empty field is a missing value: "null" and "None" may be choices of a parameter.
     with reading(path, MADE_BY):
         return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
 
 def read_distributions(path: Path) -> dict[str, Any]:
-    """Read distributions.json as `distributions_json` made it."""
+    """Read distributions.json, which `distributions_json` made."""
     with reading(path, MADE_BY):
         distributions: dict[str, Any] = json.loads(path.read_text())
         return distributions
 
 
 def read_evaluations(path: Path) -> pd.DataFrame:
-    """Read evaluations.csv as `evaluations_table` made it."""
+    """Read evaluations.csv, which `evaluations_table` made."""
     with reading(path, MADE_BY):
         return pd.read_csv(path)
 
 
 def read_timings(path: Path) -> pd.DataFrame:
-    """Read timings.csv as `timings_table` made it, `started` as times."""
+    """Read timings.csv, which `timings_table` made, with `started` as times."""
     with reading(path, MADE_BY):
         return pd.read_csv(path, parse_dates=["started"], date_format="ISO8601")
 
 
 def ranked(trials: pd.DataFrame, direction: str) -> list[int]:
-    """The complete trials, the best first; of equally good trials the one with the lower number first."""
+    """The numbers of the complete trials, best first. Equally good trials are in order of number."""
     complete = trials[trials["state"] == "complete"]
     best_first = complete.sort_values(["objective", "number"], ascending=[direction == "minimize", True])
     return [int(number) for number in best_first["number"]]
 
 
 def pareto_set(trials: pd.DataFrame, objectives: Sequence[str], directions: Sequence[Direction]) -> list[int]:
-    """The complete trials that none is better than in one objective and no worse in the others, in order of return."""
+    """The numbers of the complete trials in the Pareto set, ordered by the first objective, best first.
+
+    No trial is better than one of these in one objective and at least as good in the others.
+
+    Args:
+        trials: trials.csv, as `read_trials` returns it.
+        objectives: The study's objectives.
+        directions: `maximize` or `minimize`, one per objective.
+    """
     complete = trials[trials["state"] == "complete"].sort_values("objective", ascending=directions[0] == "minimize")
     values = complete[value_columns(objectives)].to_numpy(float)
     return [int(complete["number"].iloc[position]) for position in undominated(values.tolist(), directions)]
 
 
 def undominated(values: Sequence[Sequence[float]], directions: Sequence[Direction]) -> list[int]:
-    """Positions of the settings that none is better than in one objective and no worse in the others, in order.
+    """The positions of the settings in the Pareto set, in ascending order.
 
     Args:
-        values: Settings x objectives.
-        directions: One an objective.
+        values: One row per setting, one column per objective.
+        directions: `maximize` or `minimize`, one per objective.
     """
     # Imported late: most jobs need not load it.
     import optuna
@@ -190,19 +211,23 @@ def undominated(values: Sequence[Sequence[float]], directions: Sequence[Directio
 
 
 def value_columns(objectives: Sequence[str]) -> list[str]:
-    """The columns of trials.csv that hold these objectives of a study."""
+    """The names of the columns of trials.csv that have these objectives of a study."""
     return ["objective", *objectives[1:]]
 
 
 class Made(Protocol):
-    """What says with which code it was made."""
+    """A result that says with which packages and sources it was made."""
 
     packages: dict[str, str]
     sources: dict[str, str]
 
 
 def mixed_versions(results: Sequence[Made]) -> str:
-    """Packages, or modules of one's own, of which results were made with different versions; empty without any."""
+    """Name the packages and the user's modules that the results were made with in different versions.
+
+    Returns:
+        Text such as `torch 2.5 and 2.6`; empty if all versions are the same.
+    """
     found: dict[str, list[str]] = {}
     for result in results:
         for name, version in (result.packages | result.sources).items():
