@@ -40,7 +40,7 @@ _ENDS = "sidewinder:ends"
 _OF_DATABASE = (SQLAlchemyError, optuna.exceptions.OptunaError, sqlite3.Error, LookupError, TypeError, ValueError)
 
 
-class NotYetError(Exception):
+class NotYetError(SidewinderError):
     """The trial's view is not known yet: earlier trials, `unfinished`, must end or train further first."""
 
     def __init__(self, unfinished: list[int]) -> None:

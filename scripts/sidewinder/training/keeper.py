@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -25,7 +26,7 @@ from sidewinder.training.workers import reason_of
 
 logger = logging.getLogger(__name__)
 
-# The share of a training's time that its checkpoints may take.
+# The share of a training's time that its checkpoints may take, without waiting for the disk.
 SHARE = 0.015
 # Seconds that a training has to come to rest when its process is told to end.
 _GRACE = 5
@@ -103,23 +104,44 @@ class Keeper(BaseCallback):
         self._log, self._written = tensorboard_log, written
         self.rollouts_before = saved.facts["rollouts"] if saved else 0
         self._rollouts = self.rollouts_before
+        # Files are written beside the training, one checkpoint at a time: a disk may take long.
+        self._writer = ThreadPoolExecutor(1)
+        self._writing: Future[float] | None = None
+        self._took = 0.0
         self._pause = checkpoint.every
         self._last = time.monotonic()
         self._wanted, self._ending, self._complaint = checkpoint.wanted, False, ""
 
     def at_rest(self, model: BaseAlgorithm) -> None:
         """Write a checkpoint, if it is time to or the process is to end."""
-        due = self._pause is not None and time.monotonic() - self._last >= self._pause
         if self._wanted and (reason := self._way.no_use(model)):
             self._wanted = False
             logger.info("there are no more checkpoints: %s", reason)
+        if self._ending or (self._writing and self._writing.done()):
+            self.finish()
+        due = self._pause is not None and time.monotonic() - self._last >= self._pause
         if not self._wanted:
             self._way.forget()
-        elif due or self._ending:
+        elif (due and not self._writing) or self._ending:
             self._write(model)
         if self._ending:
             _end()
         self._rollouts += 1
+
+    def finish(self) -> None:
+        """Wait until the last checkpoint is written."""
+        if self._writing is None:
+            return
+        writing, self._writing = self._writing, None
+        seconds = 0.0
+        try:
+            seconds = writing.result()
+            self._way.recorded()
+            self._written()
+        except Exception as error:
+            self._failed(error)
+        if self._checkpoint.every is not None:
+            self._pause = max(self._checkpoint.every, (self._took + seconds) / SHARE)
 
     def stored(self, actions: np.ndarray) -> None:
         """Record it."""
@@ -184,19 +206,28 @@ class Keeper(BaseCallback):
                 "evaluator": self._evaluator.state(),
                 "tensorboard": self._logged(model),
             }
-            agent = frozen(model, self._callbacks)
-            self._checkpoint.write(self._training, facts, agent, environments, self._way.growth(model))
-            self._way.recorded()
-            self._written()
-        except (SidewinderError, OSError) as error:
-            self._complain(f"a checkpoint could not be written ({error})")
+            content = (facts, frozen(model, self._callbacks), environments, self._way.growth(model))
+            self._writing = self._writer.submit(self._write_files, *content)
         except Exception as error:
+            self._failed(error)
+        self._last = time.monotonic()
+        self._took = self._last - started
+        if self._ending or self._checkpoint.every == 0:
+            self.finish()
+
+    def _write_files(self, facts: dict[str, Any], agent: bytes, environments: bytes, growth: bytes) -> float:
+        """Write the checkpoint's files, in a thread. Returns the seconds of processor time that it took."""
+        started = time.thread_time()
+        self._checkpoint.write(self._training, facts, agent, environments, growth)
+        return time.thread_time() - started
+
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, SidewinderError | OSError):
+            self._complain(f"a checkpoint could not be written ({error})")
+        else:
             # Users' classes can raise anything when they are pickled.
             self._wanted = False
             self._complain(f"no checkpoint can be made of this agent ({reason_of(error)})")
-        self._last = time.monotonic()
-        if self._checkpoint.every is not None:
-            self._pause = max(self._checkpoint.every, (self._last - started) / SHARE)
 
     def _complain(self, what: str) -> None:
         if what != self._complaint:

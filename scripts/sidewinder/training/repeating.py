@@ -65,7 +65,7 @@ class Repeating:
     def state(self, model: BaseAlgorithm) -> tuple[dict[str, Any], bytes]:
         """Facts for JSON; nothing else is needed."""
         facts = {
-            "layouts": self._tape.layouts,
+            "layouts": list(self._tape.layouts),
             "answers": self._tape.answers(),
             "buffer": content_of_buffer(model) if self._of_ones_own else None,
         }

@@ -157,6 +157,7 @@ def _train(
             env = recorded = Recorded(env, tape)
             own.noted = recorded.by_callbacks
         keeper = Keeper(checkpoint, training, saved, way, evaluator, own.everyone(), tensorboard_log, progressed)
+        stack.callback(keeper.finish)
         saved = None  # which may be large
     try:
         model = agents.build(

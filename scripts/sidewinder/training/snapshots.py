@@ -71,7 +71,9 @@ class Snapshots:
             evaluated_in: Environments of the evaluations and of the held-out episodes.
             n_rows: How many rows the record of an earlier process has.
         """
-        self._evaluated_in, self._n_rows, self._n_recorded = evaluated_in, n_rows, n_rows
+        self._evaluated_in, self._n_rows = evaluated_in, n_rows
+        # The rows that the record has, and those that it will have with the last `growth`.
+        self._n_recorded = self._n_growing = n_rows
 
     def stored(self, _actions: np.ndarray) -> None:
         """Count a step that the agent stores in its replay buffer."""
@@ -85,12 +87,12 @@ class Snapshots:
 
     def growth(self, model: BaseAlgorithm) -> bytes:
         """The rows that the record does not have yet."""
-        buffer = _buffer_of(model)
-        return b"" if buffer is None else _rows(buffer, self._n_recorded, self._n_rows)
+        buffer, self._n_growing = _buffer_of(model), self._n_rows
+        return b"" if buffer is None else _rows(buffer, self._n_recorded, self._n_growing)
 
     def recorded(self) -> None:
         """The last `growth` is in the record."""
-        self._n_recorded = self._n_rows
+        self._n_recorded = self._n_growing
 
     def forget(self) -> None:
         """There will be no further checkpoint."""

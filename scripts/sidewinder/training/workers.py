@@ -133,7 +133,7 @@ def _noticing() -> Iterator[None]:
     try:
         yield
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        raise VanishedError("environment.vec_env: found a process of subproc that ended without a word") from None
+        raise VanishedError("environment.vec_env: found a process of subproc that ended unexpectedly") from None
 
 
 class WorkerVecEnv(SubprocVecEnv):

@@ -222,7 +222,7 @@ def _tried(
             result, timing = train(progressed=progressed)
         if result.state != "failed" or given_up or left == 0:
             return result, timing
-        logger.warning("trial %d failed and is tried again; times left: %d", number, left)
+        logger.warning("trial %d failed; trying again, times left: %d", number, left)
         _forget_checkpoint(path)
         left -= 1
 
