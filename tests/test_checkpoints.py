@@ -146,7 +146,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(
     case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     kill_and_go_on(CASES[case], case, tmp_path)
-    ways = re.findall(r"resumes at step \d+, with its environments by (\w+)", capfd.readouterr().err)
+    ways = re.findall(r"resumes at step \d+; environments restored by (\w+)", capfd.readouterr().err)
     assert ways == 2 * ["repeating" if case in BY_REPEATING else "snapshots"]
 
 
@@ -335,12 +335,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (truncated, "it is damaged"),
         (truncated_head, "it is damaged (Expecting property name"),
         (truncated_record, "it is damaged"),
-        (changed("format", 0), "it is of another format"),
-        (changed("training", "x"), "it is of another training"),
-        (changed("processor", "Z80"), "it is of another processor"),
-        (changed("python", "3.1"), "it is of another python"),
-        (changed("packages", {"torch": "1.0"}), "it is of other packages: torch 1.0"),
-        (changed("packages", {"no-such-package": "1.0"}), "it is of other packages: no-such-package 1.0"),
+        (changed("format", 0), "it is for another format"),
+        (changed("training", "x"), "it is for another training"),
+        (changed("processor", "Z80"), "it is for another processor"),
+        (changed("python", "3.1"), "it is for another python"),
+        (changed("packages", {"torch": "1.0"}), "it was made with other packages: torch 1.0"),
+        (changed("packages", {"no-such-package": "1.0"}), "it was made with other packages: no-such-package 1.0"),
     ],
 )
 def test_what_does_not_fit_is_not_read(
@@ -373,7 +373,7 @@ def test_a_changed_config_makes_another_training(tmp_path: Path, capfd: pytest.C
     assert outcome(run, tmp_path / "killed", kill_after=20) == signal.SIGKILL
     found, _ = with_checkpoints(other, tmp_path / "killed")
     assert found == undisturbed(other, tmp_path / "undisturbed")
-    assert "it is of another training" in capfd.readouterr().err
+    assert "it is for another training" in capfd.readouterr().err
 
 
 def test_environments_that_do_not_repeat_begin_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -386,7 +386,7 @@ def test_environments_that_do_not_repeat_begin_again(tmp_path: Path, capfd: pyte
     assert n_rests == 0
     said = [line for line in capfd.readouterr().err.splitlines() if "checkpoint" in line]
     assert len(said) == 1
-    assert "the environments do not repeat for the same actions" in said[0]
+    assert "the environments give other results for the same actions" in said[0]
 
 
 def test_a_full_disk_is_no_reason_to_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -455,7 +455,7 @@ def test_there_are_none_of_somebody_elses_replay_buffer(
     found, n_rests = with_checkpoints(run, tmp_path / "mine")
     assert found == expected
     assert n_rests == 0
-    assert "no more checkpoints: the replay buffer is of another class" in capfd.readouterr().err
+    assert "no more checkpoints: the class of the replay buffer is none of" in capfd.readouterr().err
 
 
 # What it rests on
