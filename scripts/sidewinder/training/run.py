@@ -211,7 +211,7 @@ def _check_device(name: str) -> None:
     if device.type != "cpu" and (here is None or device.type != here.type or (device.index or 0) >= n_devices):
         found = f"{n_devices} of {here.type}" if here else "none"
         raise SidewinderError(
-            f"training.device: found {name!r} where torch has {found}, accepted: cpu, or one of these"
+            f"training.device: found {name!r} where torch has {found}, accepted: cpu, or a device that torch has"
         )
 
 
