@@ -163,7 +163,7 @@ def _outside(model: BaseAlgorithm, callbacks: list[BaseCallback]) -> dict[str, o
     outside |= {f"callback {position}": callback for position, callback in enumerate(callbacks)}
     for name in ("action_space", "observation_space", "replay_buffer", "rollout_buffer"):
         found = getattr(model, name, None)
-        # A user's rollout buffer is pickled: it may keep more than one rollout. The libraries' ones are empty at rest.
+        # A user's rollout buffer is pickled: it may have other state. The libraries' ones are empty at rest.
         if found is not None and (name != "rollout_buffer" or _is_of_libraries(found)):
             outside[name] = found
     layer: VecEnv | None = model.get_env()

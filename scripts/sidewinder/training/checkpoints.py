@@ -59,8 +59,8 @@ class Checkpoint:
 
     Attributes:
         directory: Directory of this checkpoint alone.
-        every: Minimum number of seconds between two checkpoints. With None none is written, but one that exists can
-            still be read.
+        every: Minimum number of seconds between two checkpoints. None: no checkpoint is written, but an existing one
+            can still be read.
     """
 
     directory: Path
@@ -75,8 +75,7 @@ class Checkpoint:
         return self.every is not None and not self._no_use.exists()
 
     def give_up(self, reason: str) -> None:
-        """Remove the checkpoint, and note for all processes that this training writes none, until its directory is
-        removed.
+        """Remove the checkpoint, and leave a note: no process writes one again until the directory is removed.
 
         Args:
             reason: Why, for a reader of the note.

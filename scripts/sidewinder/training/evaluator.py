@@ -206,7 +206,7 @@ class Evaluator(BaseCallback):
             raise EndOfTraining(pruned=pruned)
 
     def _count(self) -> None:
-        """Run the held-out episodes and call `counted`: the objective so far is the one of the agent as it is now."""
+        """Run the held-out episodes and call `counted`: the objective so far describes the agent as it is now."""
         if self._episodes["hold"]:
             self.held_out = self._timed("hold")
         with not_of_the_training():

@@ -93,7 +93,7 @@ class Keeper(BaseCallback):
             saved: Content of the checkpoint to resume from; None if the training begins.
             way: Keeps and restores the environments and the replay buffer.
             evaluator: Its evaluations are part of the checkpoint.
-            callbacks: The user's callbacks, whose state is part of the checkpoint.
+            callbacks: The training's callbacks. Their state is part of the checkpoint.
             tensorboard_log: Directory of TensorBoard's log; None without a log.
             written: Called after each checkpoint.
         """

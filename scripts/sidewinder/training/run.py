@@ -179,7 +179,7 @@ def _train(
     outcome.evaluations = evaluator.evaluations
     try:
         with keeper.ending_at_rest() if keeper else nullcontext():
-            # The user's callbacks come first: they start as in a new training, then the keeper restores their state.
+            # The config's callbacks come first: they start as in a new training, then the keeper restores their state.
             callbacks: list[BaseCallback] = [own, evaluator] if keeper is None else [own, keeper, evaluator]
             if trackers:
                 callbacks.insert(0, trackers)
