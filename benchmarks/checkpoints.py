@@ -81,7 +81,8 @@ def kills(name: str, n_steps: int, n_kills: int, generator: random.Random) -> No
     """Print a row of what kills cost a training.
 
     The columns: agent, steps, seconds without kills, share of the steps that were trained again, seconds that the last
-    resumption took, seconds of all resumptions as a share of the seconds without kills, and the share of time that kills added.
+    resumption took, seconds of all resumptions as a share of the seconds without kills, and the time that kills added,
+    also as such a share.
     """
     with tempfile.TemporaryDirectory() as directory:
         undisturbed = trained(name, n_steps, Path(directory, "undisturbed"), None)
