@@ -1,8 +1,9 @@
-"""What checkpoints cost a training, and what kills cost with and without them.
+"""Measures what checkpoints cost a training, and what kills cost a training that has checkpoints.
 
-python benchmarks/checkpoints.py cost         # processor time with checkpoints over that without, in turns
-python benchmarks/checkpoints.py kills        # 20 kills at random moments of a training
-One thread. Environments of MuJoCo need requirements-mujoco.lock.
+python benchmarks/checkpoints.py cost         # processor time of trainings with and without checkpoints, in turns
+python benchmarks/checkpoints.py kills        # 20 kills of one training at random moments
+Trainings use one thread. MuJoCo's environments need requirements-mujoco.lock. Prints one row of a Markdown table for
+each agent.
 """
 
 import argparse
@@ -38,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["cost", "kills"])
     parser.add_argument("--agents", nargs="*", default=list(AGENTS), choices=list(AGENTS))
-    parser.add_argument("--seconds", type=float, default=60, help="about how long a training takes")
+    parser.add_argument("--seconds", type=float, default=60, help="about how long one training takes")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
@@ -53,14 +54,18 @@ def main() -> None:
 
 
 def steps_in(name: str, seconds: float) -> int:
-    """How long a training is that takes about so many seconds."""
+    """Return the number of environment steps of a training that takes about so many seconds."""
     with tempfile.TemporaryDirectory() as directory:
         short = trained(name, 3000, Path(directory), None)
         return max(3000, int(3000 * seconds / short["seconds"] / 1000) * 1000)
 
 
 def cost(name: str, n_steps: int, repetitions: int) -> None:
-    """Print the share of a training's processor time that checkpoints take, and how large they are."""
+    """Print a row of what checkpoints cost a training.
+
+    The columns: agent, steps, processor seconds without checkpoints, the share that checkpoints add to these, and the
+    largest checkpoint in MB. Times are the lowest of the repetitions.
+    """
     best = {EVERY: float("inf"), None: float("inf")}
     size = 0
     for _ in range(repetitions):
@@ -73,10 +78,15 @@ def cost(name: str, n_steps: int, repetitions: int) -> None:
 
 
 def kills(name: str, n_steps: int, n_kills: int, generator: random.Random) -> None:
-    """Print what kills cost, in steps that were trained again and in seconds."""
+    """Print a row of what kills cost a training.
+
+    The columns: agent, steps, seconds without kills, share of the steps that were trained again, seconds that the last
+    resumption took, seconds of all resumptions as a share of the seconds without kills, and the time that kills added,
+    also as such a share.
+    """
     with tempfile.TemporaryDirectory() as directory:
         undisturbed = trained(name, n_steps, Path(directory, "undisturbed"), None)
-        # Each at a moment that is random over the training as it would be without kills.
+        # On average, the pauses add up to the length of the training without kills.
         pauses = [generator.uniform(0, 2 * undisturbed["seconds"] / n_kills) for _ in range(n_kills)]
         again, repeating, started = 0, 0.0, time.monotonic()
         for pause in pauses:
@@ -100,8 +110,21 @@ def kills(name: str, n_steps: int, n_kills: int, generator: random.Random) -> No
 def trained(
     name: str, n_steps: int, directory: Path, every: float | None, kill_after: float | None = None
 ) -> dict[str, Any]:
-    """Train in a process of its own, which is killed so many seconds after it has begun or gone on."""
-    # What it tells while it trains: steps, the step and the seconds of its repeating, and whether it trains.
+    """Train in a separate process.
+
+    Args:
+        name: Key of `AGENTS`.
+        n_steps: Number of environment steps.
+        directory: Directory for the checkpoint and the outcome.
+        every: `training.checkpoint_every`.
+        kill_after: Seconds after which the process is killed, counted from when it starts to train or has resumed;
+            None for no kill.
+
+    Returns:
+        `killed`: whether it was killed; `repeating`: seconds that resuming took. If it was killed, `again`: steps to
+        train again. Else the content of outcome.json.
+    """
+    # The process writes here: its steps so far, 0, the seconds that resuming took, and 1 once it trains.
     told = mmap.mmap(-1, 32)
     context = multiprocessing.get_context("fork")
     process = context.Process(target=_train, args=(name, n_steps, directory, every, told))
@@ -123,7 +146,7 @@ def trained(
 
 
 def _kept_step(state: Path) -> int:
-    """The step at which a training will go on."""
+    """Return the step from which a training will resume; 0 without a checkpoint."""
     if not state.exists():
         return 0
     with state.open("rb") as file:
@@ -136,7 +159,7 @@ def _train(name: str, n_steps: int, directory: Path, every: float | None, told: 
     from sidewinder.training.run import train
 
     class Telling(Keeper):
-        """Says how far it is."""
+        """Writes to `told` how far the training is."""
 
         def _on_training_start(self) -> None:
             started = time.monotonic()

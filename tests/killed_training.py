@@ -1,7 +1,7 @@
 """Trains in a process that is killed by SIGKILL after a number of checkpoints.
 
-`outcome` forks the process. `python killed_training.py run.json directory count` is a new one, which writes
-outcome.json if it reaches the end.
+`outcome` forks such a process. `python killed_training.py run.json directory count` is such a process itself; it writes
+outcome.json if it reaches the end of training.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ def outcome(
 
     Args:
         run: The training run.
-        directory: Directory of the checkpoint, TensorBoard's log and the outcome.
+        directory: Directory for the checkpoint, TensorBoard's log and outcome.json.
         checkpoint: Name of the checkpoint; None for no checkpoint.
         kill_after: Number of checkpoints after which the process is killed.
         report: As for `train`.

@@ -1,4 +1,4 @@
-"""Trainings that are killed and go on: to the same bits, or from the beginning, and never to another result."""
+"""Killed trainings resume bit-exactly, or start again from the beginning. They never give another result."""
 
 import copy
 import inspect
@@ -35,7 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "recurrent_ppo": {"n_steps": 32, "batch_size": 32, "n_epochs": 1},
     "trpo": {"n_steps": 32, "batch_size": 32},
 }
-# Replay buffers that are full before the end.
+# The replay buffer is full before the end of training.
 OFF_POLICY = {"learning_starts": 30, "buffer_size": 150, "batch_size": 16, "train_freq": 4, "gradient_steps": 1}
 
 
@@ -61,7 +61,7 @@ HER = {"policy": "MultiInputPolicy", "replay_buffer_class": "her"}
 NOISE = {"action_noise": "ornstein-uhlenbeck"}
 LINEAR = {"lr_schedule": "linear", "clip_range_schedule": "linear"}
 FALLING_NOISE = {"_target_": "small_methods.Fading", "mean": [0.0], "sigma": [0.3]}
-# One of one's own in one of SB3's, and one that ends the training.
+# A user's callback, one inside a callback of SB3, and one that ends the training.
 CURRICULUM = [
     {"_target_": "small_methods.Curriculum", "step": 0.2},
     {
@@ -98,14 +98,15 @@ CASES: dict[str, RunConfig] = {
     "lives": run_config("dqn", env_id=LIVES, wrappers=EPISODIC, env_kwargs=SHORT),
 }
 QUICK = {"ppo", "ddpg"}
-# Their environments are users' own, or in processes, or evaluations take turns in them; or the replay buffer is HER's.
-# A curriculum is a user's callback, and the last ones are users' algorithms and buffers.
+# Cases whose environments are a user's, run in processes or are used by evaluations too; with a user's callback
+# (curriculum), a user's algorithm or buffer, or HER's replay buffer.
 BY_REPEATING = {
     name for name in CASES if any(word in name for word in ("turns", "worn", "lives", "curriculum", "subproc"))
 }
 BY_REPEATING |= {"maskable_ppo", "her", "ppo, one's own", "sac, one's own", "ppo, one's own buffer"}
-# By the module that each needs.
+# Images as in Atari's usual preprocessing.
 IMAGES: dict[str, Any] = {"wrappers": ["stable_baselines3.common.atari_wrappers.AtariWrapper"], "frame_stack": 4}
+# By the optional module that each case needs.
 OF_EXTRAS = {
     "mujoco": run_config("sac", env_id="HalfCheetah-v5", env_kwargs=SHORT),
     "Box2D": run_config("dqn", env_id="LunarLander-v3"),
@@ -116,7 +117,7 @@ OF_EXTRAS = {
 
 
 def undisturbed(run: RunConfig, directory: Path) -> dict[str, Any]:
-    """What comes of a training without checkpoints."""
+    """Train without checkpoints and return the outcome."""
     found = outcome(run, directory, checkpoint=None)
     assert isinstance(found, dict)
     assert found["state"] == "complete", found["reason"]
@@ -125,18 +126,18 @@ def undisturbed(run: RunConfig, directory: Path) -> dict[str, Any]:
 
 
 def with_checkpoints(run: RunConfig, directory: Path, **options: Any) -> tuple[dict[str, Any], int]:
-    """The same of one with checkpoints, and how many it wrote."""
+    """Train with checkpoints. Return the outcome and the number of checkpoints written."""
     found = outcome(run, directory, **options)
     assert isinstance(found, dict), f"ended by signal {found}"
     return found, found.pop("written")
 
 
 def but_for_the_agent(found: dict[str, Any]) -> dict[str, Any]:
-    """What came of a training that could not keep its agent."""
+    """Return an outcome without the digest of the saved agent."""
     return {key: value for key, value in found.items() if key != "agent"}
 
 
-# To the same bits
+# Resumed, bit-exactly
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(
     case: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     kill_and_go_on(CASES[case], case, tmp_path)
-    ways = re.findall(r"resumes at step \d+, with its environments by (\w+)", capfd.readouterr().err)
+    ways = re.findall(r"resumes at step \d+; environments restored by (\w+)", capfd.readouterr().err)
     assert ways == 2 * ["repeating" if case in BY_REPEATING else "snapshots"]
 
 
@@ -158,7 +159,7 @@ def test_environments_of_the_extras_are_brought_back(module: str, tmp_path: Path
 
 
 def kill_and_go_on(run: RunConfig, seed: str, tmp_path: Path) -> None:
-    """Twice, at random moments."""
+    """Kill a training twice at random moments, resume it, and compare with a training that was not killed."""
     expected = undisturbed(run, tmp_path / "undisturbed")
     found, n_rests = with_checkpoints(run, tmp_path / "whole")
     assert found == expected
@@ -184,7 +185,7 @@ def test_a_callback_that_reaches_into_environments(tmp_path: Path) -> None:
     expected = undisturbed(run, tmp_path / "undisturbed")
     found, n_checkpoints = with_checkpoints(run, tmp_path / "whole")
     assert found == expected
-    # Those before it did.
+    # Only those before the callback reached into the environments.
     assert n_checkpoints <= 2
     assert outcome(run, tmp_path / "killed", kill_after=n_checkpoints) == signal.SIGKILL
     assert with_checkpoints(run, tmp_path / "killed")[0] == expected
@@ -209,7 +210,7 @@ def test_tensorboards_log_goes_on(tmp_path: Path) -> None:
 
 
 def logged(log: Path) -> dict[str, list[tuple[int, float]]]:
-    """Steps and values, but for those that are of time."""
+    """Return steps and values of a TensorBoard log by tag, without the tags that measure time."""
     (directory,) = log.iterdir()
     events = EventAccumulator(str(directory)).Reload()
     tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("time/fps")]
@@ -217,7 +218,7 @@ def logged(log: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_who_prunes_is_told_of_all_evaluations_again(tmp_path: Path) -> None:
-    """The pruner of this process was not there."""
+    """The pruner of a new process has not seen the earlier evaluations."""
     run = run_config("ppo")
 
     def at_third(path: Path) -> Any:
@@ -257,7 +258,7 @@ def test_a_process_that_is_told_to_end_writes_a_checkpoint_first(tmp_path: Path)
 
 @pytest.mark.slow
 def test_a_study_goes_on_where_it_was_killed(tmp_path: Path) -> None:
-    """Everything is killed in a trial, then a job is in a confirmation, and at last Snakemake is told to end."""
+    """Everything is killed during a trial, then a job during the confirmation; last, Snakemake is told to end."""
     settings = ["study.n_trials=1", "confirmation.top_k=1", "confirmation.baselines=[]", "evaluation.eval_freq=400"]
     settings += ["training.total_timesteps=2000", "training.checkpoint_every=0"]
     run_to_the_end(new_study(tmp_path / "undisturbed", *settings), BEST)
@@ -283,7 +284,7 @@ def test_a_study_goes_on_where_it_was_killed(tmp_path: Path) -> None:
 
 
 def test_an_evaluation_begins_with_a_new_game() -> None:
-    """Although the one before has left the environment in a game that goes on."""
+    """Although the evaluation before has left the environment in the middle of a game."""
     env = make_evaluation_env(run_config("dqn", env_id=LIVES, wrappers=EPISODIC), 1, 5)
     starts = []
     for _ in range(2):
@@ -296,7 +297,7 @@ def test_an_evaluation_begins_with_a_new_game() -> None:
     assert starts == [100.0, 100.0]
 
 
-# From the beginning
+# Started again from the beginning
 
 
 def truncated(state: Path) -> None:
@@ -323,7 +324,7 @@ def changed(key: str, value: object) -> Callable[[Path], None]:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a training that was killed."""
+    """Return the checkpoint directory of a killed training."""
     directory = tmp_path_factory.mktemp("killed")
     assert outcome(run_config("ddpg"), directory, kill_after=20) == signal.SIGKILL
     return directory / "checkpoint"
@@ -335,12 +336,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (truncated, "it is damaged"),
         (truncated_head, "it is damaged (Expecting property name"),
         (truncated_record, "it is damaged"),
-        (changed("format", 0), "it is of another format"),
-        (changed("training", "x"), "it is of another training"),
-        (changed("processor", "Z80"), "it is of another processor"),
-        (changed("python", "3.1"), "it is of another python"),
-        (changed("packages", {"torch": "1.0"}), "it is of other packages: torch 1.0"),
-        (changed("packages", {"no-such-package": "1.0"}), "it is of other packages: no-such-package 1.0"),
+        (changed("format", 0), "it is for another format"),
+        (changed("training", "x"), "it is for another training"),
+        (changed("processor", "Z80"), "it is for another processor"),
+        (changed("python", "3.1"), "it is for another python"),
+        (changed("packages", {"torch": "1.0"}), "it was made with other packages: torch 1.0"),
+        (changed("packages", {"no-such-package": "1.0"}), "it was made with other packages: no-such-package 1.0"),
     ],
 )
 def test_what_does_not_fit_is_not_read(
@@ -373,11 +374,11 @@ def test_a_changed_config_makes_another_training(tmp_path: Path, capfd: pytest.C
     assert outcome(run, tmp_path / "killed", kill_after=20) == signal.SIGKILL
     found, _ = with_checkpoints(other, tmp_path / "killed")
     assert found == undisturbed(other, tmp_path / "undisturbed")
-    assert "it is of another training" in capfd.readouterr().err
+    assert "it is for another training" in capfd.readouterr().err
 
 
 def test_environments_that_do_not_repeat_begin_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """They draw from the generator from which the agent draws too, so that repeating their part does not do."""
+    """The environment draws from the same generator as the agent, so repeating the environment alone is not enough."""
     run = run_config("dqn", env_id="small_environments:Drawn-v0", n_envs=1)
     expected = undisturbed(run, tmp_path / "undisturbed")
     assert outcome(run, tmp_path / "killed", kill_after=60) == signal.SIGKILL
@@ -386,14 +387,14 @@ def test_environments_that_do_not_repeat_begin_again(tmp_path: Path, capfd: pyte
     assert n_rests == 0
     said = [line for line in capfd.readouterr().err.splitlines() if "checkpoint" in line]
     assert len(said) == 1
-    assert "the environments do not repeat for the same actions" in said[0]
+    assert "the environments give other results for the same actions" in said[0]
 
 
 def test_a_full_disk_is_no_reason_to_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run = run_config("ddpg")
     expected = undisturbed(run, tmp_path / "undisturbed")
     (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "checkpoint").touch()  # which is no directory
+    (tmp_path / "full" / "checkpoint").touch()  # a file where the directory should be
     found, n_rests = with_checkpoints(run, tmp_path / "full")
     assert but_for_the_agent(found) == but_for_the_agent(expected)
     assert n_rests == 0
@@ -404,7 +405,7 @@ def test_a_full_disk_is_no_reason_to_end(tmp_path: Path, capfd: pytest.CaptureFi
 
 
 def test_a_disk_that_was_full_for_a_while(tmp_path: Path) -> None:
-    """What was done meanwhile is in the next checkpoint."""
+    """The next checkpoint contains what was done in the meantime."""
     run = run_config("ddpg")
     expected = undisturbed(run, tmp_path / "undisturbed")
     directory = tmp_path / "killed" / "checkpoint"
@@ -412,7 +413,7 @@ def test_a_disk_that_was_full_for_a_while(tmp_path: Path) -> None:
     def fill(count: int) -> None:
         if count == 20:
             directory.rename(directory.with_name("aside"))
-            directory.touch()  # as no directory
+            directory.touch()  # a file where the directory should be
 
     def empty(step: int, _mean_return: float) -> bool:
         if step >= 180 and directory.is_file():
@@ -427,7 +428,7 @@ def test_a_disk_that_was_full_for_a_while(tmp_path: Path) -> None:
 
 
 def test_none_are_written_where_none_are_wanted(tmp_path: Path) -> None:
-    """One that is there is used all the same."""
+    """A checkpoint that exists is used all the same."""
     run = run_config("ddpg")
     expected = undisturbed(run, tmp_path / "undisturbed")
     found, n_rests = with_checkpoints(run, tmp_path / "none", every=None)
@@ -443,7 +444,7 @@ def test_none_are_written_where_none_are_wanted(tmp_path: Path) -> None:
 
 
 class MyReplayBuffer(ReplayBuffer):
-    """As SB3's, but who knows?"""
+    """The same as SB3's, but of another class."""
 
 
 def test_there_are_none_of_somebody_elses_replay_buffer(
@@ -455,14 +456,14 @@ def test_there_are_none_of_somebody_elses_replay_buffer(
     found, n_rests = with_checkpoints(run, tmp_path / "mine")
     assert found == expected
     assert n_rests == 0
-    assert "no more checkpoints: the replay buffer is of another class" in capfd.readouterr().err
+    assert "no more checkpoints: the class of the replay buffer is none of" in capfd.readouterr().err
 
 
-# What it rests on
+# Parts of SB3 that checkpoints rely on
 
 
 def test_sb3_has_what_checkpoints_hook_into() -> None:
-    """Private names, which `agent_state.watched` overrides."""
+    """`agent_state.watched` overrides these private methods."""
     store, update = (OffPolicyAlgorithm._store_transition, ARS._do_one_update)  # noqa: SLF001
     given = ["replay_buffer", "buffer_action", "new_obs", "reward", "dones", "infos"]
     assert [*inspect.signature(store).parameters] == ["self", *given]

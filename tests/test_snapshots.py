@@ -1,4 +1,5 @@
-"""Environments whose state is pickled in checkpoints come back the same; all others are told apart."""
+"""Environments come back the same from a checkpoint that pickles them. Environments for which pickling is not exact
+are recognised."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sidewinder.training.checkpoints import Saved
 from sidewinder.training.snapshots import Snapshots, exact, rows_are_final
 from sidewinder.training.workers import WorkerVecEnv
 
-# Stable-Baselines3 cannot train in Blackjack, whose observations are tuples.
+# Without Blackjack: its observations are tuples, which Stable-Baselines3 does not support.
 OF_GYMNASIUM = sorted(
     name
     for name, spec in gym.registry.items()
@@ -34,7 +35,7 @@ WRAPPERS: dict[str, Any] = {
 
 
 class WithPickling(gym.Wrapper[Any, Any, Any, Any], EzPickle):
-    """Pickled by its arguments, without its state."""
+    """A wrapper that is pickled by its arguments, without its state."""
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         EzPickle.__init__(self, env)
@@ -52,7 +53,7 @@ def agent(env: VecEnv) -> BaseAlgorithm:
 
 
 def steps(model: BaseAlgorithm, n_steps: int) -> list[np.ndarray]:
-    """What comes of random actions, drawn from the space that an agent draws from."""
+    """Step the environments with random actions from the agent's action space. Return the results of all steps."""
     env = model.get_env()
     assert env is not None
     found: list[np.ndarray] = []
@@ -64,7 +65,7 @@ def steps(model: BaseAlgorithm, n_steps: int) -> list[np.ndarray]:
 
 
 def of_new_process(model: BaseAlgorithm, other: BaseAlgorithm) -> None:
-    """Make another agent's environments those of the first, as a process does that resumes."""
+    """Give the environments of `other` the state that those of `model` have, as a resuming process does."""
     facts, environments = Snapshots([]).state(model)
     drawn = model.action_space.np_random.bit_generator.state
     Snapshots([]).bring_back(other, Saved(facts, b"", environments, b""))
@@ -98,7 +99,7 @@ def check(make: Any) -> None:
         env.reset()
     steps(model, 250)
     of_new_process(model, other)
-    # Past the ends of episodes, after which new ones begin as the environments' generators say.
+    # Enough steps that new episodes begin, whose initial states come from the environments' generators.
     assert same(steps(other, 450), steps(model, 450))
 
 
@@ -145,7 +146,7 @@ def test_rows_of_a_replay_buffer_that_wraps_around() -> None:
         answer = env.step(actions)
         snapshots.stored(actions)
         model._store_transition(buffer, actions, *answer)  # type: ignore[arg-type]  # noqa: SLF001
-        if step in (3, 30, 56):  # the last two are more than the buffer holds apart
+        if step in (3, 30, 56):  # between the last two, more steps than the buffer holds
             record += snapshots.growth(model)
             snapshots.recorded()
     facts, environments = snapshots.state(model)

@@ -1,4 +1,7 @@
-"""What an agent knows at a moment of rest, taken and put back. This module holds the private names of SB3 for that."""
+"""Saves and restores the state of an agent at a moment of rest, when no step or update is half done.
+
+The private names of SB3 that checkpoints need are in this module only.
+"""
 
 import hashlib
 import io
@@ -20,33 +23,34 @@ from stable_baselines3.her import HerReplayBuffer
 
 from sidewinder.training.callbacks import put_back, states_of
 
-# Replay buffers that nothing but storing steps changes.
+# Classes of replay buffers whose content changes only when a step is stored.
 _REPEATABLE = (ReplayBuffer, DictReplayBuffer, NStepReplayBuffer, HerReplayBuffer)
 
-# What a logger of SB3 keeps until it is written.
+# Attributes of SB3's logger with the values that it has not written yet.
 _LOGGED = ("name_to_value", "name_to_count", "name_to_excluded")
 
 
 class Watcher(Protocol):
-    """Who is told how a training goes on.
+    """Receives the calls of an agent that `watched` made.
 
     Attributes:
-        rollouts_before: How many rollouts other processes made.
+        rollouts_before: Number of rollouts that earlier processes made in this training.
     """
 
     rollouts_before: int
 
     def at_rest(self, model: BaseAlgorithm) -> None:
-        """Called where no step or update is half done: before each rollout, or each update of ARS."""
+        """Called when no step or update is half done: before each rollout, or with ARS before each update."""
 
     def stored(self, actions: np.ndarray) -> None:
         """Called before a step is stored in a replay buffer."""
 
 
 def watched(algorithm: type[BaseAlgorithm], watcher: Watcher) -> type[BaseAlgorithm]:
-    """A subclass that tells the watcher. It is no part of what `save` writes, as an attribute would be."""
+    """Return a subclass of the algorithm that calls the watcher. SB3's `save` would write an attribute of the agent; it
+    does not write the class."""
     members: dict[str, Any] = {"__module__": algorithm.__module__, "__qualname__": algorithm.__qualname__}
-    # SB3-Contrib's ARS has no rollouts.
+    # SB3-Contrib's ARS makes no rollouts.
     name = "collect_rollouts" if hasattr(algorithm, "collect_rollouts") else "_do_one_update"
     act = getattr(algorithm, name)
 
@@ -74,19 +78,20 @@ def watched(algorithm: type[BaseAlgorithm], watcher: Watcher) -> type[BaseAlgori
 
 
 def storing(model: BaseAlgorithm) -> Callable[..., None]:
-    """What stores a step as the algorithm would; as `recorded.repeat` wants it."""
+    """Return a function that stores a step in the agent's replay buffer as its algorithm does: the argument `store` of
+    `recorded.repeat`."""
 
     def store(actions: np.ndarray, *answer: Any) -> None:
         assert isinstance(model, OffPolicyAlgorithm)
         assert model.replay_buffer is not None
-        # Not the subclass's: it is no news.
+        # The algorithm's own method: the watcher must not count a repeated step as a new one.
         super(type(model), model)._store_transition(model.replay_buffer, actions, *answer)  # type: ignore[misc]
 
     return store
 
 
 def is_repeatable(model: BaseAlgorithm) -> bool:
-    """Whether storing the same steps fills the same replay buffer, if it has one."""
+    """Whether storing the same steps gives the agent the same replay buffer. True without a replay buffer."""
     buffer = getattr(model, "replay_buffer", None)
     return buffer is None or type(buffer) in _REPEATABLE
 
@@ -96,7 +101,7 @@ def _is_of_libraries(thing: object) -> bool:
 
 
 def content_of_buffer(model: BaseAlgorithm) -> str | None:
-    """A digest of what is in an agent's replay buffer; None without one."""
+    """Return a digest of the steps in an agent's replay buffer; None without one."""
     if (buffer := getattr(model, "replay_buffer", None)) is None:
         return None
     found = hashlib.blake2b(digest_size=16)
@@ -110,9 +115,12 @@ def content_of_buffer(model: BaseAlgorithm) -> str | None:
 
 
 def frozen(model: BaseAlgorithm, callbacks: list[BaseCallback]) -> bytes:
-    """All attributes of an agent and of its callbacks, what it is about to log, and the random generators of this
-    process. Environments and buffers are not in it: rollouts begin with an empty buffer, and replay buffers are filled
-    by repeating."""
+    """Return an agent's state, pickled: its attributes, those of its callbacks, the values not logged yet, and the
+    states of this process's random generators.
+
+    Environments and SB3's buffers are left out. Rollout buffers are empty at rest; a checkpoint keeps environments and
+    replay buffers separately.
+    """
     generators: dict[str, Any] = {
         "python": random.getstate(),
         "numpy": np.random.get_state(),
@@ -128,8 +136,13 @@ def frozen(model: BaseAlgorithm, callbacks: list[BaseCallback]) -> bytes:
 
 
 def thaw(model: BaseAlgorithm, callbacks: list[BaseCallback], state: bytes) -> None:
-    """Make an agent and its callbacks, of the same config, those which were frozen. This runs code that the bytes
-    name."""
+    """Restore the state that `frozen` returned. Unpickling it runs code that the bytes name.
+
+    Args:
+        model: An agent of the same config, built anew.
+        callbacks: Its callbacks, in the same order.
+        state: The result of `frozen`.
+    """
     attributes, states, generators, logged = _Unpickler(io.BytesIO(state), _outside(model, callbacks)).load()
     vars(model).update(attributes)
     put_back(callbacks, states, model)
@@ -140,17 +153,17 @@ def thaw(model: BaseAlgorithm, callbacks: list[BaseCallback], state: bytes) -> N
     torch.set_rng_state(generators["torch"])
     if "cuda" in generators:
         torch.cuda.set_rng_state_all(generators["cuda"])
-    # The first environment in this process has the same space, and so the same generator.
+    # An environment in this process may have this same space object, so its generator is kept and only its state set.
     model.action_space.np_random.bit_generator.state = generators["actions"]
 
 
 def _outside(model: BaseAlgorithm, callbacks: list[BaseCallback]) -> dict[str, object]:
-    """What an agent refers to and another process has itself."""
+    """Return, by name, the objects that an agent refers to and that are not pickled: a new process makes its own."""
     outside: dict[str, object] = {"model": model, "logger": model.logger}
     outside |= {f"callback {position}": callback for position, callback in enumerate(callbacks)}
     for name in ("action_space", "observation_space", "replay_buffer", "rollout_buffer"):
         found = getattr(model, name, None)
-        # A rollout buffer of one's own may know more than its rollout, which is empty at rest.
+        # A user's rollout buffer is pickled: it may have other state. The libraries' ones are empty at rest.
         if found is not None and (name != "rollout_buffer" or _is_of_libraries(found)):
             outside[name] = found
     layer: VecEnv | None = model.get_env()
@@ -161,7 +174,7 @@ def _outside(model: BaseAlgorithm, callbacks: list[BaseCallback]) -> dict[str, o
 
 
 def _reduced_tensor(tensor: torch.Tensor) -> Any:
-    """Numpy's pickling is ten times as fast as torch's."""
+    """Pickle a tensor as a numpy array where that is exact: ten times as fast as torch's pickling."""
     unusual = tensor.stride() != torch.empty(tensor.shape, device="meta").stride()
     if unusual or tensor.device.type != "cpu" or tensor.dtype is torch.bfloat16:
         return tensor.__reduce_ex__(4)  # type: ignore[no-untyped-call]
@@ -170,13 +183,13 @@ def _reduced_tensor(tensor: torch.Tensor) -> Any:
 
 
 def _tensor(array: np.ndarray, is_parameter: bool, requires_grad: bool) -> torch.Tensor:
-    # In memory of torch's own, whose alignment its kernels' bits may depend on.
+    # A copy in memory that torch allocates: its kernels' rounding may depend on the alignment.
     tensor = torch.tensor(array)
     return torch.nn.Parameter(tensor, requires_grad) if is_parameter else tensor.requires_grad_(requires_grad)
 
 
 def _reduced_array(array: np.ndarray) -> Any:
-    """Pickle an array with its strides, which numpy's own pickling does not keep. Torch chooses by them how a
+    """Pickle an array with its strides, which numpy's pickling does not keep. By the strides, torch chooses how a
     convolution is computed, and so how it is rounded."""
     in_memory = array.transpose(sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis])))
     usual = array.strides == np.empty(array.shape, array.dtype).strides

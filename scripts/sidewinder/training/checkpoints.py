@@ -1,8 +1,9 @@
-"""The checkpoint of a training as files: written whole or not at all, and read only where it fits.
+"""Writes and reads the files of a training's checkpoint. A checkpoint is written whole or not at all, and read only if
+it fits the training.
 
-There are two. `record` grows: by what was done in the environments (`repeating.py`), or by the rows of the replay
-buffer (`snapshots.py`). `state` is written anew each time: a line of JSON, which has the digests of everything else,
-then the environments (`snapshots.py`) and the agent (`agent_state.frozen`).
+There are two files. Each checkpoint appends to `record`: what was done in the environments (`repeating.py`), or the new
+rows of the replay buffer (`snapshots.py`). Each checkpoint replaces `state`: a line of JSON with the digests of all
+other content, then the environments (`snapshots.py`), then the agent (`agent_state.frozen`).
 """
 
 import hashlib
@@ -24,10 +25,10 @@ _FORMAT = 3
 
 
 class UnusableError(Exception):
-    """A checkpoint from which a training cannot go on, so that it starts from its beginning.
+    """A training cannot resume from its checkpoint, and has to start from its beginning.
 
     Attributes:
-        for_good: Whether the next one would not do either.
+        for_good: Whether later checkpoints of this training would be unusable too.
     """
 
     def __init__(self, reason: str, *, for_good: bool = False) -> None:
@@ -37,13 +38,13 @@ class UnusableError(Exception):
 
 @dataclass(frozen=True)
 class Saved:
-    """What a checkpoint holds.
+    """Content of a checkpoint.
 
     Attributes:
-        facts: As they were given to `Checkpoint.write`.
-        agent: As it was frozen.
-        environments: Their state; empty where the record is repeated.
-        record: All that was added to it, from the training's beginning.
+        facts: The facts that `Checkpoint.write` was given.
+        agent: The result of `agent_state.frozen`.
+        environments: State of the environments; empty if they are restored by repeating the record.
+        record: The whole record, from the training's beginning.
     """
 
     facts: dict[str, Any]
@@ -54,11 +55,12 @@ class Saved:
 
 @dataclass
 class Checkpoint:
-    """The checkpoint of one training. Who uses it holds the lock of the training's result.
+    """The checkpoint of one training. Only the process that holds the lock of the training's result may use it.
 
     Attributes:
-        directory: For it alone.
-        every: Seconds from one to the next, at least; None writes none, and goes on from one that is there.
+        directory: Directory of this checkpoint alone.
+        every: Minimum number of seconds between two checkpoints. None: no checkpoint is written, but an existing one
+            can still be read.
     """
 
     directory: Path
@@ -69,26 +71,31 @@ class Checkpoint:
 
     @property
     def wanted(self) -> bool:
-        """Whether it is of use to write one."""
+        """Whether checkpoints are to be written."""
         return self.every is not None and not self._no_use.exists()
 
     def give_up(self, reason: str) -> None:
-        """Write none any more, in this process or another, until the training's result is there."""
+        """Remove the checkpoint, and leave a note: no process writes one again until the directory is removed.
+
+        Args:
+            reason: Why, for a reader of the note.
+        """
         self.remove()
         write_atomically(self._no_use, f"{reason}\n")
 
     def remove(self) -> None:
-        """Remove it, if there is one."""
+        """Remove the directory, if it exists."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def read(self, training: str) -> Saved | None:
-        """What it holds; None if there is none. What is written next continues its record.
+        """Read the checkpoint; None if there is none. The next `write` continues its record.
 
         Args:
-            training: A digest of all that the training depends on, beside packages and processor.
+            training: A digest of all that the training depends on, except packages, Python and processor.
 
         Raises:
-            UnusableError: It is damaged, or of another training, other packages or another processor.
+            UnusableError: It is damaged, or was made by another training or with other packages, another Python,
+                processor or format.
         """
         if not self._state.exists():
             return None
@@ -113,27 +120,27 @@ class Checkpoint:
         return Saved(header["facts"], states[length:], states[:length], record)
 
     def write(self, training: str, facts: dict[str, Any], agent: bytes, environments: bytes, growth: bytes) -> None:
-        """Write it.
+        """Write a checkpoint.
 
         Args:
             training: As for `read`.
-            facts: What JSON can hold.
-            agent: As it is frozen.
-            environments: Their state; empty where the record is repeated.
-            growth: What the record does not have yet.
+            facts: Values that JSON can hold.
+            agent: The result of `agent_state.frozen`.
+            environments: State of the environments; empty if they are restored by repeating the record.
+            growth: Bytes to append to the record.
 
         Raises:
-            SidewinderError, OSError: It cannot be written; the one before is still there.
+            SidewinderError, OSError: It cannot be written. The checkpoint before it can still be read.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         with self._record.open("ab") as file:
-            file.truncate(self._length)  # somebody may have been killed before the state was written
+            file.truncate(self._length)  # a process may have been killed between record and state
             file.write(growth)
             file.flush()
             os.fsync(file.fileno())
         digest = self._digest.copy()
         digest.update(growth)
-        # Once: reading the packages' versions takes longer than all else.
+        # Only once: reading the versions of packages takes longer than all the rest.
         self._made_with = self._made_with or _fits(training)
         header = {
             "fits": self._made_with,
@@ -174,5 +181,5 @@ def _place(training: str) -> dict[str, Any]:
 
 def _differences(fits: dict[str, Any], training: str) -> str:
     if others := other_packages(fits["packages"]):
-        return f"it is of other packages: {', '.join(f'{name} {known}' for name, known in others.items())}"
-    return next((f"it is of another {name}" for name, here in _place(training).items() if fits[name] != here), "")
+        return f"it was made with other packages: {', '.join(f'{name} {known}' for name, known in others.items())}"
+    return next((f"it is for another {name}" for name, here in _place(training).items() if fits[name] != here), "")

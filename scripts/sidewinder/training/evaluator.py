@@ -1,4 +1,4 @@
-"""The evaluations of a training run: when, with which agent, and what follows from each."""
+"""Evaluates the agent of a training run at set steps, reports the results, and ends the training."""
 
 import logging
 import time
@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 class EndOfTraining(Exception):  # noqa: N818
-    """Ends the training of every algorithm; a callback that returns False does not end ARS's.
+    """Ends the training. It is raised because a callback that returns False does not end the training of ARS.
 
     Attributes:
-        pruned: Whether it ends before its time.
+        pruned: Whether the run is pruned. Else it is complete.
     """
 
     def __init__(self, *, pruned: bool) -> None:
@@ -34,10 +34,10 @@ class EndOfTraining(Exception):  # noqa: N818
 
 
 class NotOfTheTrainingError(Exception):
-    """Something else than training went wrong, such as the study's database.
+    """Wraps an error that the training did not cause, such as one of the study's database.
 
     Attributes:
-        error: What it raised.
+        error: The original exception.
     """
 
     def __init__(self, error: Exception) -> None:
@@ -47,7 +47,7 @@ class NotOfTheTrainingError(Exception):
 
 @contextmanager
 def not_of_the_training() -> Iterator[None]:
-    """Tell what is raised in here from what a training raises."""
+    """Raise any exception of the code inside as NotOfTheTrainingError."""
     try:
         yield
     except Exception as error:
@@ -55,14 +55,23 @@ def not_of_the_training() -> Iterator[None]:
 
 
 class Evaluator(BaseCallback):
-    """Evaluates every `eval_freq` environment steps and at the end, which is the first evaluation at or beyond
-    `total_timesteps`: nothing that is trained after it would count.
+    """Evaluates the agent every `eval_freq` environment steps. The first evaluation at or beyond `total_timesteps` ends
+    the training.
+
+    Args:
+        run: The training run.
+        trained_in: Training's environments.
+        episodes: The episodes of an evaluation.
+        held_out: The held-out episodes; None for none.
+        report, counted, direction: As for `run.train`.
+        tape: Notes what is done in the environments; None if nothing is to be noted.
 
     Attributes:
-        evaluations: In order of steps.
-        held_out: Values of the held-out episodes by metric, if there are any, with the agent of the evaluation that
-            counts.
-        goes_on: Asked after each evaluation whether training is to go on.
+        evaluations: The evaluations, in order of steps.
+        held_out: Values of the held-out episodes by metric, empty without any. The agent is the best evaluation's if
+            `evaluation.objective` is `best`, else the last evaluation's.
+        goes_on: Called after each evaluation; False ends the training.
+        evaluation_seconds: Seconds that evaluations and held-out episodes took so far.
     """
 
     def __init__(
@@ -95,20 +104,21 @@ class Evaluator(BaseCallback):
 
     @property
     def best_mean_reward(self) -> float:
-        """As SB3's `EvalCallback` has it, for the callbacks that it is the parent of."""
+        """Highest mean of the metric so far. As in SB3's `EvalCallback`, callbacks such as
+        `StopTrainingOnRewardThreshold` read it."""
         return max(map(self._worth, self.evaluations), default=-np.inf)
 
     @property
     def last_mean_reward(self) -> float:
-        """As SB3's `EvalCallback` has it."""
+        """Mean of the metric in the last evaluation, as in SB3's `EvalCallback`."""
         return self._worth(self.evaluations[-1]) if self.evaluations else -np.inf
 
     def steps_per_second(self) -> float:
-        """Environment steps so far over the time that they took, evaluations not counted."""
+        """Return the environment steps per second so far; the time of evaluations is not counted."""
         return self.num_timesteps / (time.monotonic() - self._started - self.evaluation_seconds)
 
     def state(self) -> dict[str, Any]:
-        """What `go_on` needs, as JSON can hold it."""
+        """Return what `go_on` needs, as values that JSON can hold."""
         return {
             "evaluations": [evaluation.model_dump() for evaluation in self.evaluations],
             "held_out": self.held_out,
@@ -118,10 +128,12 @@ class Evaluator(BaseCallback):
         }
 
     def go_on(self, state: dict[str, Any]) -> None:
-        """Go on from a moment of rest of the same training: report its evaluations again, to whoever asks now.
+        """Resume from an earlier `state` of the same training.
+
+        All its evaluations are reported again: this process's pruner does not know them.
 
         Raises:
-            EndOfTraining: The training was to end by then.
+            EndOfTraining: The run is pruned at one of them.
         """
         self.held_out = state["held_out"]
         self._next_step, self.evaluation_seconds = state["next_step"], state["evaluating"]
@@ -140,7 +152,8 @@ class Evaluator(BaseCallback):
         return True
 
     def _turn(self) -> bool:
-        """The environments have stepped, and the agent does not know it yet."""
+        """Evaluate if it is due, and return whether it was. `TakesTurns` calls this when its environments have stepped,
+        before the agent counts the steps."""
         step = self.model.num_timesteps + self.training_env.num_envs
         if step < self._next_step:
             return False
@@ -148,11 +161,11 @@ class Evaluator(BaseCallback):
         return True
 
     def _on_training_end(self) -> None:
-        # Had there been one at or beyond the budget, training would have ended there.
+        # There is no evaluation at or beyond `total_timesteps` yet: it would have ended the training.
         self._evaluate(self.num_timesteps)
 
     def end(self, step: int) -> NoReturn:
-        """End the training before its time, with an evaluation.
+        """End the training for a callback, with an evaluation at this step if there is none yet.
 
         Raises:
             EndOfTraining: Always.
@@ -174,7 +187,7 @@ class Evaluator(BaseCallback):
         if self._settings.objective == "best":
             counts = self._sign * self._worth(evaluation) > max(earlier, default=-np.inf)
         else:
-            # At once, for the agent may yet be updated before training ends.
+            # Not only once training has ended: the agent may be updated between its last evaluation and the end.
             counts = ends or step >= self._total_timesteps or self._next_step > self._total_timesteps
         if counts:
             self._count()
@@ -193,15 +206,22 @@ class Evaluator(BaseCallback):
             raise EndOfTraining(pruned=pruned)
 
     def _count(self) -> None:
-        """The agent as it is now is the one that the objective is of, for now."""
+        """Run the held-out episodes and call `counted`: the objective so far describes the agent as it is now."""
         if self._episodes["hold"]:
             self.held_out = self._timed("hold")
         with not_of_the_training():
             self._counted(self.model)
 
     def values(self, which: str, acting: PolicyPredictor) -> dict[str, list[float]]:
-        """The values of an evaluation's episodes (`evaluate`) or of the held-out ones (`hold`), by metric, recorded on
-        the tape."""
+        """Run episodes, and note them on the tape, if there is one.
+
+        Args:
+            which: `evaluate` for the episodes of an evaluation, `hold` for the held-out ones.
+            acting: The agent that acts in them.
+
+        Returns:
+            One value per episode for each metric, and for `return`.
+        """
         episodes = self._episodes[which]
         assert episodes
         if self._tape is None:
@@ -212,7 +232,7 @@ class Evaluator(BaseCallback):
         return values
 
     def _worth(self, evaluation: EvaluationResult) -> float:
-        """The mean of the metric that evaluations are judged by."""
+        """Return the mean of the metric that evaluations are judged by."""
         return evaluation.of(self._metric)[0]
 
     def _timed(self, which: str) -> dict[str, list[float]]:

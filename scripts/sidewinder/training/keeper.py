@@ -1,4 +1,4 @@
-"""Writes the checkpoints of a training, and lets it go on from one, to the same bits."""
+"""Writes the checkpoints of a training, and resumes it from one, bit-exactly."""
 
 import logging
 import os
@@ -26,18 +26,22 @@ from sidewinder.training.workers import reason_of
 
 logger = logging.getLogger(__name__)
 
+<<<<<<< HEAD
 # The share of a training's time that its checkpoints may take, without waiting for the disk.
+=======
+# Largest share of a training's time that writing its checkpoints may take.
+>>>>>>> english-checkpoints
 SHARE = 0.015
-# Seconds that a training has to come to rest when its process is told to end.
+# Seconds in which a training must come to rest after SIGTERM; else the process ends without a checkpoint.
 _GRACE = 5
 
 
 class Way(Protocol):
-    """How a checkpoint keeps and brings back the environments and the replay buffer: `repeating.Repeating`, or
+    """How a checkpoint keeps and restores the environments and the replay buffer: `repeating.Repeating` or
     `snapshots.Snapshots`.
 
     Attributes:
-        way: Its name.
+        way: Its name, `repeating` or `snapshots`.
     """
 
     way: str
@@ -46,33 +50,33 @@ class Way(Protocol):
         """Called before the agent stores a step in its replay buffer."""
 
     def no_use(self, model: BaseAlgorithm) -> str:
-        """Why no checkpoint can be made of this agent; empty if it can."""
+        """Return why no checkpoint of this agent can be made; empty if one can."""
 
     def growth(self, model: BaseAlgorithm) -> bytes:
-        """What the checkpoint's record does not have yet."""
+        """Return the bytes that the checkpoint's record does not have yet."""
 
     def recorded(self) -> None:
-        """Called when the last `growth` is in the record."""
+        """Called when the last `growth` has been written to the record."""
 
     def forget(self) -> None:
-        """Called where a checkpoint could be written, after the last one."""
+        """Called at each moment of rest when no more checkpoints are written."""
 
     def state(self, model: BaseAlgorithm) -> tuple[dict[str, Any], bytes]:
-        """Facts for JSON, and the state of the environments."""
+        """Return the facts for JSON, and the state of the environments."""
 
     def bring_back(self, model: BaseAlgorithm, saved: Saved) -> None:
-        """Give environments and replay buffer the state that they had.
+        """Restore the state of the environments and of the replay buffer.
 
         Raises:
-            UnusableError: They cannot be brought back.
+            UnusableError: They cannot be restored.
         """
 
 
 class Keeper(BaseCallback):
-    """Writes checkpoints where the agent is at rest (`agent_state.Watcher`), and resumes when SB3 starts training.
+    """Writes checkpoints when the agent is at rest (`agent_state.Watcher`), and resumes when SB3 starts training.
 
     Attributes:
-        rollouts_before: How many rollouts earlier processes made.
+        rollouts_before: Number of rollouts that earlier processes made in this training.
     """
 
     def __init__(
@@ -89,13 +93,13 @@ class Keeper(BaseCallback):
         """Prepare to write checkpoints, and to resume from one.
 
         Args:
-            checkpoint: Where they are written.
+            checkpoint: The checkpoint to write.
             training: As for `Checkpoint.write`.
-            saved: The checkpoint to resume from; None if the training begins.
-            way: Keeps the environments and the replay buffer.
+            saved: Content of the checkpoint to resume from; None if the training begins.
+            way: Keeps and restores the environments and the replay buffer.
             evaluator: Its evaluations are part of the checkpoint.
-            callbacks: Their state is part of the checkpoint.
-            tensorboard_log: The directory of the log.
+            callbacks: The training's callbacks. Their state is part of the checkpoint.
+            tensorboard_log: Directory of TensorBoard's log; None without a log.
             written: Called after each checkpoint.
         """
         super().__init__()
@@ -113,7 +117,12 @@ class Keeper(BaseCallback):
         self._wanted, self._ending, self._complaint = checkpoint.wanted, False, ""
 
     def at_rest(self, model: BaseAlgorithm) -> None:
+<<<<<<< HEAD
         """Write a checkpoint, if it is time to or the process is to end."""
+=======
+        """Write a checkpoint if one is due, or if the process was told to end. In the latter case, end it."""
+        due = self._pause is not None and time.monotonic() - self._last >= self._pause
+>>>>>>> english-checkpoints
         if self._wanted and (reason := self._way.no_use(model)):
             self._wanted = False
             logger.info("there are no more checkpoints: %s", reason)
@@ -144,16 +153,19 @@ class Keeper(BaseCallback):
             self._pause = max(self._checkpoint.every, (self._took + seconds) / SHARE)
 
     def stored(self, actions: np.ndarray) -> None:
-        """Record it."""
+        """Pass the step on to the way that keeps the replay buffer."""
         self._way.stored(actions)
 
     @contextmanager
     def ending_at_rest(self) -> Iterator[None]:
-        """Let SIGTERM end the process at the next moment of rest, if that comes soon."""
+        """While this context lasts, let SIGTERM end the process at the next moment of rest, within `_GRACE` seconds.
+
+        Does nothing outside the main thread, or if SIGTERM has a handler already.
+        """
 
         def end_soon(_number: int, _frame: FrameType | None) -> None:
             self._ending = True
-            signal.alarm(_GRACE)  # ends the process, whatever it is at
+            signal.alarm(_GRACE)  # its default action ends the process
 
         in_main = threading.current_thread() is threading.main_thread()
         if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -163,7 +175,7 @@ class Keeper(BaseCallback):
         try:
             yield
         except EndOfTraining:
-            raise  # there is time to save the result
+            raise  # the caller saves the result, in what is left of `_GRACE`
         except BaseException:
             if self._ending:
                 _end()
@@ -182,7 +194,7 @@ class Keeper(BaseCallback):
     def _resume(self, saved: Saved) -> None:
         started = time.monotonic()
         if saved.facts["way"] != self._way.way:
-            raise UnusableError(f"it keeps environments by {saved.facts['way']}, not by {self._way.way}")
+            raise UnusableError(f"it keeps environments by {saved.facts['way']}, this training by {self._way.way}")
         self._way.bring_back(self.model, saved)
         try:
             thaw(self.model, self._callbacks, saved.agent)
@@ -191,7 +203,7 @@ class Keeper(BaseCallback):
         self.model.start_time = time.time_ns() - saved.facts["elapsed"]
         self._last = time.monotonic()
         step, seconds = self.model.num_timesteps, self._last - started
-        logger.info("resumes at step %d, with its environments by %s in %.1f s", step, self._way.way, seconds)
+        logger.info("resumes at step %d; environments restored by %s in %.1f s", step, self._way.way, seconds)
         self._evaluator.go_on(saved.facts["evaluator"])
 
     def _write(self, model: BaseAlgorithm) -> None:
@@ -209,6 +221,7 @@ class Keeper(BaseCallback):
             content = (facts, frozen(model, self._callbacks), environments, self._way.growth(model))
             self._writing = self._writer.submit(self._write_files, *content)
         except Exception as error:
+<<<<<<< HEAD
             self._failed(error)
         self._last = time.monotonic()
         self._took = self._last - started
@@ -226,6 +239,9 @@ class Keeper(BaseCallback):
             self._complain(f"a checkpoint could not be written ({error})")
         else:
             # Users' classes can raise anything when they are pickled.
+=======
+            # Pickling users' classes can raise anything.
+>>>>>>> english-checkpoints
             self._wanted = False
             self._complain(f"no checkpoint can be made of this agent ({reason_of(error)})")
 
@@ -235,7 +251,7 @@ class Keeper(BaseCallback):
         self._complaint = what
 
     def _logged(self, model: BaseAlgorithm) -> dict[str, int]:
-        """How long the files of TensorBoard's log are now."""
+        """Return the sizes in bytes of the files of TensorBoard's log, by path within it."""
         if self._log is None:
             return {}
         for output in model.logger.output_formats:
@@ -246,7 +262,12 @@ class Keeper(BaseCallback):
 
 
 def cut(log: Path, sizes: dict[str, int]) -> None:
-    """Make TensorBoard's log what it was when its files had these sizes."""
+    """Cut TensorBoard's log back to an earlier state, and remove the files that did not exist then.
+
+    Args:
+        log: Directory of the log.
+        sizes: Sizes in bytes of its files at that time, by path within it.
+    """
     for path in [path for path in log.rglob("*") if path.is_file()]:
         size = sizes.get(path.relative_to(log).as_posix())
         if size is None:

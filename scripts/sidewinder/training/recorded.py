@@ -1,7 +1,8 @@
-"""What was done in a training's environments, by which new ones are brought to the same state.
+"""Records what is done in a training's environments, and repeats it in new ones to bring them to the same state.
 
-Stepping is the one way that is right for every environment that repeats. MuJoCo's can be pickled without an error, and
-come back in their initial state; Box2D's depend on all episodes before, those of evaluations too.
+This works for every environment that gives the same results for the same seeds and actions; pickling does not. MuJoCo's
+environments can be pickled without an error, but come back in their initial state. Box2D's depend on all episodes
+before, in evaluations too.
 """
 
 import hashlib
@@ -18,22 +19,27 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from sidewinder.training.turns import TakesTurns
 
-# A kind of entry: what was done, and the type and the shape of the actions that it was done with.
+# A kind of entry: what was done, and the dtype and shape of its actions.
 Layout = tuple[str, str, tuple[int, ...]]
 _NO_ACTIONS = np.empty(0, np.int8)
 
 
 class Tape:
-    """Entries in the order in which things were done.
+    """Holds one entry for each thing that was done in the environments, in order.
 
-    An entry is one byte, the number of its layout, and its actions. What was done is one of `reset`, `step`, `call` (a
-    callback called a method of the environments or set an attribute; the pickled call is in place of actions), `store`
-    (the agent stores the step in its replay buffer, with these actions: they cannot be computed from the environment's
-    without rounding), `evaluate` and `hold` (an evaluation or the held-out episodes begin), `act` (a step of theirs).
+    An entry is one byte, the number of its layout, followed by the bytes of its actions. Kinds of entries:
+
+    - `reset`, `step`: training's environments were reset or stepped
+    - `call`: a callback called a method of the environments or set an attribute. The pickled call is in place of
+      actions
+    - `store`: the agent stored the step in its replay buffer. Its actions are those in the buffer: rounding keeps them
+      from being computed exactly from the environment's actions
+    - `evaluate`, `hold`: an evaluation or the held-out episodes began
+    - `act`: the agent acted in an evaluation or in the held-out episodes
 
     Attributes:
-        layouts: Of the entries so far.
-        n_entries: How many there have been.
+        layouts: Layouts of the entries so far; the position in the list is the layout's number.
+        n_entries: Number of entries so far, taken ones included.
     """
 
     def __init__(self) -> None:
@@ -54,25 +60,26 @@ class Tape:
         self._entries.append(number + actions.tobytes())
 
     def hear(self, answer: bytes) -> None:
-        """Take in what came of it."""
+        """Add what the environments returned, or the values of an evaluation, to the digest of `answers`."""
         self._answers.update(answer)
 
     def taken(self) -> bytes:
-        """The entries since they were last taken."""
+        """Return the entries since the last call, and remove them from the tape."""
         taken = b"".join(self._entries)
         self._entries.clear()
         return taken
 
     def answers(self) -> str:
-        """A digest of all that was heard: observations, rewards, ends of episodes, and evaluations' returns."""
+        """Return a digest of all that was heard: observations, rewards, ends of episodes, and evaluations' values."""
         return self._answers.hexdigest()
 
 
 class Recorded(VecEnvWrapper):
-    """The outermost layer of training's environments.
+    """The outermost layer of training's environments. Notes on a tape what is done in them.
 
     Attributes:
-        reached_into: Whether a callback had the environments themselves, in which it may change what nobody sees.
+        reached_into: Whether a callback got at the environments themselves. It can change them there without an entry
+            on the tape.
     """
 
     def __init__(self, venv: VecEnv, tape: Tape) -> None:
@@ -83,7 +90,8 @@ class Recorded(VecEnvWrapper):
 
     @contextmanager
     def by_callbacks(self) -> Iterator[None]:
-        """Record also what is called and set in the environments. Agents do that too, without changing anything."""
+        """While this context lasts, note method calls and set attributes too. Agents also make such calls, but theirs
+        change nothing and are not noted."""
         self._by_callbacks = True
         try:
             yield
@@ -105,14 +113,14 @@ class Recorded(VecEnvWrapper):
         return super().getattr_recursive(name)
 
     def call_again(self, call: np.ndarray) -> None:
-        """Do what an entry says that was recorded by `by_callbacks`, and record it in the same bytes."""
+        """Repeat the call of a `call` entry, and note it with the same bytes."""
         self._tape.note("call", call)
         name, arguments, options = pickle.loads(call.tobytes())
         getattr(self.venv, name)(*arguments, **options)
 
     def _note_call(self, name: str, *arguments: Any, **options: Any) -> None:
         call = cloudpickle.dumps((name, arguments, options))
-        # Entries of few lengths, for each length is a layout; what is behind a pickle's end is not read.
+        # Padded to a power of two, since each length is a layout. Unpickling ignores what follows a pickle's end.
         length = max(64, 1 << (len(call) - 1).bit_length())
         self._tape.note("call", np.frombuffer(call.ljust(length, b"\0"), np.uint8))
 
@@ -123,7 +131,7 @@ class Recorded(VecEnvWrapper):
         return observations
 
     def step_async(self, actions: np.ndarray) -> None:
-        # An evaluation that takes its turn comes after it.
+        # Noted before `step_wait`: an evaluation in the same environments (`TakesTurns`) runs inside that.
         self._tape.note("step", actions)
         self.venv.step_async(actions)
 
@@ -134,7 +142,7 @@ class Recorded(VecEnvWrapper):
 
 
 class Noting:
-    """Acts as an agent does, and notes it."""
+    """Acts as the agent does, and notes each action on the tape."""
 
     def __init__(self, agent: PolicyPredictor, tape: Tape) -> None:
         self._agent, self._tape = agent, tape
@@ -146,29 +154,29 @@ class Noting:
 
 
 class _Entries:
-    """The entries of a record, in order; to an evaluation, an agent that acts as they say."""
+    """Reads the entries of a record in order. As an agent in evaluations, it acts as recorded."""
 
     def __init__(self, record: bytes, layouts: list[Layout]) -> None:
         self._record, self._layouts, self._position = record, layouts, 0
         self._counts = [int(np.prod(shape)) for _, _, shape in layouts]
 
     def next_is(self, *what: str) -> bool:
-        """Whether there is another, and of one of these kinds."""
+        """Whether there is another entry, and it is of one of these kinds, if any are given."""
         more = self._position < len(self._record)
         return more and (not what or self._layouts[self._record[self._position]][0] in what)
 
     def take(self) -> tuple[str, np.ndarray]:
-        """The next one."""
+        """Return the kind and the actions of the next entry."""
         number = self._record[self._position]
         what, dtype, shape = self._layouts[number]
-        # A copy, for environments may write into their actions.
+        # A copy, since environments may write into their actions.
         actions = np.frombuffer(self._record, dtype, self._counts[number], self._position + 1).reshape(shape).copy()
         self._position += 1 + actions.nbytes
         return what, actions
 
     def predict(self, *_arguments: Any, **_options: Any) -> tuple[np.ndarray, None]:
         if not self.next_is("act"):
-            raise ValueError("an episode of an evaluation goes on that had ended")
+            raise ValueError("an evaluation's episode goes on where its record ends")
         return self.take()[1], None
 
 
@@ -180,15 +188,17 @@ def repeat(
     store: Callable[..., None],
     evaluate: Callable[[str, PolicyPredictor], object],
 ) -> None:
-    """Do again what a record says, but for the entries that the tape has already.
+    """Repeat in new environments what a record says.
+
+    The first entries are skipped: as many as the tape has already, since this process has done these itself.
 
     Args:
-        tape: On which it is recorded again.
-        env: Training's environments, with what the agent has put around them.
-        record: Entries in order.
-        layouts: Theirs.
-        store: Called as SB3 stores a step: with actions, new observations, rewards, ends of episodes, and infos.
-        evaluate: Called with `evaluate` or `hold`, and with what acts.
+        tape: The tape of the new environments, on which the repeated entries are noted again.
+        env: Training's environments, with the wrappers that the agent has put around them.
+        record: Bytes of the entries, in order.
+        layouts: Layouts of the entries, by number.
+        store: Stores a step as SB3 does. Called with actions, new observations, rewards, ends of episodes, and infos.
+        evaluate: Runs episodes. Called with `evaluate` or `hold`, and with the agent that acts.
     """
     entries = _Entries(record, layouts)
     for _ in range(tape.n_entries):

@@ -1,4 +1,4 @@
-"""One training run: train an agent, evaluate it on the way, stop where it is told to. It knows no study."""
+"""Runs one training: trains an agent, evaluates it meanwhile, and ends early if told to. Knows nothing of studies."""
 
 import logging
 import shutil
@@ -36,7 +36,8 @@ from sidewinder.training.workers import is_of_the_machine, reason_of
 
 logger = logging.getLogger(__name__)
 
-# What SB3 and torch raise for hyperparameters with which no agent can be made. Else a mistake is nobody's result.
+# SB3 and torch raise these for hyperparameters with which no agent can be built: the run fails. Any other exception
+# while the agent is built is raised, and gives no result.
 _UNFIT = (ValueError, AssertionError, ArithmeticError)
 
 
@@ -51,27 +52,29 @@ def train(
     checkpoint: Path | None = None,
     progressed: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Train and evaluate; the same arguments give the same outcome, bit by bit, on CPU.
+    """Train and evaluate. On CPU, the same arguments give the same outcome, bit-exactly.
 
-    Whatever the environment or learning raises makes a failed run; its traceback is logged.
+    An exception that the environment or learning raises makes the run a failed one; its traceback is logged.
 
     Args:
-        run: What to train. Its `training.seed` is the agent's and its environments'; its `evaluation.seed` gives the
-            evaluation episodes' initial states, the same at each evaluation.
-        tensorboard_log: Directory for TensorBoard's files, emptied first if training begins.
+        run: The config of the training run. `training.seed` seeds the agent and training's environments.
+            `evaluation.seed` gives the initial states of the evaluation episodes, the same at each evaluation.
+        tensorboard_log: Directory for TensorBoard's files; None for no log. It is emptied first, unless training
+            resumes.
         report: Called after each evaluation with (environment steps, mean of `evaluation.metric`); True prunes the run.
-        held_out: Episodes beside the evaluations'.
-        counted: Called with the agent at each evaluation that counts for now (and after its held-out episodes): the
-            last call is with the agent that the objective is of.
-        direction: What makes an evaluation the best: `maximize` or `minimize`.
-        checkpoint: Directory for its checkpoint, as `training.checkpoint_every` says. Training goes on from one that
-            is there and fits, with the same outcome. Who keeps the outcome removes it. What `counted` writes belongs
-            into it, for then it is as old as the rest; what it keeps in memory is lost.
+        held_out: Held-out episodes to run beside the evaluations; None for none.
+        counted: Called with the agent at each evaluation that decides the objective so far, after its held-out
+            episodes. The last call is thus with the agent that the objective describes.
+        direction: Whether the best evaluation is the highest (`maximize`) or the lowest (`minimize`).
+        checkpoint: Directory for the checkpoint; None for no checkpoint. `training.checkpoint_every` says how often one
+            is written. Training resumes from one that exists and fits, with the same outcome. The caller removes the
+            directory once it has saved the outcome. Files that `counted` writes belong in this directory: they are
+            removed with it, if training has to start again. What `counted` keeps in memory is lost in a kill.
         progressed: Called after each checkpoint.
 
     Raises:
-        SidewinderError: A mistake in the config, which no training can be made of.
-        VanishedError: A process of the environments was killed.
+        SidewinderError: The config has a mistake, so no training is possible.
+        VanishedError: A process of the environments has ended.
         MemoryError, OSError: The machine has no memory or disk left.
     """
     _check_device(run.training.device)
@@ -125,7 +128,7 @@ def _train(
         from sidewinder.training.jax_agents import computing_on
 
         stack.enter_context(computing_on(device))
-    # Another device than the CPU is part of a checkpoint, whose tensors are on it.
+    # A checkpoint made on a GPU fits that device only: its tensors are there.
     where = [] if device.type == "cpu" else [str(device)]
     training = run.digest(held_out, direction, sources(run), *where)
     saved = checkpoint.read(training) if checkpoint else None
@@ -157,8 +160,12 @@ def _train(
             env = recorded = Recorded(env, tape)
             own.noted = recorded.by_callbacks
         keeper = Keeper(checkpoint, training, saved, way, evaluator, own.everyone(), tensorboard_log, progressed)
+<<<<<<< HEAD
         stack.callback(keeper.finish)
         saved = None  # which may be large
+=======
+        saved = None  # frees its memory
+>>>>>>> english-checkpoints
     try:
         model = agents.build(
             run.agent,
@@ -173,11 +180,11 @@ def _train(
     except Exception as error:
         raise NotOfTheTrainingError(error) from error
     outcome.model = model
-    # What there was before it failed is part of a failed run.
+    # Set before training: a failed run keeps the evaluations that it had.
     outcome.evaluations = evaluator.evaluations
     try:
         with keeper.ending_at_rest() if keeper else nullcontext():
-            # One's own first: they begin as they do in any training, and then learn what others knew before.
+            # The config's callbacks come first: they start as in a new training, then the keeper restores their state.
             callbacks: list[BaseCallback] = [own, evaluator] if keeper is None else [own, keeper, evaluator]
             if trackers:
                 callbacks.insert(0, trackers)
@@ -191,26 +198,29 @@ def _train(
 
 
 def _tape(run: RunConfig, stacks: list[VecEnv]) -> Tape | None:
-    """Where what is done in these environments is noted, to be repeated; None if their state can be pickled."""
+    """Return a tape to note what is done in these environments; None if their state can be pickled instead."""
     pickled = not _has_own_code(run) and rows_are_final(run.agent) and exact(stacks)
     return None if pickled else Tape()
 
 
 def _has_own_code(run: RunConfig) -> bool:
-    """Whether callbacks or classes of the user act in the training."""
+    """Whether the training has callbacks, or classes of the user."""
     return bool(run.training.callbacks) or any(import_paths(run.agent))
 
 
 def _check_device(name: str) -> None:
-    """SB3 would train on the CPU in its place, and say nothing."""
+    """Raise SidewinderError for a device that torch does not have: SB3 would silently train on the CPU instead."""
     device = torch.device(name)
     here = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     n_devices = torch.accelerator.device_count()
     if device.type != "cpu" and (here is None or device.type != here.type or (device.index or 0) >= n_devices):
         found = f"{n_devices} of {here.type}" if here else "none"
-        raise SidewinderError(f"training.device: found {name!r} where torch has {found}, accepted: cpu, or what it has")
+        raise SidewinderError(
+            f"training.device: found {name!r} where torch has {found}, accepted: cpu, or a device that torch has"
+        )
 
 
 def _is_no_result(error: BaseException) -> bool:
-    """Whether the machine or the config is to blame; the same training may do well elsewhere."""
+    """Whether the machine or the config caused an error. It is then raised, since the same training may go well
+    elsewhere."""
     return isinstance(error, SidewinderError) or is_of_the_machine(error)

@@ -1,8 +1,9 @@
-"""Keeps the state of environments in a checkpoint, where pickling it is exact.
+"""Keeps the pickled state of environments in a checkpoint, where pickling is exact.
 
-That is so for environments and wrappers of pure Python whose state is in their attributes: Gymnasium's classic control
-and toy text, and the wrappers of Gymnasium and SB3. All other environments are brought back by repeating what was done
-in them (`repeating.py`): MuJoCo's, for example, can be pickled without an error, and come back in their initial state.
+It is exact for environments and wrappers in pure Python that keep their state in attributes: Gymnasium's classic
+control and toy text, and the wrappers of Gymnasium and SB3. All other environments are restored by repeating what was
+done in them (`repeating.py`). MuJoCo's, for example, can be pickled without an error, but come back in their initial
+state.
 """
 
 import io
@@ -18,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from sidewinder.errors import first_line
 from sidewinder.training.checkpoints import Saved, UnusableError
 
-# Classes of these modules and packages keep all of their state in attributes, unless they have a pickling of their own.
+# Classes of these modules and packages keep all of their state in attributes, unless they define `_OWN_PICKLING`.
 _PURE_PYTHON = (
     "gymnasium.core",
     "gymnasium.envs.classic_control",
@@ -29,35 +30,40 @@ _PURE_PYTHON = (
     "sidewinder.training.turns",
     "stable_baselines3.common",
 )
-# Numpy and the standard library pickle these exactly.
+# Classes of these packages are pickled exactly.
 _EXACT = ("builtins", "collections", "numpy")
+# Methods by which a class defines how it is pickled.
 _OWN_PICKLING = ("__getstate__", "__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")
-# What a layer of environments has beside its state: the layer inside it, and the members of its class.
+# Attributes of a layer that are no part of its state: the layer inside it, and the members of its class.
 _NO_STATE = ("venv", "class_attributes")
 
 
 class InexactError(Exception):
-    """Something is part of the environments that may not come back the same."""
+    """The environments contain an object that may not come back the same from pickling."""
 
 
 def exact(stacks: list[VecEnv]) -> bool:
     """Whether the state of these environments can be pickled exactly."""
     try:
         _pickled(stacks)
-    except Exception:  # whatever classes raise that cannot be pickled
+    except Exception:  # pickling a class can raise anything
         return False
     return True
 
 
 def rows_are_final(agent: dict[str, Any]) -> bool:
-    """Whether nothing changes a row of the agent's replay buffer after it was stored; so too without a buffer."""
+    """Whether the rows of the agent's replay buffer stay as they were stored. True without a replay buffer.
+
+    Args:
+        agent: The `agent` section of a config.
+    """
     options = agent.get("replay_buffer_kwargs") or {}
     saves_memory = agent.get("optimize_memory_usage") or options.get("optimize_memory_usage")
     return agent.get("replay_buffer_class") is None and not saves_memory
 
 
 class Snapshots:
-    """A checkpoint's part for the environments and the replay buffer, by pickling.
+    """Keeps environments and replay buffer in a checkpoint, and restores them by pickling; see `keeper.Way`.
 
     The checkpoint's record grows by the rows of the replay buffer, one row for each stored step.
     """
@@ -69,44 +75,48 @@ class Snapshots:
 
         Args:
             evaluated_in: Environments of the evaluations and of the held-out episodes.
-            n_rows: How many rows the record of an earlier process has.
+            n_rows: Number of rows in the record to resume from.
         """
         self._evaluated_in, self._n_rows = evaluated_in, n_rows
         # The rows that the record has, and those that it will have with the last `growth`.
         self._n_recorded = self._n_growing = n_rows
 
     def stored(self, _actions: np.ndarray) -> None:
-        """Count a step that the agent stores in its replay buffer."""
+        """Count the step that the agent is about to store in its replay buffer."""
         self._n_rows += 1
 
     def no_use(self, model: BaseAlgorithm) -> str:
-        """Why no checkpoint can be made of this agent's replay buffer; empty if it can."""
+        """Return why no checkpoint of this agent can be made; empty if one can."""
         buffer = _buffer_of(model)
         known = buffer is None or type(buffer) in (ReplayBuffer, DictReplayBuffer, NStepReplayBuffer)
-        return "" if known else "the replay buffer is of another class than Stable-Baselines3's own"
+        return "" if known else "the class of the replay buffer is none of Stable-Baselines3's"
 
     def growth(self, model: BaseAlgorithm) -> bytes:
-        """The rows that the record does not have yet."""
+        """Return the rows that the record does not have yet."""
         buffer, self._n_growing = _buffer_of(model), self._n_rows
         return b"" if buffer is None else _rows(buffer, self._n_recorded, self._n_growing)
 
     def recorded(self) -> None:
-        """The last `growth` is in the record."""
+        """Take note that the last `growth` is in the record."""
         self._n_recorded = self._n_growing
 
     def forget(self) -> None:
-        """There will be no further checkpoint."""
+        """Do nothing: only a count grows."""
 
     def state(self, model: BaseAlgorithm) -> tuple[dict[str, Any], bytes]:
-        """Facts for JSON, and the pickled environments.
+        """Return the facts for JSON, and the pickled environments.
 
         Raises:
-            InexactError: The environments have something in them that may not come back the same.
+            InexactError: The environments contain an object that may not come back the same.
         """
         return {"rows": self._n_rows}, _pickled(self._stacks(model))
 
     def bring_back(self, model: BaseAlgorithm, saved: Saved) -> None:
-        """Give the environments and the replay buffer the state that they had."""
+        """Restore the state of the environments and of the replay buffer.
+
+        Raises:
+            UnusableError: The checkpoint's bytes do not fit them.
+        """
         layers = _layers(self._stacks(model))
         try:
             states = _Unpickler(io.BytesIO(saved.environments), model.action_space).load()
@@ -124,7 +134,7 @@ class Snapshots:
 
 
 def _layers(stacks: list[VecEnv]) -> list[VecEnv]:
-    """All layers of vectorised environments, the outermost of each stack first."""
+    """Return all layers of vectorised environments, the outermost of each stack first."""
     layers = []
     for stack in stacks:
         layer: VecEnv | None = stack
@@ -145,18 +155,19 @@ def _pickled(stacks: list[VecEnv]) -> bytes:
 
 
 def _check(cls: type) -> None:
-    """Raise InexactError if instances of a class may have state outside of their attributes."""
+    """Raise InexactError if objects of a class may have state outside of their attributes."""
     if not any(cls.__module__ == module or cls.__module__.startswith(f"{module}.") for module in _PURE_PYTHON):
         raise InexactError(f"{cls.__module__}.{cls.__qualname__}")
-    # SB3 leaves out the layer inside a VecNormalize, and so does this module.
+    # VecEnv classes may define their pickling: VecNormalize leaves out the layer inside it, as `_NO_STATE` does.
     if not issubclass(cls, VecEnv) and any(name in vars(base) for base in cls.__mro__[:-1] for name in _OWN_PICKLING):
         raise InexactError(f"{cls.__module__}.{cls.__qualname__} has a pickling of its own")
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles nothing that may come back otherwise.
+    """Raises InexactError for an object that may not come back the same.
 
-    The agent draws its first actions from training's action space, so it stays the same object as the agent's.
+    The action space of training's environments is not pickled: the agent has the same object, and draws its first
+    actions from it.
     """
 
     def __init__(self, file: io.BytesIO, action_space: gym.Space[Any]) -> None:
@@ -167,7 +178,7 @@ class _Pickler(pickle.Pickler):
         return "action_space" if obj is self._action_space else None
 
     def reducer_override(self, obj: object) -> Any:
-        # Classes and functions, Cython's among them, are pickled by their names.
+        # Classes and functions, also Cython's, are pickled by their names, so they need no check.
         if not hasattr(obj, "__qualname__") and type(obj).__module__.partition(".")[0] not in _EXACT:
             _check(type(obj))
         return NotImplemented
@@ -187,7 +198,7 @@ def _buffer_of(model: BaseAlgorithm) -> ReplayBuffer | None:
 
 
 def _arrays(buffer: ReplayBuffer) -> dict[str, np.ndarray]:
-    """The arrays of a buffer with a row for each stored step."""
+    """Return the arrays of a buffer that have one row for each stored step."""
     arrays = {}
     for name, value in vars(buffer).items():
         for key, array in (value if isinstance(value, dict) else {"": value}).items():
@@ -201,10 +212,9 @@ def _row_type(arrays: dict[str, np.ndarray]) -> np.dtype[Any]:
 
 
 def _rows(buffer: ReplayBuffer, first: int, end: int) -> bytes:
-    """The rows of the steps from `first` to `end`, counted from the training's beginning.
+    """Return the rows of the steps from `first` up to, but not including, `end`, counted from the training's beginning.
 
-    A buffer that is full has overwritten its oldest rows. In place of a row that is gone comes the one that took its
-    place.
+    A full buffer overwrites its oldest rows. For an overwritten row, the row that replaced it is returned.
     """
     arrays = _arrays(buffer)
     rows = np.empty(end - first, _row_type(arrays))
@@ -215,11 +225,15 @@ def _rows(buffer: ReplayBuffer, first: int, end: int) -> bytes:
 
 
 def _fill(buffer: ReplayBuffer, record: bytes, n_rows: int) -> None:
-    """Make a new buffer the one to which so many rows were added."""
+    """Fill a new buffer with the rows of a record, as if they had been stored in it one by one.
+
+    Raises:
+        ValueError: The record does not have `n_rows` rows.
+    """
     arrays = _arrays(buffer)
     rows = np.frombuffer(record, _row_type(arrays))
     if len(rows) != n_rows:
-        raise ValueError(f"{len(rows)} rows in place of {n_rows}")
+        raise ValueError(f"found {len(rows)} rows in the record, expected {n_rows}")
     first = max(0, n_rows - buffer.buffer_size)
     where = np.arange(first, n_rows) % buffer.buffer_size
     for name, array in arrays.items():

@@ -1,4 +1,4 @@
-"""Environments whose episodes are numbered, and environments that training and evaluation use by turns."""
+"""Environments with one seed for each episode, and environments that training and evaluation use in turns."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +11,11 @@ from sidewinder.determinism import derive_seed
 
 
 class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any]):
-    """Gives each of several episodes in a row its own seed; SB3 seeds the first one only.
+    """Seeds each of several episodes in a row; SB3 seeds only the first one.
 
-    It is the outermost wrapper. An Atari game that has lost a life is reset too, but its episode goes on: SB3's Monitor
-    knows the end of one. A reset with a seed begins a new game, for the first life that an agent loses must not have
-    the rewards of the agent before it.
+    It is the outermost wrapper. SB3's `EpisodicLifeEnv` resets an Atari game at each lost life, while the episode goes
+    on. So the end of an episode is taken from SB3's Monitor. A reset with a seed always begins a new game: otherwise
+    the first episode of an evaluation would include rewards from the evaluation before.
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
@@ -24,7 +24,7 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         self._ended = True
 
     def seed_episodes(self, seeds: list[int]) -> None:
-        """Use these, one an episode, from the next reset on."""
+        """Use these seeds from the next reset on, one for each episode."""
         self._seeds = list(seeds)
         self._ended = True
 
@@ -43,9 +43,9 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def seed_episodes(env: VecEnv, seed: int, n_episodes: int) -> None:
-    """Give episode k the seed `seed + k`, whichever environment it is in.
+    """Give episode k (from 0) the seed `seed + k`. The episodes are spread over the environments of `env`.
 
-    SB3's `evaluate_policy` gives the last of its environments the most episodes, so these have the first ones.
+    SB3's `evaluate_policy` runs the most episodes in its last environments, so these have the first seeds.
     """
     for index in range(env.num_envs):
         own = range(seed + env.num_envs - 1 - index, seed + n_episodes, env.num_envs)
@@ -53,13 +53,13 @@ def seed_episodes(env: VecEnv, seed: int, n_episodes: int) -> None:
 
 
 class TakesTurns(VecEnvWrapper):
-    """Training's environments, in which evaluations run too: there can be no others.
+    """Training's environments with `evaluation.n_envs: training`: evaluations run in them too.
 
-    When an evaluation is due, the episodes of training are truncated, and new ones begin after it. To the agent that is
-    a time limit like any other.
+    When an evaluation is due, the episodes of training are truncated. New ones begin after the evaluation. To the agent
+    this is a time limit like any other.
 
     Attributes:
-        turn: Called after each step; it returns whether it has used the environments.
+        turn: Called after each step. Returns whether it has used the environments.
     """
 
     def __init__(self, venv: VecEnv, seed: int) -> None:
