@@ -56,9 +56,9 @@ SWITCHES = {
     "replay_buffer_kwargs.n_sampled_goal": "replay_buffer_class",
     "replay_buffer_kwargs.goal_selection_strategy": "replay_buffer_class",
 }
-# Keys that SBX 0.28 lacks, ignores or reads differently. SBX accepts one value for each of them: SB3's default. SBX
-# keeps the learning rate of DDPG, TD3, DQN and CrossQ constant, has no gSDE, never clips DQN's gradients, and adapts
-# PPO's learning rate to target_kl. Its batch_norm_momentum is one minus SB3-Contrib's.
+# Keys that SBX 0.28 lacks, ignores or reads differently, each with the only value accepted with SBX: SB3's default.
+# SBX keeps the learning rate of DDPG, TD3, DQN and CrossQ constant, has no gSDE, never clips DQN's gradients, and
+# adapts PPO's learning rate to target_kl. Its batch_norm_momentum is one minus SB3-Contrib's.
 _ONLY_WITH_SBX: dict[str, dict[str, Any]] = {
     "crossq": {"lr_schedule": "constant", "use_sde": False, "policy_kwargs.batch_norm_momentum": None},
     "ddpg": {"lr_schedule": "constant"},

@@ -102,7 +102,7 @@ def _of_optuna(where: str, storage: str, name: Any) -> list[tuple[str, dict[str,
         study = optuna.load_study(study_name=name, storage=found)
         minimized = study.directions[0] is optuna.study.StudyDirection.MINIMIZE
         trials = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
-    except Exception as error:  # each kind of database raises exceptions of other classes
+    except Exception as error:  # each database raises exceptions of its own
         accepted = "a URL or the file of a journal, and the name of a study in it"
         raise SidewinderError(
             f"{where}: found {storage!r}, {name!r} ({first_line(error)}), accepted: {accepted}"

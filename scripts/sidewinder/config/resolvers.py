@@ -35,7 +35,7 @@ def quotient(dividend: int, divisor: int) -> int:
 
 
 def repeat(value: Any, times: int) -> list[Any]:
-    """List with `times` times the value: the layer widths of a network from its width and its depth."""
+    """List that repeats the value `times` times: the layer widths of a network from its width and its depth."""
     return [value] * int(times)
 
 

@@ -138,7 +138,9 @@ def _take_out(
             continue
         if key in searching:
             accepted = f"only one of this and {searching[key]}"
-            raise provenance.error_in(text, key, f"found a value beside a search, accepted: {accepted}")
+            raise provenance.error_in(
+                text, key, f"found a key that another override sets in search_space, accepted: {accepted}"
+            )
         if _is_searched(config, name):
             taken_out.append(key)
         del config.search_space[name]

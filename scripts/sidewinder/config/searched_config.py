@@ -21,7 +21,7 @@ def check_conditions(config: DictConfig, space: SearchSpace, provenance: Provena
     (CMA-ES, for numbers).
 
     Raises:
-        SidewinderError: A condition is not one of `SWITCHES`. Without it, the parameter might do harm.
+        SidewinderError: Such a condition is not in `SWITCHES`. Without it, the parameter might do harm.
     """
     kind = str(config.sampler.get("_target_", "")).rpartition(".")[2]
     for key, when in list(space.conditions.items()):

@@ -142,8 +142,8 @@ class StudyConfig(Section):
         return [*self.environments] or [None]
 
     def scale(self, environment: str | None) -> tuple[float, float]:
-        """Zero and unit of the scores in an environment: the return that scores 0, and its distance to the one that
-        scores 1. Without `environments` they are 0 and 1: returns count as they are."""
+        """Zero and unit of the scores in an environment: the return that scores 0, and how much higher the return is
+        that scores 1. Without `environments` they are 0 and 1: returns count as they are."""
         if environment is None:
             return 0.0, 1.0
         scored = self.environments[environment]
