@@ -111,7 +111,7 @@ class StudySettings(Section):
         if schedule == "virtual" and window is not None:
             raise PydanticCustomError("window", "null, or a number with study.schedule=window")
         if schedule == "window" and window is None:
-            raise PydanticCustomError("window", "a number of trials, because study.schedule is window")
+            raise PydanticCustomError("window", "how many trials, because study.schedule is window")
         return window
 
     @field_validator("objectives")
