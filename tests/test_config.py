@@ -598,7 +598,7 @@ def test_mistakes_in_an_override(override: str, expected: str, compose: Compose)
 
 def test_a_schedule_without_its_number(compose: Compose) -> None:
     message = error_of(compose, "", "study.schedule=window")
-    assert message.endswith("study.window: found None, accepted: how many trials, as study.schedule is window")
+    assert message.endswith("study.window: found None, accepted: how many trials, because study.schedule is window")
 
 
 def test_a_mistake_in_another_file_names_that_file(compose: Compose) -> None:

@@ -93,7 +93,7 @@ def test_the_rounds_of_the_race() -> None:
     # One setting needs no race.
     alone = study("confirmation.top_k=1", "confirmation.baselines=[]")
     assert alone.race() == [(["top-1"], range(alone.confirmation.n_validation_seeds))]
-    with pytest.raises(SidewinderError, match=r"confirmation.rounds: found .* accepted: rounds in which no more"):
+    with pytest.raises(SidewinderError, match=r"confirmation.rounds: found .* accepted: rounds that keep no more"):
         study("confirmation.rounds=[[2,1],[3,1]]")
     with pytest.raises(SidewinderError, match=r"confirmation.rounds.0"):
         study("confirmation.rounds=[[0,1]]")

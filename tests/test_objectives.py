@@ -110,8 +110,8 @@ def test_each_environment_has_its_own_keys() -> None:
             [*BOTH, "+search_space={environment.env_id: 'choice(a, b)'}"],
             "environment.env_id: found a search without effect, accepted: without environment.env_id in each of",
         ),
-        (["study.objectives=[spread]"], "study.objectives: found ['spread'], accepted: different ones, first one of"),
-        (["study.objectives=[return,cost]"], "study.objectives: found ['return', 'cost'], accepted: different ones"),
+        (["study.objectives=[spread]"], "study.objectives: found ['spread'], accepted: different names, first one of"),
+        (["study.objectives=[return,cost]"], "study.objectives: found ['return', 'cost'], accepted: different names"),
         (
             ["study.objectives=[return,spread]"],
             "found 'maximize', accepted: one direction for each of study.objectives, return, spread",

@@ -266,12 +266,14 @@ def test_an_override_of_the_search_is_one_study_unless_it_lists_values() -> None
         (
             ["agent.n_steps=64", "search_space.agent.n_steps=choice(8, 16)"],
             0,
-            "agent.n_steps: found a value beside a search, accepted: only one of this and override search_space.agent",
+            "agent.n_steps: found a key that another override sets in search_space, accepted: only one of this and "
+            "override search_space.agent",
         ),
         (
             ["search_space.agent.n_steps=8", "~agent.n_steps"],
             1,
-            "agent.n_steps: found a value beside a search, accepted: only one of this and override search_space.agent",
+            "agent.n_steps: found a key that another override sets in search_space, accepted: only one of this and "
+            "override search_space.agent",
         ),
         (
             ["agent.policy_kwargs.net_arch.pi=[8]"],

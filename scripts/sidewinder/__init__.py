@@ -1,4 +1,4 @@
-"""Reproducible hyperparameter tuning of Stable-Baselines3 agents: what the scripts of the workflow share."""
+"""Reproducible hyperparameter tuning of Stable-Baselines3 agents: the package that the workflow's scripts share."""
 
 from sidewinder.errors import SidewinderError, errors_in_one_line
 

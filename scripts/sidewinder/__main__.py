@@ -1,8 +1,8 @@
-"""Sidewinder without a clone: runs the workflow that the package carries, in the current directory.
+"""Sidewinder without a clone: runs the workflow in the installed package, in the current directory.
 
-`sidewinder run` is `snakemake` with that workflow, and takes all of its options: `sidewinder run --cores 8`. Where
-there is no config/config.yaml, it takes the package's. `sidewinder report` writes report.html of what is there. The
-other commands are the scripts of the same name.
+`sidewinder run` calls `snakemake` with that workflow and takes all of Snakemake's options: `sidewinder run --cores 8`.
+If there is no config/config.yaml, it uses the one in the package. `sidewinder report` writes report.html from the
+results that exist. The other commands run the scripts of the same name.
 """
 
 import argparse
@@ -20,7 +20,7 @@ def main() -> None:
         "sidewinder", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("command", choices=("run", "report", *_SCRIPTS))
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of Snakemake, or of the script")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="arguments of Snakemake or of the script")
     found = parser.parse_args()
     if found.command in _SCRIPTS:
         command = [str(ROOT / "scripts" / f"{found.command}.py"), *found.arguments]

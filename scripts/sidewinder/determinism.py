@@ -1,4 +1,4 @@
-"""What makes a training run repeat bit by bit: derived seeds, one thread, one instruction set. It never trains."""
+"""Makes training runs repeat bit by bit: derived seeds, fixed threads, one instruction set. It never trains."""
 
 import hashlib
 import os
@@ -31,14 +31,14 @@ LEVELS = {
 }
 _PINNED = frozenset().union(*LEVELS.values())
 _XLA_LEVELS = {"avx2": "--xla_cpu_max_isa=AVX2", "compatible": "--xla_cpu_max_isa=SSE4_2", "native": ""}
-# Whatever JAX compiles is kept for other processes, however small.
+# JAX keeps everything that it compiles for other processes, however small.
 _JAX = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    # Of a GPU, JAX would take three quarters for the first training on it.
+    # Otherwise, JAX reserves three quarters of a GPU's memory for the first training on it.
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
 }
-# What this process is pinned to, once it is.
+# Instruction set and threads that this process is pinned to; None before `pin`.
 _pinned_to: tuple[str, int] | None = None
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -46,18 +46,18 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 def pin(instruction_set: str, threads: int, device: str = "cpu") -> None:
     """Fix the CPU kernels and threads of numpy, scipy, torch and JAX for this process and its children.
 
-    Doing it again is no harm, as in the jobs of a multirun, which are one process.
+    It may be called again with the same arguments: the jobs of a Hydra multirun share one process.
 
     Args:
         instruction_set: `avx2` (default of the shipped configs), `compatible` (the same bits on every x86-64, about
             half as fast for wide networks) or `native` (whatever is fastest here; other machines may differ in bits).
-        threads: Threads of a training run; PPO and A2C give other bits for other numbers.
-        device: As `training.device`; JAX sees no other kind.
+        threads: Threads of a training run. With PPO and A2C, another number gives other bits.
+        device: `training.device`. JAX sees the CPU and this kind of device only.
 
     Raises:
-        KeyError: No such instruction set.
-        SidewinderError: This process is pinned to something else.
-        RuntimeError: numpy or torch is loaded already, and so past listening.
+        KeyError: There is no such instruction set.
+        SidewinderError: This process is already pinned to other values, and numpy or torch is loaded.
+        RuntimeError: numpy or torch was loaded before `pin`, so the settings would have no effect on it.
     """
     global _pinned_to
     if _pinned_to == (instruction_set, threads):
@@ -79,12 +79,12 @@ def pin(instruction_set: str, threads: int, device: str = "cpu") -> None:
 
 
 def is_pinned(instruction_set: str, threads: int) -> bool:
-    """Whether this process is pinned to these."""
+    """Whether this process is pinned to this instruction set and this number of threads."""
     return _pinned_to == (instruction_set, threads)
 
 
 def pin_jax(instruction_set: str, device: str = "cpu") -> None:
-    """The part of `pin` that JAX reads, when it first computes: also for a process that has numpy already."""
+    """Set what JAX reads when it first computes. This part of `pin` also works after numpy is loaded."""
     # A training has one core; for networks as small as these, JAX's threads cost more than they give.
     flags = ["--xla_cpu_multi_thread_eigen=false", _XLA_LEVELS.get(instruction_set, "")]
     platforms = ["cpu"]
@@ -95,14 +95,14 @@ def pin_jax(instruction_set: str, device: str = "cpu") -> None:
 
 
 def share_compiled(results: Path) -> None:
-    """Let all processes of all studies in `results` share what JAX compiles, unless the environment says where."""
+    """Let all studies in `results` share what JAX compiles. A JAX_COMPILATION_CACHE_DIR that is set stays as it is."""
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(results.absolute() / ".compiled"))
 
 
 def pin_as_configured(config_path: Path) -> None:
-    """`pin` as the `training` section of a config.yaml says, which must be read before anything loads numpy.
+    """Call `pin` with the `training` section of a config.yaml. It must be called before anything loads numpy.
 
-    A file that is missing or malformed pins the defaults; whoever loads it next says what is wrong.
+    If the file is missing or malformed, `avx2` and one thread are pinned; the code that loads it next reports why.
     """
     share_compiled(config_path.absolute().parents[1])
     try:
@@ -123,6 +123,6 @@ def processor() -> str:
 
 
 def derive_seed(study_seed: int, purpose: str, *indices: int) -> int:
-    """A 32-bit seed that depends on nothing but its arguments, and differs for each of them."""
+    """Derive a 32-bit seed from its arguments only, by a hash: other arguments give another seed."""
     text = "/".join([str(study_seed), purpose, *map(str, indices)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -1,4 +1,4 @@
-"""What goes wrong, in one line for the user: which file, which key, what was found and what is accepted."""
+"""Errors for the user, in one line: the file, the key, what was found and what is accepted."""
 
 import re
 import sys
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# In a URL; not one that is to come from the environment, as ${oc.env:NAME}.
+# A password in a URL, unless it is an interpolation that reads an environment variable, ${oc.env:NAME}.
 _PASSWORD = re.compile(r"(://[^/:@\s]*:)(?!\$\{)\S+(?=@)|([?&]pass\w*=)(?!\$\{)[^&\s]+")
 
 
 class SidewinderError(Exception):
-    """A mistake of the user's or a broken file, said in one line; passwords in URLs are left out."""
+    """A user's mistake or a broken file, described in one line. Passwords in URLs are replaced by `***`."""
 
     def __init__(self, message: str) -> None:
         super().__init__(_PASSWORD.sub(r"\1\2***", message))
@@ -19,9 +19,9 @@ class SidewinderError(Exception):
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Turn a `SidewinderError`, or an error of the file system, into one line on stderr and exit code 1.
+    """Turn a `SidewinderError`, a lack of memory or an error of the file system into one line and exit code 1.
 
-    Ctrl-C ends without a word. Other exceptions keep their traceback.
+    The line goes to stderr. Ctrl-C ends with exit code 130 and without a line. Other exceptions keep their traceback.
     """
     try:
         yield
@@ -43,7 +43,7 @@ def first_line(error: BaseException) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """The whole text of an exception without line breaks; of pydantic's several findings only the first."""
+    """The whole text of an exception without line breaks; for an error of pydantic, only the first finding."""
     # Imported late: scripts that only print --help need not load pydantic.
     from pydantic import ValidationError
 

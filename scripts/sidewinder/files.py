@@ -1,4 +1,4 @@
-"""Files: read with an error that helps, written whole or not at all."""
+"""Reads files with helpful errors, and writes files whole or not at all."""
 
 import json
 import os
@@ -15,15 +15,15 @@ from sidewinder.errors import SidewinderError, one_line
 
 @contextmanager
 def reading(path: Path, made_by: str, again: str = "to make it again") -> Iterator[None]:
-    """Around code that reads and parses a file.
+    """Turn the errors of a `with` block that reads and parses a file into one line each.
 
     Args:
         path: The file.
-        made_by: What makes it, for the error if it is missing.
-        again: What deleting it is good for, for the error if it is malformed.
+        made_by: What makes the file, for the error if it is missing.
+        again: Why to delete the file, for the error if it is malformed.
 
     Raises:
-        SidewinderError: It is missing, cannot be read, or is not what is expected there.
+        SidewinderError: The file is missing, cannot be read, or is malformed.
     """
     try:
         yield
@@ -37,20 +37,24 @@ def reading(path: Path, made_by: str, again: str = "to make it again") -> Iterat
 
 
 def relative(path: Path, base: Path) -> str:
-    """The path as seen from a directory, the same wherever both are moved to."""
+    """The path relative to a directory. It stays the same if both are moved together."""
     return os.path.relpath(path, base)
 
 
 def to_json(value: Any) -> str:
-    """Readable JSON with a final newline; refuses NaN, which JSON has not."""
+    """Readable JSON with a final newline.
+
+    Raises:
+        ValueError: The value has NaN or infinity in it, which JSON does not have.
+    """
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, or a kill at any moment, finds the old file or the whole new one.
+    """Write a file atomically: readers find the old file or the whole new one, even if the process is killed.
 
     Raises:
-        SidewinderError: The directory cannot be written.
+        SidewinderError: The file cannot be written.
     """
     data = content.encode() if isinstance(content, str) else content
     try:

@@ -1,8 +1,8 @@
-"""Locks of files, for any number of processes on one machine or several, freed when their holder dies, however it dies.
+"""File locks for processes on one or several machines. A lock is freed when its holder dies, however it dies.
 
-The kernel's, where the study's database is SQLite's and so needs them too. Else leases, for which a file system must do
-no more than create a file for one process only: a holder that has shown no sign of life for half a minute has lost its
-lease. At worst two processes then make the same result, with the same bytes.
+With SQLite, the locks are the kernel's, because SQLite needs the kernel's locks too. With other databases they are
+leases, which need only a file system that can create a file for one process exclusively. A holder without a sign of
+life for 30 seconds loses its lease. In the worst case, two processes then make the same result, with the same bytes.
 """
 
 import math
@@ -19,20 +19,23 @@ _LEASE = 30.0
 
 
 def file_lock(path: Path, storage: str | None) -> BaseFileLock:
-    """The lock at this path, not held yet; `storage` as `study.storage` says."""
+    """The lock at this path, not held yet. Its kind depends on `storage`, the value of `study.storage`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path) if storage is None or storage.startswith("sqlite") else _lease(path.resolve())
 
 
 @cache
 def _lease(path: Path) -> SoftFileLease:
-    # One for all attempts of a process, because it is by the same one that a holder must be seen silent for so long.
+    # One object for all attempts of a process, because the object measures how long a holder has been silent.
     return _Lease(path, lease_duration=_LEASE)
 
 
 class _Lease(SoftFileLease):
-    """filelock's, which waits forever for a holder that was killed after it made its file and before it wrote who it
-    is: such a file, too, is void when nothing has become of it for so long."""
+    """filelock's lease, which here also ends if the lock file stays empty.
+
+    The file is empty if its holder was killed after creating it and before writing its identity into it. filelock
+    waits forever for such a holder. Here, a file that stays empty for the duration of a lease is removed.
+    """
 
     _seen_empty: tuple[tuple[int, int], float] | None = None
 
@@ -65,7 +68,10 @@ class _Lease(SoftFileLease):
 
 
 def _remove_if_empty(path: Path) -> None:
-    """Others may do so at the same time, and one of them may hold the lock by now."""
+    """Remove a lock file if it is empty, and put it back otherwise.
+
+    Other processes may do the same at the same time, and one of them may already hold the lock.
+    """
     aside = path.with_name(f"{path.name}.{uuid4().hex}")
     with suppress(FileNotFoundError, FileExistsError):
         path.rename(aside)

@@ -1,6 +1,6 @@
-"""Where the files that belong to Sidewinder are: its Hydra configs, the scripts of its rules, its lock files.
+"""Paths of Sidewinder's own files: its Hydra configs, the scripts of its rules, its requirements-*.lock files.
 
-A clone has them at its top level; an installed package carries the same layout inside, in `sidewinder/repository/`.
+A clone has them at its top level. An installed package has the same layout in `sidewinder/repository/`.
 """
 
 import sys
@@ -12,5 +12,5 @@ CONFIG_DIR = ROOT / "configs"
 
 
 def installing(extra: str) -> str:
-    """The command that installs what is needed beyond requirements.lock: requirements-<extra>.lock."""
+    """The command that installs the packages of an extra, from requirements-<extra>.lock."""
     return f"{sys.executable} -m pip install -r {ROOT / f'requirements-{extra}.lock'}"

@@ -1,7 +1,7 @@
-"""What derived files were made from: the settings that were used, and the content of all that was read and written.
+"""Records of what derived files were made from: the settings, and hashes of all files that were read and written.
 
-A script puts it on record beside what it makes. Planning compares the record with the settings of today and the files
-on disk, so content decides what is stale: neither time stamps, nor what Snakemake remembers.
+A script writes a record beside the files that it makes. Planning compares the record with today's settings and the
+files on disk. So content decides what is stale, and not time stamps or Snakemake's metadata.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sidewinder.files import relative, to_json, write_atomically
 
-# To be raised where scripts make other files from the same settings and inputs: then all are made anew.
+# Raise it if scripts make other files from the same settings and inputs: then all files are made again.
 FORMAT = 5
 DIRECTORY = ".records"
 
@@ -25,10 +25,11 @@ class Record(BaseModel):
     """The content of a record.
 
     Attributes:
-        format: `FORMAT` of the version that made it.
-        settings: By name, as JSON has them.
-        read: SHA-256 by path, relative to the directory above `.records`; None for a file that was not there.
-        wrote: SHA-256 by path.
+        format: `FORMAT` of the version that wrote the record.
+        settings: The settings by name, as JSON values.
+        read: SHA-256 of each file that was read, by path relative to the directory above `.records`; None for a
+            missing file.
+        wrote: SHA-256 of each file that was written, by the same kind of path.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -43,20 +44,21 @@ class Record(BaseModel):
 def recorded(
     path: Path | None, settings: Mapping[str, Any], read: Iterable[Path]
 ) -> Iterator[Callable[[Path, str | bytes], None]]:
-    """Give a function that writes files, atomically; at the end put on record what they were made from.
+    """Provide a function that writes files atomically. At the end of the `with` block, write the record of the files.
 
-    A script that is killed on the way leaves no record, or one that does not fit the files, so they are made again.
+    A script that is killed in between leaves no record, or a record that does not match the files. Then they are made
+    again.
 
     Args:
-        path: The record to write, `<directory>/.records/<rule>.json`; None for none.
-        settings: The settings that the files depend on.
-        read: The files that they depend on.
+        path: The record to write, `<directory>/.records/<rule>.json`; None to write none.
+        settings: The settings that the written files depend on.
+        read: The files that the written files depend on.
     """
     if path is None:
         yield write_atomically
         return
     base = path.parent.parent
-    # Before they are read: where one changes meanwhile, what is made is stale.
+    # Hashed before the script reads them: if a file changes meanwhile, the written files are stale.
     read_files = {relative(file, base): sha256(file) for file in read}
     wrote: dict[str, str] = {}
 
@@ -70,17 +72,17 @@ def recorded(
 
 
 def add_record(parser: argparse.ArgumentParser) -> None:
-    """The argument `--record`."""
-    parser.add_argument("--record", type=Path, help="file for what was read and written (default: none is made)")
+    """Add the argument `--record` to a script's parser."""
+    parser.add_argument("--record", type=Path, help="record of the files read and written (default: no record)")
 
 
 def is_current(path: Path, settings: Mapping[str, Any], content: Callable[[Path], str | None]) -> bool:
-    """Whether the files of a record are what would be made today.
+    """Whether the files of a record are up to date: their settings, inputs and contents are unchanged.
 
     Args:
         path: The record.
-        settings: Today's, as for `recorded`.
-        content: `sha256`, or a function that remembers what it gave.
+        settings: Today's settings, as for `recorded`.
+        content: `sha256`, or a cached version of it.
     """
     if (record := _load(path)) is None:
         return False
@@ -91,8 +93,7 @@ def is_current(path: Path, settings: Mapping[str, Any], content: Callable[[Path]
 
 
 def known_content(path: Path, settings: Mapping[str, Any]) -> dict[str, str | None]:
-    """SHA-256 of the files that a record says were read, by their relative path; nothing if there is no record with
-    these settings."""
+    """SHA-256 of the files that a record lists as read, by relative path; empty if no record has these settings."""
     record = _load(path)
     return record.read if record and record.settings.items() >= settings.items() else {}
 

@@ -1,4 +1,7 @@
-"""The files of a trial, which are the truth: what they hold, read and written whole or not at all."""
+"""Result files of trials: their content, how they are read, and how they are written, whole or not at all.
+
+The files are the truth: a study's database can be made again from them.
+"""
 
 import json
 import sys
@@ -17,11 +20,11 @@ if TYPE_CHECKING:
 
 State = Literal["complete", "pruned", "failed"]
 
-# The reason of a trial that was not trained.
+# `Result.reason` of a trial that was given up.
 GIVEN_UP = "given up by study.give_up"
 # Packages whose version can change a result.
 _PACKAGES = ("gymnasium", "numpy", "optuna", "sb3-contrib", "stable-baselines3", "torch")
-# Those of extras, by their modules: of no effect where a run has not loaded them.
+# Packages of extras, by their modules. They can change a result only if its process has loaded them.
 _OF_EXTRAS = {
     "Box2D": "Box2D",
     "ale_py": "ale-py",
@@ -33,13 +36,13 @@ _OF_EXTRAS = {
 }
 
 
-# Values of episodes, in order, by what `evaluation.metric` names beside the return.
+# Values of episodes, in order, for each metric in `evaluation.metric` except the return.
 EpisodeMetrics = Annotated[dict[str, list[float]], Field(exclude_if=lambda metrics: not metrics)]
 
 
 class EvaluationResult(BaseModel):
-    """Undiscounted episode returns at one moment of training, after `step` environment steps, and what else
-    `evaluation.metric` names: mean and standard deviation over episodes, by name."""
+    """Evaluation after `step` environment steps of training: undiscounted return, mean and standard deviation over
+    episodes. `metrics` has mean and standard deviation of the other metrics in `evaluation.metric`, by name."""
 
     step: int
     mean_return: float
@@ -48,8 +51,8 @@ class EvaluationResult(BaseModel):
 
     @classmethod
     def of_episodes(cls, step: int, values: Mapping[str, Sequence[float]]) -> Self:
-        """From each episode's values, by metric."""
-        # Imported late: what is known needs no numpy.
+        """Make an evaluation from the values of its episodes, by metric."""
+        # Imported late: known results need no numpy.
         import numpy as np
 
         mean_return, std_return = (float(of(values["return"])) for of in (np.mean, np.std))
@@ -62,11 +65,11 @@ class EvaluationResult(BaseModel):
 
 
 class Archived(BaseModel):
-    """Where a training comes from that was not made here.
+    """Origin of a training that comes from an archive.
 
     Attributes:
-        archive: Its name in `archives` of the configfile.
-        processor: On which it was trained.
+        archive: The archive's name in `archives` of the configfile.
+        processor: The model of the processor on which the agent was trained.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -82,14 +85,14 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-# A key that is not there where a training was made here.
+# The key is absent if the training was made here.
 ArchivedOrNot = Annotated[Archived | None, Field(exclude_if=_is_none)]
-# Versions of packages, or hashes of source, of what is of somebody's own; a key that is not there where nothing is.
+# Versions of packages, or hashes of sources, of the user's own code. The key is absent if there is no such code.
 Sources = Annotated[dict[str, str], Field(exclude_if=lambda sources: not sources)]
 
 
 class Replicate(BaseModel):
-    """One training of a trial that has several; `environment` is its name, if the study has several of them."""
+    """One of several trainings of a trial. `environment` is a name in the study's `environments`, if it has any."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -103,23 +106,28 @@ class Replicate(BaseModel):
 
 
 class Result(BaseModel):
-    """result.json: all that later trials, tables and figures may use of a trial, and nothing of where or when it ran.
+    """Content of result.json: all that later trials, tables and figures may use of a trial.
+
+    Except for `archived`, it does not say where or when the trial ran.
 
     Attributes:
+        number: The trial's number.
         config: Digest of the study's config (`StudyConfig.digest`).
-        state: `complete`; `pruned` by the study's pruner; `failed`, e.g. diverged, with the reason kept.
-        objective: Of the study, of several the return; None unless complete.
-        further_objectives: By name, if the study has several.
+        state: `complete`; `pruned` by the study's pruner; `failed`, e.g. diverged.
+        objective: The study's first objective; None unless complete.
+        reason: Why the trial failed; None otherwise.
         params: Optuna parameters by dotted config key, as `sidewinder.config.search_space` spells them.
-        distributions: Of each parameter, in Optuna's JSON.
-        evaluations: Means over replicates, and their standard deviation, if there are several.
+        distributions: The distribution of each parameter, in Optuna's JSON.
+        evaluations: The evaluations of the training. With replicates: mean and standard deviation over replicates.
         pruner_attrs: What the study's pruner noted on this trial, e.g. the rungs it reached.
-        seeds: Of the training, of several the first's.
-        environment: As `Replicate` has it, if this is the result of a replicate.
-        replicates: What each training gave, if the trial has several.
+        seeds: The seeds of the training; with replicates, of the first one.
         bit_exact: False if the training may differ in bits elsewhere (a GPU, the native instruction set).
-        sources: Of the code of one's own that it was trained with, as `training.sources.sources` has them.
-        archived: Where it comes from, if it was not trained here; of several trainings each has its own.
+        packages: Versions of the packages that the result depends on.
+        sources: Versions or hashes of the user's own code, as `training.sources.sources` returns them.
+        further_objectives: The study's other objectives by name, if it has several.
+        environment: The environment's name as in `Replicate`, if this is the result of a replicate.
+        replicates: The result of each replicate, if the trial has several.
+        archived: The training's origin, if it comes from an archive. With replicates, each of them has its own.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -144,7 +152,7 @@ class Result(BaseModel):
 
     @property
     def given_up(self) -> bool:
-        """Whether nothing was trained, as `study.give_up` says."""
+        """Whether the trial was not trained, because `study.give_up` names it."""
         return self.reason is not None and self.reason.endswith(GIVEN_UP)
 
     @classmethod
@@ -152,13 +160,13 @@ class Result(BaseModel):
         """Read a result.json.
 
         Raises:
-            SidewinderError: It is missing, or not what `save` writes.
+            SidewinderError: The file is missing or malformed.
         """
         with reading(path, "run `snakemake` again to train that trial", "to train that trial again"):
             return cls.model_validate_json(path.read_bytes())
 
     def save(self, path: Path) -> None:
-        """Write it, with the same bytes for the same result."""
+        """Write result.json atomically. The same result gives the same bytes."""
         write_atomically(path, to_json(self.model_dump()))
 
     def optuna_distributions(self) -> "dict[str, BaseDistribution]":
@@ -170,7 +178,7 @@ class Result(BaseModel):
 
 
 def as_json(distributions: "dict[str, BaseDistribution]") -> dict[str, Any]:
-    """Optuna distributions as `Result.distributions` keeps them."""
+    """Optuna distributions in the form of `Result.distributions`."""
     from optuna.distributions import distribution_to_json
 
     return {name: json.loads(distribution_to_json(distribution)) for name, distribution in distributions.items()}
@@ -183,7 +191,7 @@ def installed_packages() -> dict[str, str]:
 
 
 def other_packages(known: dict[str, str]) -> dict[str, str]:
-    """Those of the packages on record that are not installed here in that version."""
+    """Recorded packages, with their versions, that are not installed here in the same version."""
     return {name: recorded for name, recorded in known.items() if recorded != _version(name)}
 
 
@@ -195,31 +203,32 @@ def _version(package: str) -> str | None:
 
 
 def result_path(study_dir: Path, number: int) -> Path:
-    """Where trial `number` of the study in `study_dir` keeps its result."""
+    """Path of the result of trial `number`, in the study's directory."""
     return study_dir / "trials" / str(number) / "result.json"
 
 
 def load_result(study_dir: Path, number: int, config: str, give_up: Collection[int]) -> Result:
-    """The result of a trial.
+    """Load the result of a trial.
 
     Args:
         study_dir: The study's directory.
-        number: Which trial.
+        number: The trial's number.
         config: The digest of the study's config.
-        give_up: Its `study.give_up`.
+        give_up: The study's `study.give_up`.
 
     Raises:
-        SidewinderError: It is missing or malformed, or another trial's or another config's.
+        SidewinderError: The file is missing or malformed, or `checked` refuses the result.
     """
     path = result_path(study_dir, number)
     return checked(path, Result.load(path), number, config, give_up)
 
 
 def checked(path: Path, result: Result, number: int, config: str, give_up: Collection[int]) -> Result:
-    """The result, if it is of this trial and config, and was given up if it was to be; `path` is its file.
+    """Check a result, and return it. `path` is its file, for the error.
 
     Raises:
-        SidewinderError: It is another's.
+        SidewinderError: The result belongs to another trial or another config. Or the trial was given up although
+            `give_up` does not name it, or trained although `give_up` names it.
     """
     for key, found, accepted in (("number", result.number, number), ("config", result.config, config)):
         if found != accepted:
@@ -233,11 +242,11 @@ def checked(path: Path, result: Result, number: int, config: str, give_up: Colle
             was, to_be = to_be, was
         raise SidewinderError(
             f"{path}: found a trial that was {was}, accepted with study.give_up={sorted(give_up)}: one that is "
-            f"{to_be}; later trials may depend on it: delete its result and theirs, or put study.give_up back"
+            f"{to_be}; later trials may depend on it: delete its result and the later ones, or restore study.give_up"
         )
     return result
 
 
 def replicate_path(study_dir: Path, number: int, replicate: str) -> Path:
-    """Where a replicate of trial `number` that is a job of its own keeps its result."""
+    """Path of the result of a replicate of trial `number`, if the replicate is a separate job."""
     return study_dir / "trials" / str(number) / "replicates" / replicate / "result.json"

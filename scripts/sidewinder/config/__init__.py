@@ -1,1 +1,1 @@
-"""From the user's files to a study's config: composed, typed, checked. Imports no other room."""
+"""Composes a study's config from the user's files, types it and checks it. Imports no other room."""

@@ -1,9 +1,9 @@
-"""Which algorithms there are, what null means to them, and what SBX lacks: tables of names, which import none of it."""
+"""Tables of the known algorithms: their classes, their defaults for null, and what SBX lacks. Imports no algorithm."""
 
 from collections.abc import Mapping
 from typing import Any
 
-# By `agent.backend`: Stable-Baselines3 with SB3-Contrib, on torch; and SBX, the same in JAX.
+# Import path of each algorithm's class, by `agent.backend`: Stable-Baselines3 and SB3-Contrib (torch), or SBX (JAX).
 ALGORITHMS = {
     "sb3": {
         "a2c": "stable_baselines3.A2C",
@@ -30,9 +30,9 @@ ALGORITHMS = {
         "tqc": "sbx.TQC",
     },
 }
-# RL Baselines3 Zoo's small, medium and big.
+# Layer widths of named networks. RL Baselines3 Zoo calls them small, medium and big.
 NET_ARCHS = {"s": [64, 64], "m": [256, 256], "l": [400, 300]}
-# What null in policy_kwargs is for each algorithm: (net_arch, activation_fn). SB3's, and so with any backend.
+# (net_arch, activation_fn) that null in policy_kwargs stands for: SB3's defaults, whatever the backend.
 POLICY_DEFAULTS: dict[str, tuple[Any, str]] = {
     "a2c": ([64, 64], "tanh"),
     "ars": ([64, 64], "relu"),
@@ -48,7 +48,7 @@ POLICY_DEFAULTS: dict[str, tuple[Any, str]] = {
     "tqc": ([256, 256], "relu"),
     "trpo": ([64, 64], "tanh"),
 }
-# Keys of the agent that have an effect only while another one is set.
+# Agent keys that have an effect only while another agent key is set: from the former to the latter.
 SWITCHES = {
     "noise_std": "action_noise",
     "sde_sample_freq": "use_sde",
@@ -56,9 +56,9 @@ SWITCHES = {
     "replay_buffer_kwargs.n_sampled_goal": "replay_buffer_class",
     "replay_buffer_kwargs.goal_selection_strategy": "replay_buffer_class",
 }
-# Keys that SBX 0.28 lacks, ignores or reads otherwise: the one value with which it does what SB3 does by default. (It
-# keeps DDPG's, TD3's, DQN's and CrossQ's learning rate as it is; has no gSDE; never clips DQN's gradients; adapts PPO's
-# learning rate to target_kl; and its batch_norm_momentum is one minus SB3-Contrib's.)
+# Keys that SBX 0.28 lacks, ignores or reads differently, each with the only value accepted with SBX: SB3's default.
+# SBX keeps the learning rate of DDPG, TD3, DQN and CrossQ constant, has no gSDE, never clips DQN's gradients, and
+# adapts PPO's learning rate to target_kl. Its batch_norm_momentum is one minus SB3-Contrib's.
 _ONLY_WITH_SBX: dict[str, dict[str, Any]] = {
     "crossq": {"lr_schedule": "constant", "use_sde": False, "policy_kwargs.batch_norm_momentum": None},
     "ddpg": {"lr_schedule": "constant"},
@@ -71,17 +71,17 @@ _ONLY_WITH_SBX: dict[str, dict[str, Any]] = {
 
 
 def backend_of(agent: dict[str, Any]) -> str:
-    """`agent.backend`; SB3 where a file does not say."""
+    """`agent.backend` of an agent section; `sb3` if it is absent."""
     return str(agent.get("backend", "sb3"))
 
 
 def limits(agent: dict[str, Any]) -> dict[str, Any]:
-    """Keys that may have one value only with this agent's algorithm and backend, and that value."""
+    """Agent keys that accept one value only with this algorithm and backend, each with that value."""
     return _ONLY_WITH_SBX.get(str(agent.get("algorithm")), {}) if backend_of(agent) == "sbx" else {}
 
 
 def beyond_limits(agent: dict[str, Any]) -> str | None:
-    """A line on the first key of an agent that is beyond `limits`; None if none is."""
+    """Error line about the first agent key whose value `limits` excludes; None if there is no such key."""
     for key, only in limits(agent).items():
         section, _, name = key.rpartition(".")
         found = ((agent.get(section) or {}) if section else agent).get(name, only)
@@ -91,13 +91,15 @@ def beyond_limits(agent: dict[str, Any]) -> str | None:
 
 
 def as_text(value: Any) -> str:
-    """A value as YAML has it."""
+    """A value as YAML writes it: `null`, `true`, `0.1`."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def meant(agent: Mapping[str, Any]) -> dict[str, Any]:
-    """An agent as what it means, to tell whether two are the same: names and null are replaced by what they stand for,
-    and what has no effect is left out."""
+    """Canonical form of an agent section, by dotted key: two agents with equal forms train the same.
+
+    Names of networks and null are replaced by the values that they stand for. Keys without effect are left out.
+    """
     policy_kwargs = {"net_arch": None, "activation_fn": None, **(agent.get("policy_kwargs") or {})}
     if agent.get("policy") in ("MlpPolicy", "MlpLstmPolicy") and (known := POLICY_DEFAULTS.get(agent["algorithm"])):
         for key, default in zip(("net_arch", "activation_fn"), known, strict=True):
@@ -110,7 +112,7 @@ def meant(agent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flat(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Its leaves by dotted key; a whole number is the same with and without a point."""
+    """Leaves of a mapping by dotted key. Integers become floats, because 1 and 1.0 are the same setting."""
     flat: dict[str, Any] = {}
     for key, value in mapping.items():
         if isinstance(value, Mapping):

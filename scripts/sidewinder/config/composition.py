@@ -1,4 +1,4 @@
-"""From Hydra's configs to a study's config: composed, checked, each error with the file that it comes from."""
+"""Composes a study's config from Hydra's configs and checks it. Each error names the file or override at fault."""
 
 import sys
 from collections.abc import Sequence
@@ -43,14 +43,15 @@ def compose_study(
     archives: Sequence[str] = (),
     directory: Path | None = None,
 ) -> StudyConfig:
-    """Compose a study from configs/study/<name>.yaml, or from whatever `study=` the overrides name.
+    """Compose a study from configs/study/<name>.yaml, or from the file that an override `study=...` names.
 
     Args:
-        name: The study's name, also that of its directory under results.
+        name: The study's name, which is also the name of its directory in the results.
         overrides: Hydra overrides, e.g. `["study=pendulum_ddpg", "study.n_trials=100"]`.
-        config_dirs: More directories of Hydra configs; theirs come before the shipped ones.
-        archives: What `study.archives` is where the configs do not say.
-        directory: The study's, if it may have trials: what they began from stays so, whatever became of it elsewhere.
+        config_dirs: More directories of Hydra configs, searched before the shipped configs.
+        archives: Value of `study.archives` if the configs do not set it.
+        directory: The study's directory, if it may have trials. Starting points from other studies then stay as they
+            were when the trials began, even if the other studies have changed.
 
     Raises:
         SidewinderError: One line that names file or override, key, what was found and what is accepted.
@@ -65,8 +66,11 @@ def composed(
     archives: Sequence[str],
     directory: Path | None,
 ) -> tuple[StudyConfig, Any]:
-    """As `compose_study`; with the study what Hydra made of the files and overrides, its interpolations as they are
-    written."""
+    """Compose a study as `compose_study` does.
+
+    Returns:
+        The study's config, and the plain config as Hydra composed it, with its interpolations unresolved.
+    """
     for override in overrides:
         parse_override(override)
     for configs in config_dirs:
@@ -85,7 +89,7 @@ def composed(
 
 
 class _Composition:
-    """One composition by Hydra."""
+    """Composition of one study. `written` is the config as Hydra composed it, interpolations unresolved."""
 
     def __init__(
         self, name: str, overrides: Sequence[str], archives: Sequence[str], directory: Path | None = None
@@ -149,13 +153,13 @@ class _Composition:
             raise SidewinderError(f"{self.provenance.source(('agent', 'defaults_file'))}: {error}") from None
         finally:
             if isinstance(plain["agent"], dict):
-                plain["agent"].pop("defaults_file", None)  # which no trial depends on
+                plain["agent"].pop("defaults_file", None)  # no trial depends on it
 
     def _told(self, config: DictConfig, space: SearchSpace, taken_out: dict[str, str]) -> dict[str, str]:
-        """Say what overrides take out of the search, with the parameters whose conditions this decides.
+        """Print which keys overrides take out of the search, and which conditions fail as a result.
 
         Returns:
-            All of these keys, each with the reason.
+            All keys that are therefore not searched, without `+`, each with the reason.
         """
         if not taken_out:
             return {}
@@ -185,7 +189,7 @@ class _Composition:
             if "resolving interpolation" in reason:
                 reason += "; accepted in a study's defaults list: a name, such as ddpg"
             if "is not in struct" in reason:
-                reason += "; accepted: a key of the config, or + before it, which adds one"
+                reason += "; accepted: a key of the config, or a new key with + before it"
             if "@study." in reason:
                 reason += "; accepted: a study's file whose first line is # @package _global_"
             raise SidewinderError(f"{self.provenance.who_is_in(reason)}: {reason}") from None
@@ -198,7 +202,7 @@ class _Composition:
                 raise SidewinderError(
                     f"{self.provenance.study_file()}: search_space: found nothing to search, accepted: {accepted}"
                 )
-            # A trial's sections, unless they wait for the search; 1e5 becomes 100000 where an integer is wanted.
+            # Sections without interpolations are validated here (1e5 becomes 100000 for an integer), others per trial.
             for section in RunConfig.model_fields:
                 if "${" not in str(plain[section]):
                     model = RunConfig.model_fields[section].annotation
@@ -215,7 +219,7 @@ class _Composition:
         return config
 
     def _check_objectives(self, config: StudyConfig) -> None:
-        """Check that they are what evaluations have on record."""
+        """Check that the first objective is the first metric, and that trainings record the others."""
         metric, *others = config.metrics
         found, known = config.study.objectives, {*others, "spread", "steps_per_second"}
         if found[0] != metric or not set(found[1:]) <= known:
@@ -223,7 +227,7 @@ class _Composition:
             raise self.provenance.error(("study", "objectives"), f"found {found}, {accepted}")
 
     def _check_classes(self, plain: dict[str, Any]) -> None:
-        """Check that an agent, a sampler and a pruner are named: all else that their files lack has a default."""
+        """Check that the agent names its algorithm, and the sampler and the pruner their classes."""
         names = ", ".join(sorted({name for names in ALGORITHMS.values() for name in names}))
         for section, key, accepted in (
             ("agent", "algorithm", names),

@@ -1,10 +1,11 @@
-"""Composed studies, kept in the results by what they were composed from: Hydra takes a tenth of a second for each.
+"""Cache of composed studies in the results directory, because Hydra takes a tenth of a second for each study.
 
-A composition is a function of the config files, the overrides, the installed packages and Sidewinder itself. A hash of
-all of that, read anew by each process, is the name of its file, so that nothing that has changed is ever used. What
-depends on anything else, such as the environment's variables or other studies' results, is not kept.
+A composition depends on the config files, the overrides, the installed packages and Sidewinder itself. Each process
+hashes all of these, and the hash is the name of the composition's file. After any change the old file is no longer
+found. A composition that depends on anything else, such as environment variables or other studies' results, is not
+cached.
 
-Studies that differ in their name and their seed alone share one composition, if nothing in their configs reads these.
+Studies that differ only in name and seed share one composition, if nothing in their configs reads name or seed.
 """
 
 import json
@@ -33,22 +34,22 @@ from sidewinder.records import sha256_of
 
 DIRECTORY = ".composed"
 _SEED = re.compile(r"study\.seed=(0|[1-9]\d*)")
-# What makes a config depend on more than its files. Where a storage is, is kept as it is written.
+# Texts that make a config depend on more than its files. They are fine in a storage, which is kept unresolved.
 _IMPURE = re.compile(r"^(?!\s*(\S*\.)?storage\s*[:=]).*(\$\{\s*(oc\.env|now|hydra)\b|\$\{[^:}]*\$\{|searchpath)", re.M)
-# What may read a study's name or seed.
+# Texts that may read a study's name or seed.
 _READS_STUDY = re.compile(r"study|seed|\$\{\s*\.|\$\{[^:}]*\$\{|\$\{\s*oc\.(select|dict)")
 _INSTALLED = ("site-packages", "dist-packages")
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """A composition.
+    """A cached composition.
 
     Attributes:
-        config: The study's, as JSON has it.
-        notes: What was said of it, as whole lines.
-        named: Whether its configs name the study.
-        shared: Whether nothing in them reads the study's name or seed.
+        config: The study's config, as JSON values.
+        notes: Lines printed while composing, with `_NAME` in place of the study's name.
+        named: Whether the configs set the study's name.
+        shared: Whether studies with other names and seeds may use it: nothing in the configs reads name or seed.
     """
 
     config: dict[str, Any]
@@ -57,26 +58,26 @@ class _Kept:
     shared: bool
 
     def study_config(self, name: str, seed: int | None) -> StudyConfig:
-        """The config, of the study of this name with this seed if others share it."""
+        """The study's config. A shared one gets this seed, and this name unless the configs set the name."""
         study = dict(self.config["study"])
         if self.shared:
             study |= ({} if self.named else {"name": name}) | ({} if seed is None else {"seed": seed})
         return StudyConfig.model_validate({**self.config, "study": study})
 
     def say(self, name: str) -> None:
-        """Say again what was said when it was composed, now of the study of this name."""
+        """Print the lines that were printed while composing, now with this study's name."""
         sys.stderr.write(re.sub(rf"^study {re.escape(_NAME)}:", lambda _: f"study {name}:", self.notes, flags=re.M))
 
 
-# Stands for a study's name in notes.
+# Placeholder for the study's name in notes.
 _NAME = "<name>"
 
 
 class Compositions:
-    """The compositions of one run of Snakemake."""
+    """Composes the studies of one Snakemake run, with a cache."""
 
     def __init__(self, results: Path, config_dirs: Sequence[Path], archives: Sequence[str]) -> None:
-        """Of the studies in `results`, with the user's directories of configs and archives."""
+        """Cache in `results`; `config_dirs` and `archives` are arguments of `compose_study`."""
         self._results = results
         self._config_dirs = config_dirs
         self._archives = archives
@@ -85,10 +86,10 @@ class Compositions:
         self._basis: str | None = None
 
     def compose(self, name: str, overrides: Sequence[str], directory: Path) -> StudyConfig:
-        """As `composition.compose_study`, by which it is composed unless it is kept.
+        """Take a study's config from the cache, or compose it as `composition.compose_study` does.
 
         Raises:
-            SidewinderError: As `compose_study`.
+            SidewinderError: As `compose_study` raises it.
         """
         seed, shared = _without_seed(overrides)
         if not any(one.startswith(("study=", PRIMARY)) for one in overrides):
@@ -115,7 +116,7 @@ class Compositions:
         return config
 
     def _key(self, overrides: Sequence[str], name: str = "") -> str | None:
-        """A hash of all that a composition depends on; None if that is more than is known."""
+        """Hash of everything that a composition depends on; None if it depends on more than files and overrides."""
         primaries = [Path(one.removeprefix(PRIMARY)).parent for one in overrides if one.startswith(PRIMARY)]
         found = [self._configs(directory) for directory in (*self._config_dirs, *primaries)]
         own = [*overrides, *(text for files in found for text in files.values())]
@@ -126,7 +127,7 @@ class Compositions:
         return digest((self._basis, name, list(overrides), [sorted(files.items()) for files in found]))
 
     def _configs(self, directory: Path) -> Mapping[str, str]:
-        """The texts of all config files in a directory, by their paths there."""
+        """Texts of all config files in a directory, by their paths relative to it."""
         if directory not in self._texts:
             found = _files(directory, ".yaml", self._results)
             self._texts[directory] = {path: content.decode(errors="replace") for path, content in found}
@@ -136,7 +137,7 @@ class Compositions:
         return self._results / DIRECTORY / f"{key}.json"
 
     def _load(self, key: str) -> _Kept | None:
-        """What is kept; None if it is missing or damaged."""
+        """Cached composition with this key; None if it is missing or damaged."""
         if key not in self._kept:
             with suppress(OSError, ValueError, TypeError):
                 seal, _, body = self._path(key).read_text().partition("\n")
@@ -145,24 +146,28 @@ class Compositions:
         return self._kept.get(key)
 
     def _keep(self, key: str, kept: _Kept, *, begun: bool) -> None:
-        """Keep it for this process, and if its study has begun for others: a study that is refused leaves nothing."""
+        """Cache a composition in this process, and in a file if its study has begun: a refused study leaves no file."""
         try:
             body = json.dumps(vars(kept))
         except TypeError:
             return
         again = _Kept(**json.loads(body)).study_config(kept.config["study"]["name"], None)
         if repr(again.model_dump()) != repr(kept.config):
-            return  # as of keys that are no texts, which JSON has not
+            return  # JSON cannot hold it, for example keys that are no strings
         self._kept[key] = kept
         if not begun:
             return
-        with suppress(SidewinderError):  # such as a full disk, for which it is no time to stop
+        with suppress(SidewinderError):  # a full disk, for example, must not stop composing
             write_atomically(self._path(key), f"{sha256_of(key + body)}\n{body}")
 
 
 def _without_seed(overrides: Sequence[str]) -> tuple[int | None, list[str]]:
-    """The seed that an override sets, and the overrides with a mark in its place; without such, or with several that
-    do, no seed and the overrides as they are."""
+    """Take the seed out of the overrides.
+
+    Returns:
+        The seed, and the overrides with `study.seed=` in place of the one that set it. If not exactly one override
+        sets the seed, as a whole number: None and the overrides unchanged.
+    """
     setting = [one for one in overrides if not one.startswith(PRIMARY) and sets(parse_override(one), "study.seed")]
     found = _SEED.fullmatch(setting[0]) if len(setting) == 1 else None
     if found is None:
@@ -171,7 +176,7 @@ def _without_seed(overrides: Sequence[str]) -> tuple[int | None, list[str]]:
 
 
 def _basis(archives: Sequence[str]) -> str:
-    """A hash of what all compositions depend on: Sidewinder, its configs, and whatever packages are installed."""
+    """Hash of what every composition depends on: Sidewinder, its configs, Python, the installed packages."""
     package = Path(__file__).resolve().parents[1]
     entries = [Path(entry) for entry in sys.path if Path(entry).is_dir()]
     installed = sorted(path.name for entry in entries for path in entry.glob("*-info"))
@@ -187,7 +192,7 @@ def _basis(archives: Sequence[str]) -> str:
 
 
 def _files(directory: Path, suffix: str, without: Path | None = None) -> Iterator[tuple[str, bytes]]:
-    """The files in a directory with this suffix, by their paths there: in hidden directories and in `without` none."""
+    """Files with this suffix below a directory: relative path and content. Skips hidden directories and `without`."""
     for parent, directories, names in os.walk(directory):
         here = Path(parent)
         kept = [name for name in sorted(directories) if not name.startswith((".", "__pycache__"))]

@@ -1,4 +1,4 @@
-"""Which values Optuna's distributions have."""
+"""Values that Optuna's distributions contain."""
 
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,7 @@ def first_value(distribution: BaseDistribution) -> Any:
 
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:
-    """Whether a trial may have this Optuna parameter: Optuna says so where it makes one."""
+    """Whether a distribution contains a value, by the check that Optuna makes when it creates a trial."""
     try:
         create_trial(value=0.0, params={"it": value}, distributions={"it": distribution})
     except ValueError:
@@ -35,7 +35,7 @@ def grid_values(distribution: BaseDistribution) -> list[Any]:
     if isinstance(distribution, IntDistribution) and not distribution.log:
         return list(range(distribution.low, distribution.high + 1, distribution.step))
     if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        # In decimals, as they are written: 0.1 + 2 * 0.1 is no 0.3 in floats.
+        # Decimal arithmetic, because 0.1 + 2 * 0.1 is not 0.3 in floats.
         low, step = Decimal(str(distribution.low)), Decimal(str(distribution.step))
         steps = round((distribution.high - distribution.low) / distribution.step)
         return [float(low + i * step) for i in range(steps + 1)]

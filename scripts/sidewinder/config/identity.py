@@ -1,6 +1,7 @@
-"""Which keys of a config make a study or a training another one than others.
+"""Marks for the config keys that are not, or not always, part of the identity of a study or a training.
 
-A key without a mark always does. A key that is added later is marked, so that studies made before keep their identity.
+A key without a mark is always part of it. Keys that later versions add are marked, so existing studies keep their
+identity.
 """
 
 from collections.abc import Mapping
@@ -11,23 +12,23 @@ from pydantic import BaseModel
 
 
 class Identity(Enum):
-    """A mark on a field of a config's section, as metadata of its annotation."""
+    """Mark on a field of a config section, as metadata of the field's annotation."""
 
-    UNLESS_DEFAULT = "part of the identity unless it has its default, with which all is as it was before the key"
-    NEVER = "no part of the identity: it changes no finished result"
+    UNLESS_DEFAULT = "part of the identity unless it has its default, which acts as if the key did not exist"
+    NEVER = "not part of the identity: it changes no finished result"
 
 
 def identifying(section: type[BaseModel], content: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a section is part of the identity.
+    """Keys and values of a section that are part of the identity.
 
     Args:
         section: The section's class, whose fields have the marks.
-        content: Its keys and plain values; interpolations may stand in place of values.
+        content: The section's keys and plain values. A value may be an unresolved interpolation.
     """
     kept = {}
     for key, value in content.items():
         if (field := section.model_fields.get(key)) is None:
-            kept[key] = value  # one of a mapping with free keys
+            kept[key] = value  # a free key, for which the class has no field
             continue
         if Identity.NEVER in field.metadata:
             continue

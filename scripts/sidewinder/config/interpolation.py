@@ -1,4 +1,4 @@
-"""Interpolations of a composed config: those that no searched key has a part in are resolved, the others are kept."""
+"""Resolves the interpolations of a composed config, except those that depend on a searched key."""
 
 import re
 from collections.abc import Mapping
@@ -12,8 +12,10 @@ from sidewinder.config.search_space import SearchSpace
 
 
 def deferred(search: DictConfig) -> dict[str, str]:
-    """Of a search space's values those that read a trial's own sections, such as `${one_minus:${agent.helpers.x}}`:
-    they are set as they are, for each trial to resolve."""
+    """Values of a search space that read a section of a trial's config, such as `${one_minus:${agent.helpers.x}}`.
+
+    They go into the config unresolved, and each trial resolves them.
+    """
     sections = "|".join(RunConfig.model_fields)
     reads = re.compile(rf"\$\{{(.*\$\{{)?({sections})\.")
     written = {str(key): value for key, value in raw(search).items()}
@@ -21,7 +23,7 @@ def deferred(search: DictConfig) -> dict[str, str]:
 
 
 def without(config: DictConfig, keys: Mapping[str, Any]) -> DictConfig:
-    """A copy in which the searched keys have no value yet."""
+    """Copy of a config in which these keys are marked as missing."""
     copy = config.copy()
     for key in keys:
         OmegaConf.update(copy, key.lstrip("+"), "???", force_add=True)
@@ -29,7 +31,13 @@ def without(config: DictConfig, keys: Mapping[str, Any]) -> DictConfig:
 
 
 def resolve(node: Any, probe: Any, keep_all: bool) -> Any:
-    """Plain values with every interpolation resolved that no searched key has a part in."""
+    """Plain values of a node. Interpolations are resolved unless they depend on a searched key.
+
+    Args:
+        node: A node of the config.
+        probe: The same node in a copy that `without` made, where the searched keys are missing.
+        keep_all: Whether to resolve no interpolation at all.
+    """
     if not isinstance(node, DictConfig | ListConfig):
         return node
     keys = list(node) if isinstance(node, DictConfig) else range(len(node))
@@ -63,6 +71,6 @@ def has(config: DictConfig, key: str) -> bool:
 
 
 def as_written(value: Any, space: SearchSpace, key: str) -> Any:
-    """A parameter's text, with what is left of its condition."""
+    """Entry of the search space for a parameter: its text, or its text and what remains of its condition."""
     text = str(value["space"] if isinstance(value, DictConfig) else value)
     return {"space": text, "when": space.conditions[key]} if key in space.conditions else text

@@ -10,20 +10,21 @@ from hydra.core.override_parser.types import ValueType
 from sidewinder import SidewinderError
 from sidewinder.config.overrides import PRIMARY, is_of_search_space, parse_override
 
-# The overrides of an entry; or several lists of them, whose studies are compared with each other too.
-# Or where a config of the tutorial's kind is: `config_dir` and `config`, with `overrides` if there are any.
+# A list of overrides; or several lists, whose studies are then also compared with each other; or the place of a
+# tutorial's config (see tutorial.py): `config_dir` and `config`, with optional `overrides`.
 Entry = Sequence[str] | Sequence[Sequence[str]] | Mapping[str, Any]
 
 
 def expanded(studies: Mapping[str, Entry]) -> dict[str, list[str]]:
-    """A study for each combination of values, where overrides have several, as in Hydra's multirun: `agent=ddpg,sac` or
-    `study.seed=range(5)`. The values become part of the name: `compare-ddpg-0`.
+    """Expand entries into studies: one study for each combination of values, as in Hydra's multirun.
+
+    `agent=ddpg,sac` and `study.seed=range(5)` make ten studies. The values become part of the name: `compare-ddpg-0`.
 
     Returns:
         The overrides of each study, by its name.
 
     Raises:
-        SidewinderError: An override has endless values, or two studies would have one name.
+        SidewinderError: An override has a continuous range of values, or two studies would have the same name.
     """
     found: dict[str, list[str]] = {}
     for entry, overrides in studies.items():
@@ -35,15 +36,17 @@ def expanded(studies: Mapping[str, Entry]) -> dict[str, list[str]]:
 
 
 def factors(entry: str, overrides: Entry) -> dict[str, dict[str, str]]:
-    """In what the studies of an entry differ: for each, by its name, what its overrides have for the keys that have
-    several values; nothing if the entry is one study."""
+    """Differences between the studies of an entry: by study name, the overrides of the keys that have several values.
+
+    If the entry is a single study, it has no such keys.
+    """
     combinations = _named(entry, overrides)
     keys = _varied(overrides, [combination for _, combination in combinations])
     return {study: _picked(combination, keys) for study, combination in combinations}
 
 
 def lists(overrides: Entry) -> list[list[str]]:
-    """Several lists of overrides, or one."""
+    """All lists of overrides of an entry, also if there is only one."""
     if isinstance(overrides, Mapping):
         primary = f"{PRIMARY}{overrides['config_dir']}/{overrides.get('config', 'default')}"
         return [[primary, *one] for one in lists(overrides.get("overrides", []))]
@@ -68,9 +71,11 @@ def _named(entry: str, overrides: Entry) -> list[tuple[str, list[str]]]:
 
 
 def _varied(overrides: Entry, combinations: list[list[str]]) -> list[str]:
-    """The keys that are written with several values; and where these leave studies with one name, the first others in
-    which they differ."""
-    # Of an override that is there twice, the last counts.
+    """Keys that become part of the studies' names: those written with several values.
+
+    Where several studies would still share a name, further keys in which they differ are added, the first ones first.
+    """
+    # If a key has two overrides, the last one counts.
     values = [{key: value for key, _, value in map(_parts, combination)} for combination in combinations]
     swept = {override.partition("=")[0] for one in lists(overrides) for override in one if _is_swept(override)}
     keys = list(dict.fromkeys(key for own in values for key in own))
@@ -85,7 +90,7 @@ def _varied(overrides: Entry, combinations: list[list[str]]) -> list[str]:
 
 
 def _picked(combination: list[str], keys: list[str]) -> dict[str, str]:
-    """What a study's overrides have for these keys, in the order of the overrides."""
+    """Values that a study's overrides give to these keys, in the order of the overrides."""
     return {key: value for key, _, value in map(_parts, combination) if key in keys}
 
 
@@ -96,13 +101,13 @@ def _parts(override: str) -> tuple[str, str, str]:
 def _is_swept(override: str) -> bool:
     parsed = parse_override(override, "studies: override")
     if is_of_search_space(parsed):
-        # choice(1, 2) is one search there; 1,2 is two studies.
+        # In a search space, choice(1, 2) is one parameter to search, but 1,2 makes two studies.
         return parsed.value_type is ValueType.SIMPLE_CHOICE_SWEEP
     return parsed.is_sweep_override()
 
 
 def _values(entry: str, override: str) -> list[str]:
-    """The single overrides that an override stands for."""
+    """Split an override with several values into one override for each value."""
     if not _is_swept(override):
         return [override]
     parsed = parse_override(override, "studies: override")

@@ -1,4 +1,4 @@
-"""The best settings of other studies, as entries of `study.enqueue` name them: ours, by their files, and Optuna's."""
+"""Reads the best trials of other studies, Sidewinder's or Optuna's, which entries of `study.enqueue` name."""
 
 import json
 from collections.abc import Mapping
@@ -15,21 +15,24 @@ _ACCEPTED = "{study: results/<study>, best: 5}, {optuna: sqlite:///study.db, nam
 
 
 def is_of_another(entry: object) -> bool:
-    """Whether an entry names another study, or a file of one."""
+    """Whether an entry of `study.enqueue` names another study, or the best.yaml of one."""
     return (isinstance(entry, Mapping) and not {"study", "optuna"}.isdisjoint(entry)) or (
         isinstance(entry, str) and entry.endswith((".yaml", ".yml"))
     )
 
 
 def best_of(where: str, entry: Any) -> list[tuple[str, dict[str, Any]]]:
-    """The parameters of another study's best trials, the best first, each with a name for readers.
+    """Read the parameters of another study's best trials, the best trial first.
 
     Args:
         where: The entry's key, for errors.
-        entry: As `is_of_another` says.
+        entry: An entry for which `is_of_another` is true. Its `best` says how many trials, by default 1.
+
+    Returns:
+        A readable name and the Optuna parameters of each trial.
 
     Raises:
-        SidewinderError: It cannot be read, or has no such trial.
+        SidewinderError: The entry is malformed, the study cannot be read, or it has no complete trial.
     """
     if isinstance(entry, str):
         return [(entry, _of_winner(where, Path(entry)))]
@@ -58,7 +61,7 @@ def _of_winner(where: str, path: Path) -> dict[str, Any]:
 
 
 def _of_study(where: str, directory: Path) -> list[tuple[str, dict[str, Any]]]:
-    """By a study's files; of several objectives by the first."""
+    """Complete trials of a Sidewinder study, from its files. The first objective says which trial is better."""
     config = directory / "config.yaml"
     if not config.is_file():
         raise SidewinderError(f"{where}: found {str(directory)!r} without a config.yaml, accepted: results/<study>")
@@ -67,7 +70,7 @@ def _of_study(where: str, directory: Path) -> list[tuple[str, dict[str, Any]]]:
         direction, n_trials = settings["direction"], int(settings["n_trials"])
     paths = [directory / f"trials/{number}/result.json" for number in range(n_trials)]
     if missing := [path for path in paths if not path.is_file()]:
-        # What is best so far is another thing each time.
+        # While the sweep runs, the best trials change, and with them the starting points.
         found = f"found {str(directory)!r} without {len(missing)} of its {n_trials} trials"
         raise SidewinderError(f"{where}: {found}, accepted: a study whose sweep has ended")
     sign = -1 if "maximize" in (direction, direction[0]) else 1
@@ -83,8 +86,8 @@ def _of_study(where: str, directory: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _of_optuna(where: str, storage: str, name: Any) -> list[tuple[str, dict[str, Any]]]:
-    """By Optuna: a URL, or the file of a journal."""
-    # Imported late: it takes a second, which other studies need not pay.
+    """Complete trials of an Optuna study. `storage` is a URL or the file of a journal."""
+    # Imported late, because it takes a second and most studies do not need it.
     import optuna
     from optuna.storages import BaseStorage, JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -99,7 +102,7 @@ def _of_optuna(where: str, storage: str, name: Any) -> list[tuple[str, dict[str,
         study = optuna.load_study(study_name=name, storage=found)
         minimized = study.directions[0] is optuna.study.StudyDirection.MINIMIZE
         trials = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
-    except Exception as error:  # whatever databases raise
+    except Exception as error:  # each database raises exceptions of its own
         accepted = "a URL or the file of a journal, and the name of a study in it"
         raise SidewinderError(
             f"{where}: found {storage!r}, {name!r} ({first_line(error)}), accepted: {accepted}"

@@ -1,4 +1,4 @@
-"""Hydra's overrides, `key=value`, as the configfile and the command line have them."""
+"""Parses Hydra overrides, `key=value`, of the configfile and the command line."""
 
 import inspect
 import re
@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sidewinder import SidewinderError
 from sidewinder.errors import first_line
 
-# Mappings whose keys a config need not list: setting one of them needs no `+`.
+# Mappings with free keys: an override may add a key to them without `+`.
 OPEN = (
     "agent.helpers",
     "agent.policy_kwargs",
@@ -23,15 +23,15 @@ OPEN = (
     "environments",
     "evaluation.environment.env_kwargs",
 )
-# The override that says where a config of the tutorial's kind is: `primary=my_configs/default`.
+# Start of the override that names a tutorial's config (see tutorial.py): `primary=my_configs/default`.
 PRIMARY = "primary="
-# Where search spaces are: this project's section, and that of Hydra's sweeper.
+# Sections with a search space: Sidewinder's section, and the section of Hydra's sweeper.
 SEARCH = ("search_space", "hydra.sweeper.params")
 _IN_OPEN = re.compile(rf"({'|'.join(map(re.escape, OPEN))})(\.[^=]*)?=")
 
 
 def reason_of(error: Exception) -> str:
-    """Why Hydra or OmegaConf cannot compose a config, in a line."""
+    """The reason, in one line, why Hydra or OmegaConf cannot compose a config."""
     reason = first_line(error)
     if reason.endswith(":"):
         reason = f"{reason} {str(error).splitlines()[1]}"
@@ -42,8 +42,10 @@ def reason_of(error: Exception) -> str:
 
 @cache
 def parser() -> OverridesParser:
-    """Hydra's parser of overrides. It takes `null` in `k=1,null` but not in `k=choice(1,null)`, where users of its
-    sweeper write it; this one takes both."""
+    """Hydra's parser of overrides, extended to accept `null` in `k=choice(1,null)`.
+
+    Hydra accepts `null` only in `k=1,null`, but users of its sweeper write it in `choice` too.
+    """
     functions = create_functions()
     choices = inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL, annotation=Any)
     functions.definitions["choice"] = inspect.Signature([choices])
@@ -51,14 +53,14 @@ def parser() -> OverridesParser:
 
 
 def parse_override(text: str, where: str = "override") -> Override:
-    """Read an override.
+    """Parse an override.
 
     Args:
         text: The override.
-        where: Where it stands, for the error.
+        where: The place of the override, for the error.
 
     Raises:
-        SidewinderError: It is malformed.
+        SidewinderError: The override is malformed.
     """
     try:
         parsed = parser().parse_override(text)
@@ -73,7 +75,7 @@ def parse_override(text: str, where: str = "override") -> Override:
 
 
 def for_hydra(text: str) -> str:
-    """The override as Hydra needs it: with `++` where it sets a key of one of the `OPEN` mappings."""
+    """The override as Hydra needs it: with `++` before it if it sets a key of one of the `OPEN` mappings."""
     return f"++{text}" if _IN_OPEN.match(text) else text
 
 
@@ -83,7 +85,7 @@ def is_in_open(key: str) -> bool:
 
 
 def is_of_search_space(override: Override) -> bool:
-    """Whether an override is about entries of the search space. Their keys have dots, which Hydra would take apart."""
+    """Whether an override sets or deletes entries of the search space. Hydra would split their keys at the dots."""
     key = override.key_or_group
     return key.startswith(tuple(f"{section}." for section in SEARCH)) or (
         key == SEARCH[0] and (override.is_delete() or isinstance(override.value(), dict))
@@ -91,19 +93,22 @@ def is_of_search_space(override: Override) -> bool:
 
 
 def sets(override: Override, key: str) -> bool:
-    """Whether an override sets or deletes the dotted key: by its name, by a mapping above it that has the key, or by
-    something else in that mapping's place."""
+    """Whether an override sets or deletes the dotted key.
+
+    The override can name the key itself. It can also set a parent of the key: to a mapping that has the key, or to
+    something that is no mapping.
+    """
     above = override.key_or_group
     if key == above:
         return True
-    # A name without a dot that is no mapping chooses a file, `agent=ppo`.
+    # A plain value for a key without dots chooses a file: `agent=ppo`.
     if not key.startswith(f"{above}.") or ("." not in above and not isinstance(override.value(), dict)):
         return False
     return override.is_delete() or _reaches(override.value(), key.removeprefix(f"{above}."))
 
 
 def _reaches(value: Any, key: str) -> bool:
-    """Whether `value` has the dotted key, or is no mapping and so leaves no place for it."""
+    """Whether `value` has the dotted key, or has something that is no mapping where a parent of the key would be."""
     if not isinstance(value, Mapping) or key in value:
         return True
     first, _, rest = key.partition(".")

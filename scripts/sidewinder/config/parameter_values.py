@@ -1,4 +1,4 @@
-"""The texts of a search space's entries and of Optuna's parameters as values of a config. It loads no Optuna."""
+"""Converts the texts of search space entries and Optuna parameters to config values. It does not import Optuna."""
 
 from typing import Any
 
@@ -28,15 +28,15 @@ def parse_value(key: str, value: Any) -> Any:
     try:
         override = read_entry(key, value)
     except SearchSpaceError:
-        return value  # a category in quotes, such as "it's", whose text alone is no grammar
+        return value  # a category such as "it's", which Hydra's grammar accepts only in quotes
     return value if override.is_sweep_override() else override.value()
 
 
 def read_entry(key: str, raw: Any) -> Override:
-    """An entry of a search space, by Hydra's grammar.
+    """Parse an entry of a search space by Hydra's grammar.
 
     Raises:
-        SearchSpaceError: It is malformed.
+        SearchSpaceError: The entry is malformed.
     """
     text = as_text(raw)
     try:
@@ -47,7 +47,7 @@ def read_entry(key: str, raw: Any) -> Override:
 
 
 def as_text(raw: Any) -> str:
-    """What YAML has read, as Hydra's grammar spells it."""
+    """Text of a value that YAML has read, in Hydra's grammar: `null`, `true`, `0.1`."""
     if raw is None:
         return "null"
     return str(raw).lower() if isinstance(raw, bool) else str(raw)

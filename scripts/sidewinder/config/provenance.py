@@ -1,4 +1,4 @@
-"""Which file or override set a key of a composed config, and where Hydra searches configs."""
+"""Finds the file or override that set a key of a composed config, and sets where Hydra searches configs."""
 
 import os
 import re
@@ -26,7 +26,7 @@ PRIMARY = "tune"
 class _ConfigDirs(SearchPathPlugin):
     """Puts the user's directories of configs before the shipped ones; `hydra.searchpath` would put them after."""
 
-    # Hydra makes the instances.
+    # A class attribute, because Hydra makes the instances.
     directories: Sequence[Path] = ()
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
@@ -39,7 +39,7 @@ Plugins.instance().register(_ConfigDirs)
 
 @contextmanager
 def search_path(config_dirs: Sequence[Path]) -> Iterator[None]:
-    """Hydra with the user's directories of configs before the shipped ones."""
+    """Initialise Hydra for a `with` block. It searches the user's directories of configs before the shipped ones."""
     _ConfigDirs.directories = config_dirs
     try:
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
@@ -49,16 +49,16 @@ def search_path(config_dirs: Sequence[Path]) -> Iterator[None]:
 
 
 class Provenance:
-    """The way back from a key to the file or override that set it, in one composition.
+    """Finds the file or override that set a key, in one composition.
 
     Attributes:
-        overrides: As they are written.
-        for_hydra: Those that Hydra applies, as it needs them.
-        moved: Where a `hydra.sweeper` block set what is now in another place: new path of keys to old path.
+        overrides: All overrides as written.
+        for_hydra: The overrides that Hydra applies, in the form that Hydra needs.
+        moved: Keys that were taken over from a `hydra.sweeper` block: new path to old path.
     """
 
     def __init__(self, name: str, overrides: Sequence[str]) -> None:
-        """Of the study of this name, composed with these overrides; to be used inside `search_path`."""
+        """For the study of this name, composed with these overrides. Use it only inside `search_path`."""
         self.name = name
         self.overrides = list(overrides)
         self.for_hydra = [for_hydra(one) for one in overrides if not is_of_search_space(parse_override(one))]
@@ -75,7 +75,7 @@ class Provenance:
         return SidewinderError(f"override {override}: {key}: {what}")
 
     def is_overridden(self, key: str) -> bool:
-        """Whether an override sets the key, or chooses the file that it is in."""
+        """Whether an override sets the key, or chooses the file that sets it."""
         return any(sets(parse_override(override), key) for override in self.overrides)
 
     def source(self, path: tuple[str, ...]) -> str:
@@ -104,11 +104,11 @@ class Provenance:
         return self.study_file()
 
     def who_is_in(self, reason: str) -> str:
-        """The override or file that one of Hydra's messages is about."""
+        """The override or file that an error message of Hydra is about."""
         for override in self.overrides:
             if f"'{override}'" in reason or f"override {for_hydra(override)}" in reason:
                 return f"override {override}"
-        # The longest key first: a message on `environment.agent` speaks of 'agent' too.
+        # The longest key first, because a message about `environment.agent` contains 'agent' too.
         for override in sorted(self.overrides, key=lambda override: -len(_key_of(override))):
             if f"'{_key_of(override)}'" in reason:
                 return f"override {override}"
@@ -125,7 +125,10 @@ def _key_of(override: str) -> str:
 
 
 def path_of(config_path: str) -> str | None:
-    """Where in Hydra's search path a config file is, for a reader; it need not be well-formed."""
+    """Path of a config file that Hydra finds, relative to the working directory; None if it finds none.
+
+    The file may be malformed.
+    """
     for source in GlobalHydra.instance().config_loader().get_sources():
         if source.scheme() == "file" and source.is_config(config_path):
             return os.path.relpath(Path(source.path) / f"{config_path.removesuffix('.yaml')}.yaml")
@@ -133,7 +136,7 @@ def path_of(config_path: str) -> str | None:
 
 
 def load(config_path: str) -> tuple[str, Any] | None:
-    """A config file of Hydra's search path, as (its path for a reader, its content without a defaults list)."""
+    """Load a config file that Hydra finds: its path, and its content without the defaults list; None without a file."""
     path = path_of(config_path)
     if path is None:
         return None

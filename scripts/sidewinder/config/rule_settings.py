@@ -1,6 +1,6 @@
-"""Which settings of a study the files of each rule depend on, beside the files that the rule reads.
+"""Settings of a study that the output files of each rule depend on, beyond the files that the rule reads.
 
-Trainings are not among them: a result names the number and the digest that it belongs to.
+Rules that train are left out, because a result itself names its trial and the digest of its study's config.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from sidewinder.config.study_config import StudyConfig
 
 
 def rule_settings(rule: str, config: StudyConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """The settings by name, for the rule's record.
+    """Settings by name, for the rule's record.
 
     Args:
-        rule: Its name, as in the Snakefile.
-        config: The study's.
-        overrides: What the configfile says of the study, for the rule that shows it.
+        rule: The rule's name in the Snakefile.
+        config: The study's config.
+        overrides: The study's overrides in the configfile; only the rule `pages` shows them.
 
     Raises:
         KeyError: The rule keeps no record.
@@ -25,7 +25,7 @@ def rule_settings(rule: str, config: StudyConfig, overrides: Sequence[str] = ())
 
 
 def _own(rule: str, config: StudyConfig, overrides: Sequence[str]) -> dict[str, Any]:
-    """Those of this rule alone: planning asks for each of many studies, and the text of a config takes milliseconds."""
+    """Settings of one rule. The text of a config takes milliseconds, so only the rules that need it compute it."""
     n_trials, n_candidates = {"n_trials": config.study.n_trials}, {"n_candidates": len(config.candidates())}
     baselines = {"baselines": digest(config.baselines)}
     confirmation = {"confirmation": config.confirmation.model_dump(exclude={"keep_agents"})}
@@ -58,5 +58,5 @@ def _own(rule: str, config: StudyConfig, overrides: Sequence[str]) -> dict[str, 
 
 
 def comparison_settings(configs: Mapping[str, StudyConfig]) -> dict[str, Any]:
-    """The settings of studies side by side, by their names, which say in what they differ."""
+    """Settings that a comparison of studies depends on: their digests, by study name."""
     return {name: config.digest() for name, config in configs.items()}

@@ -28,19 +28,19 @@ class RunConfig(Section):
 
     @property
     def bit_exact(self) -> bool:
-        """Whether the training is the same, bit by bit, on other machines. The pins mean nothing to processors that are
-        no x86-64."""
+        """Whether the training gives the same bits on other machines. On processors other than x86-64 it never does,
+        because pinned instruction sets have no effect there."""
         pinned = self.training.instruction_set != "native" and platform.machine().lower() in ("x86_64", "amd64")
         return pinned and self.training.device == "cpu" and self.environment.reproducible
 
     def digest(self, *more: object) -> str:
-        """A hash of the whole run, and whatever else matters, 16 hexadecimal digits."""
+        """Hash of the run's identity and of the further arguments, 16 hexadecimal digits."""
         return digest((identifying(type(self), self.model_dump()), *more))
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Episodes that choose nothing, for an agent's honest return: how many, and the seed of their initial states."""
+    """Held-out episodes of an agent: how many, and the seed of their initial states. They choose nothing."""
 
     n_episodes: int
     seed: int
@@ -56,7 +56,7 @@ def run_config(config: DictConfig) -> RunConfig:
         sections = {section: config[section] for section in RunConfig.model_fields}
         plain = OmegaConf.to_container(OmegaConf.create(sections), resolve=True)
         if isinstance(plain, dict) and isinstance(agent := plain["agent"], dict):
-            agent.pop("defaults_file", None)  # of a study's baselines
+            agent.pop("defaults_file", None)  # only a study's baselines read it
         return RunConfig.model_validate(plain)
     except ValidationError as error:
         raise SidewinderError(one_line(error)) from None

@@ -1,6 +1,6 @@
-"""The sections of one training run's config but `agent`: environment, training, evaluation.
+"""The sections of a training run's config, except `agent`: environment, training, evaluation.
 
-docs/configuration.md has the descriptions of their keys from here (tools/option_tables.py).
+tools/option_lists.py copies the descriptions of their keys into docs/configuration.md.
 """
 
 import re
@@ -18,7 +18,7 @@ class Section(BaseModel):
 
 
 class Normalize(Section):
-    """Options of SB3's VecNormalize, with its defaults. `gamma` null is the agent's."""
+    """Options of SB3's VecNormalize, with its defaults. If `gamma` is null, it is the agent's `gamma`."""
 
     norm_obs: bool = True
     norm_reward: bool = True
@@ -30,7 +30,7 @@ class Normalize(Section):
 
 
 def _normalize(value: Any) -> Any:
-    """`false`, `true` or options, as options or None."""
+    """Convert `false` to None and `true` to no options. Options stay as they are."""
     if value is None or isinstance(value, dict | Normalize):
         return value
     if isinstance(value, bool):
@@ -39,7 +39,7 @@ def _normalize(value: Any) -> Any:
 
 
 def _wrappers(value: Any) -> Any:
-    """Import paths, each alone or with arguments, all as `{path: arguments}`."""
+    """Convert import paths, each alone or with arguments, to `{path: arguments}`."""
     if value is None:
         return None
     entries = (
@@ -58,7 +58,7 @@ Wrappers = list[dict[str, dict[str, Any]]]
 
 
 def _callbacks(value: Any) -> Any:
-    """Import paths, each alone, with arguments as RL Zoo has them, or as a mapping with `_target_`: all as the last."""
+    """Convert import paths, alone or with arguments as in RL Zoo (`{path: arguments}`), to mappings with `_target_`."""
     if value is None:
         return []
     if not isinstance(value, list) or not all(map(_is_callback, value)):
@@ -89,39 +89,39 @@ class Environment(Section):
     """A Gymnasium environment."""
 
     env_id: str
-    """As Gymnasium registers it, or `package.module:Id-v0`."""
+    """The id that Gymnasium knows, or `package.module:Id-v0`."""
     n_envs: Annotated[int, Field(ge=1)] = 1
     """Environments that step together."""
     vec_env: VecEnvKind = "dummy"
-    """`dummy`: all in one process; `subproc`: each in its own. The one gives other bits than the other, but always the
-    same."""
+    """`dummy`: all environments in one process; `subproc`: each in a process of its own. The two give different bits,
+    but each gives the same bits every time."""
     normalize: Annotated[Normalize | None, BeforeValidator(_normalize)] = None
-    """`true`, or options of SB3's `VecNormalize`, such as `{norm_reward: false, clip_obs: 5}`; its `gamma` is the
+    """`true`, or options of SB3's `VecNormalize`, such as `{norm_reward: false, clip_obs: 5}`. Its `gamma` is the
     agent's unless given. Evaluation uses the statistics of training, and its returns are not normalised."""
     frame_stack: Annotated[int, Field(ge=2)] | None = None
-    """How many observations the agent sees at once; `null` is one."""
+    """How many observations the agent sees at once; `null`: one."""
     wrappers: Annotated[Wrappers, BeforeValidator(_wrappers)] = []
     """Import paths of Gymnasium wrappers, each alone or with its arguments: `[gymnasium.wrappers.FlattenObservation,
-    my_package.MyWrapper: {argument: 1}]`. They are around SB3's Monitor: returns are the environment's own,
-    whatever a wrapper does to rewards."""
+    my_package.MyWrapper: {argument: 1}]`. They wrap SB3's Monitor, so the returns are the environment's even if a
+    wrapper changes rewards."""
     env_kwargs: dict[str, Any] = {}
     """Arguments of `gymnasium.make`, such as `{max_episode_steps: 500}`."""
     reproducible: Annotated[bool, Identity.UNLESS_DEFAULT] = True
-    """An episode is the same again for the same seed and actions, which is tried when a study is composed. `false`
-    accepts one that is not, and marks results as `bit_exact: false`."""
+    """Whether the same seed and actions give the same episode again. Composing a study tests this. `false` accepts an
+    environment that gives other episodes, and marks results as `bit_exact: false`."""
 
 
 class EvaluationEnvironment(Section):
-    """What evaluation has in place of training's environment; `null` is the same."""
+    """How the evaluation environment differs from the training environment; `null`: it does not."""
 
     env_id: str | None = None
-    """As Gymnasium registers it."""
+    """The id that Gymnasium knows, in place of `environment.env_id`."""
     vec_env: VecEnvKind = "dummy"
-    """`dummy` or `subproc`."""
+    """`dummy` or `subproc`, whatever `environment.vec_env` is."""
     wrappers: Annotated[Wrappers | None, BeforeValidator(_wrappers)] = None
-    """In place of those of `environment.wrappers`."""
+    """Wrappers in place of `environment.wrappers`."""
     env_kwargs: dict[str, Any] = {}
-    """In addition to `environment.env_kwargs`."""
+    """Arguments in addition to `environment.env_kwargs`; they replace arguments of the same name."""
 
 
 class Training(Section):
@@ -130,26 +130,27 @@ class Training(Section):
     total_timesteps: Annotated[int, Field(ge=1)]
     """Environment steps, as in SB3."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Of the agent and its environments. A study derives its trainings' seeds from `study.seed` instead."""
+    """Seed of the agent and its environments. A study derives the seeds of its trainings from `study.seed` instead."""
     device: str = "cpu"
-    """`cpu`, or `cuda`: each training has a GPU that no other has; see [performance.md](performance.md)."""
+    """`cpu`, or `cuda`: then a training has a GPU to itself, unless `training.per_device` is larger than 1. See
+    [performance.md](performance.md)."""
     per_device: Annotated[Annotated[int, Field(ge=1)], Identity.NEVER] = 1
-    """Trainings that share a GPU."""
+    """How many trainings share a GPU."""
     threads: Annotated[int, Field(ge=1)] = 1
-    """Threads of one training. PPO and A2C give other bits for other numbers."""
+    """Threads of one training. With PPO and A2C, another number gives other bits."""
     instruction_set: Literal["avx2", "compatible", "native"] = "avx2"
-    """`avx2`; `compatible`: the same bits on each x86-64, slower; `native`: this processor's fastest. See
-    [determinism.md](determinism.md)."""
+    """The CPU instructions that the numerical libraries use. `avx2`: up to AVX2; `compatible`: the same bits on each
+    x86-64, but slower; `native`: the fastest of this processor. See [determinism.md](determinism.md)."""
     checkpoint_every: Annotated[Annotated[float, Field(ge=0)] | None, Identity.NEVER] = 1.0
-    """Seconds from one checkpoint of a training to the next, at least; `null` writes none. A killed training goes on
-    from its last one, with the same result: see [determinism.md](determinism.md)."""
+    """Least number of seconds between two checkpoints of a training; `null` writes none. A killed training resumes
+    from its last checkpoint, with the same result: see [determinism.md](determinism.md)."""
     tensorboard: Annotated[bool, Identity.NEVER] = True
-    """SB3's learning curves as TensorBoard's files, in each trial's directory. With `false` a trial has three small
-    files."""
+    """Whether SB3 writes learning curves for TensorBoard into each trial's directory. With `false` a trial has three
+    small files."""
     callbacks: Annotated[list[dict[str, Any]], BeforeValidator(_callbacks), Identity.UNLESS_DEFAULT] = []
-    """SB3's or your own; see [your_own_code.md](your_own_code.md#callbacks)."""
+    """Callbacks of SB3 or your own; see [your_own_code.md](your_own_code.md#callbacks)."""
     trackers: Annotated[list[dict[str, Any]], BeforeValidator(_callbacks), Identity.NEVER] = []
-    """Callbacks that only look, such as those of Weights & Biases; see
+    """Callbacks that only observe the training, such as the callback of Weights & Biases; see
     [your_own_code.md](your_own_code.md#trackers)."""
 
 
@@ -161,7 +162,7 @@ def _n_envs(value: Any) -> Any:
 
 
 def _metric(value: Any) -> Any:
-    """A name, or several different ones; of one alone the name."""
+    """Check that the value is the name of a metric, or a list of different ones. A list of one becomes the name."""
     found = value if isinstance(value, list) else [value]
     known = all(isinstance(name, str) and re.fullmatch(METRIC, name) for name in found)
     if not found or not known or len(set(found)) < len(found):
@@ -173,39 +174,43 @@ class MeanOfLast(Section):
     """The mean over the last evaluations."""
 
     mean_of_last: Annotated[int, Field(ge=1)]
-    """How many of them."""
+    """Number of evaluations."""
 
 
 class Evaluation(Section):
     """When and how to evaluate."""
 
     eval_freq: Annotated[int, Field(ge=1)]
-    """Environment steps from one evaluation to the next; SB3's callback counts calls instead."""
+    """Environment steps from one evaluation to the next. (SB3's `EvalCallback` counts one step for all parallel
+    environments together.)"""
     n_eval_episodes: Annotated[int, Field(ge=1)]
     """Episodes of each evaluation."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
-    """Of the episodes' initial states, the same at each evaluation; `null` derives it."""
+    """Seed of the episodes' initial states, which are the same at each evaluation. `null` derives it: in a study from
+    `study.seed`, in a training run from `training.seed`."""
     deterministic: bool = True
     """Act without exploration noise."""
     objective: Literal["best", "last", "auc"] | MeanOfLast = "best"
-    """What a training is worth: its `best` or `last` evaluation, `{mean_of_last: 5}`, or `auc`, the area under the
-    curve of its evaluations over its length. With `best`, the agent of the best evaluation is tested; else the
-    agent at the end of training."""
+    """What a training is judged by: its `best` or `last` evaluation; `{mean_of_last: 5}`, the mean of its last five
+    evaluations; or `auc`, the area under the curve of its evaluations, divided by its length. With `best`, the test
+    takes the agent of the best evaluation; otherwise it takes the agent at the end of training."""
     metric: Annotated[str | list[str], BeforeValidator(_metric), Identity.UNLESS_DEFAULT] = "return"
-    """What an episode is worth: its undiscounted `return`; `success_rate` (whether its last info says `is_success`);
-    `length` (its steps); `info:<key>` (a number of its last info). In a list, the first one is optimised; the
-    others are on record, and may be further objectives. Tables have `mean_` and `std_` of each, in this order."""
+    """What an episode is judged by: its undiscounted `return`; `success_rate` (whether its last info says
+    `is_success`); `length` (its steps); `info:<key>` (a number of its last info). In a list, the first metric is
+    optimised. The others are recorded, and can be further objectives. Tables have `mean_` and `std_` of each metric,
+    in this order."""
     n_envs: Annotated[int | Literal["training"] | None, BeforeValidator(_n_envs), Identity.UNLESS_DEFAULT] = None
-    """Environments that an evaluation's episodes take turns in. `null` is one an episode, which is fastest; a number
-    saves memory; `training` is those that the agent trains in, whose episodes are then truncated, for a simulator
-    of which only one can exist. An episode's initial state is the same for all of these."""
+    """Environments in which an evaluation runs its episodes. `null`: one for each episode, which is fastest. A number:
+    so many, which saves memory; the episodes take turns. `training`: the environments of the training, whose episodes
+    are truncated for it; this is for simulators of which only one can exist. The initial states of the episodes are
+    the same in all three cases."""
     max_episode_steps: Annotated[Annotated[int, Field(ge=1)] | None, Identity.UNLESS_DEFAULT] = None
-    """After how many steps an evaluation ends an episode; `null` is the environment's own limit, or 100000 where it
-    has none."""
+    """Number of steps after which an evaluation ends an episode. `null`: the environment's limit, or 100000 if it has
+    none."""
     environment: EvaluationEnvironment = EvaluationEnvironment()
-    """What evaluation has in place of training's environment."""
+    """How the evaluation environment differs from the training environment."""
 
     @property
     def metrics(self) -> list[str]:
-        """All metrics, first the one that evaluations are judged by."""
+        """All metrics. Evaluations are judged by the first one."""
         return self.metric if isinstance(self.metric, list) else [self.metric]

@@ -1,4 +1,4 @@
-"""What overrides do to the search: `search_space.<key>=...` says how a parameter is searched, `<key>=...` fixes it."""
+"""Applies overrides to the search space: `search_space.<key>=...` sets how a key is searched, `<key>=...` fixes it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ from sidewinder.config.overrides import SEARCH, is_in_open, is_of_search_space, 
 from sidewinder.config.provenance import Provenance
 from sidewinder.config.run_config import RunConfig
 
-# Keys that may be searched without being there: only interpolations read them.
+# Keys that may be searched although the config lacks them: only interpolations read them.
 HELPERS = "agent.helpers."
 
 
@@ -21,14 +21,15 @@ def apply_to_search_space(config: DictConfig, provenance: Provenance) -> dict[st
     """Change `config.search_space` as the overrides say.
 
     Args:
-        config: Composed; its `search_space` is changed in place.
-        provenance: Of this composition; it knows the overrides.
+        config: The composed config. Its `search_space` is changed in place.
+        provenance: The provenance of this composition, which has the overrides.
 
     Returns:
         Keys, without `+`, that an override takes out of the search, each with this override.
 
     Raises:
-        SidewinderError: Two overrides contradict each other, or one sets a part of what is searched.
+        SidewinderError: Two overrides contradict each other, or an override deletes an entry that does not exist, or
+            sets a part of a key that the search space has as a whole.
     """
     parsed = {text: parse_override(text) for text in provenance.overrides}
     searching: dict[str, str] = {}
@@ -43,7 +44,7 @@ def apply_to_search_space(config: DictConfig, provenance: Provenance) -> dict[st
             for key in _apply_to_entries(config, override):
                 (taken_out if override.is_delete() else searching)[key] = f"override {text}"
                 (searching if override.is_delete() else taken_out).pop(key, None)
-    # The last one first: it has set the value.
+    # The last override first, because the last one has set the value.
     for text, override in reversed(parsed.items()):
         if not is_of_search_space(override):
             for key in _take_out(config, text, override, searching, provenance):
@@ -55,15 +56,14 @@ def apply_to_search_space(config: DictConfig, provenance: Provenance) -> dict[st
 
 
 def known_values(config: DictConfig, before: Iterable[str]) -> dict[str, Any]:
-    """The config's values of the keys that overrides have removed from the search space, by dotted key, also with `+`:
-    those that decide conditions.
+    """Config values of the keys that overrides have taken out of the search space. They decide conditions.
 
     Args:
-        config: With its search space as the overrides leave it.
-        before: The names of the search space's entries before that.
+        config: The config after `apply_to_search_space`.
+        before: The names of the search space's entries before `apply_to_search_space`.
 
     Returns:
-        Nothing for a key that is deleted, or reads a trial's own sections.
+        Values by dotted key, without and with `+`. Keys that are deleted or have interpolations are left out.
     """
     left = {name.lstrip("+~") for name in map(str, config.search_space)}
     values = {}
@@ -77,7 +77,7 @@ def known_values(config: DictConfig, before: Iterable[str]) -> dict[str, Any]:
 
 
 def _apply_to_entries(config: DictConfig, override: Override) -> list[str]:
-    """Set or delete entries of the search space. Returns the keys of those that it sets, or that were searched."""
+    """Set or delete entries of the search space. Returns the keys that were set, or that were searched and deleted."""
     changed = []
     for key, value in _entries(config, override).items():
         names = [name for name in map(str, config.search_space) if name.lstrip("+~") == key]
@@ -96,20 +96,20 @@ def _apply_to_entries(config: DictConfig, override: Override) -> list[str]:
 
 
 def _may_add(override: Override, key: str) -> bool:
-    """Whether an override adds the key to a trial. A `+` before a whole search space says nothing of its keys."""
+    """Whether an override may add the key to the config. A `+` before a whole search space does not cover its keys."""
     if override.key_or_group in SEARCH:
         return f"+{key}" in map(str, override.value())  # type: ignore[arg-type]
     return override.is_add() or override.is_force_add()
 
 
 def _entries_of(config: DictConfig, override: Override) -> list[str]:
-    """The names of those entries of the search space that an override of it is about."""
+    """Names of the existing entries of the search space that an override sets or deletes."""
     keys = _entries(config, override)
     return [name for name in map(str, config.search_space) if name.lstrip("+~") in keys]
 
 
 def _entries(config: DictConfig, override: Override) -> dict[str, Any]:
-    """The keys of the search space that an override of it is about, without `+`, and what it says of them."""
+    """Keys of the search space, without `+`, that an override sets or deletes, with their new values."""
     if override.key_or_group in SEARCH:
         if override.is_delete():
             return {name.lstrip("+~"): None for name in map(str, config.search_space)}
@@ -125,7 +125,7 @@ def _is_searched(config: DictConfig, name: str) -> bool:
 def _take_out(
     config: DictConfig, text: str, override: Override, searching: dict[str, str], provenance: Provenance
 ) -> list[str]:
-    """Delete the entries of the search space whose keys an override of the config sets. Returns the searched ones."""
+    """Delete entries of the search space whose keys an override of the config sets. Returns keys that were searched."""
     taken_out, was = [], str(raw(config.search_space))
     for name in list(map(str, config.search_space)):
         key = name.lstrip("+~")
@@ -138,7 +138,9 @@ def _take_out(
             continue
         if key in searching:
             accepted = f"only one of this and {searching[key]}"
-            raise provenance.error_in(text, key, f"found a value beside a search, accepted: {accepted}")
+            raise provenance.error_in(
+                text, key, f"found a key that another override sets in search_space, accepted: {accepted}"
+            )
         if _is_searched(config, name):
             taken_out.append(key)
         del config.search_space[name]
@@ -146,7 +148,7 @@ def _take_out(
 
 
 def _without_switch(config: DictConfig, taken_out: dict[str, str]) -> list[str]:
-    """Delete the searched entries that have no effect, as an override has switched off what they are about."""
+    """Delete searched entries that have no effect because an override switches them off. Returns their keys."""
     without = []
     for name in list(map(str, config.search_space)):
         key = name.lstrip("+~")
@@ -159,7 +161,10 @@ def _without_switch(config: DictConfig, taken_out: dict[str, str]) -> list[str]:
 
 
 def _take_out_unread_helpers(config: DictConfig, was: str) -> list[str]:
-    """Delete the searched helpers that the search space, whose text `was` this, read and nothing reads any more."""
+    """Delete searched helpers that nothing reads any more, but the search space did when its text was `was`.
+
+    Returns their keys.
+    """
     taken_out = []
     for name in list(map(str, config.search_space)):
         reads = f"${{{name}}}"

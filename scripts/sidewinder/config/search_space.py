@@ -1,8 +1,8 @@
-"""Search spaces in the syntax of Hydra's Optuna sweeper, as Optuna distributions. It never samples.
+"""Reads search spaces in the syntax of Hydra's Optuna sweeper into Optuna distributions. It never samples.
 
-The text of each parameter goes through Hydra's own override parser, and becomes the distribution that
-hydra-optuna-sweeper 1.3 makes of it, its quirks included: `range(1,3)` includes 3, `null`, lists and quoted strings in
-`choice(...)` are categories by their text.
+Hydra's override parser parses the text of each parameter. The distribution is the one that hydra-optuna-sweeper 1.3
+makes, including its quirks: `range(1,3)` includes 3, and the categories of `null`, lists and quoted strings in
+`choice(...)` are their texts.
 """
 
 import math
@@ -29,14 +29,14 @@ from sidewinder.config.parameter_values import SearchSpaceError, as_text, parse_
 
 @dataclass
 class SearchSpace:
-    """What a `params` block says.
+    """A parsed search space.
 
     Attributes:
         distributions: Parameters to search, by dotted config key, in the file's order.
         fixed: Values to set in the config, by dotted key (a leading `+` adds the key, as in Hydra).
         deleted: Keys to delete from the config (`~key`), and from the search.
-        conditions: Of parameters that only some trials have: the config values, by searched key, that let a trial have
-            it. Those keys come before it in `distributions`.
+        conditions: For each parameter that only some trials have: the values of other searched keys with which a trial
+            has it. The other keys come before the parameter in `distributions`.
     """
 
     distributions: dict[str, BaseDistribution] = field(default_factory=dict)
@@ -45,18 +45,20 @@ class SearchSpace:
     conditions: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
 
     def has(self, key: str, params: Mapping[str, Any]) -> bool:
-        """Whether a trial has this parameter, by the Optuna parameters that come before it."""
+        """Whether a trial has this parameter, given the Optuna parameters that come before it."""
         return all(
             other in params and _is_among(parse_value(other, params[other]), values)
             for other, values in self.conditions.get(key, {}).items()
         )
 
     def n_points(self, sizes: Mapping[str, int]) -> int | None:
-        """How many different settings a space of choices and ranges has; None where conditions depend on conditions or
-        on several keys.
+        """Number of different settings in a space of choices and ranges.
+
+        None if the conditions are not simple: on a parameter with a condition, on several keys, or different ones on
+        the same key.
 
         Args:
-            sizes: How many values each parameter has.
+            sizes: Number of values of each parameter.
         """
         children: dict[str, dict[str, int]] = {}
         for key, when in self.conditions.items():
@@ -75,7 +77,7 @@ class SearchSpace:
         return total
 
     def enabling(self, key: str) -> dict[str, Any]:
-        """Config values of other searched keys that let a trial have this parameter."""
+        """Config values of other searched keys with which a trial has this parameter."""
         values: dict[str, Any] = {}
         for other, accepted in self.conditions.get(key, {}).items():
             values |= self.enabling(other) | {other: accepted[0]}
@@ -83,10 +85,10 @@ class SearchSpace:
 
 
 def is_search(key: str, raw: Any) -> bool:
-    """Whether this entry of a search space is searched, not a value to set or a key to delete.
+    """Whether an entry of a search space is searched, and not a value to set or a key to delete.
 
     Raises:
-        SearchSpaceError: It is malformed.
+        SearchSpaceError: The entry is malformed.
     """
     if isinstance(raw, Mapping | Sequence) and not isinstance(raw, str):
         return isinstance(raw, Mapping) and set(raw) == {"space", "when"}
@@ -98,10 +100,10 @@ def parse(params: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> 
 
     Args:
         params: The search space.
-        known: Config values, by dotted key, of parameters that an override has taken out of it: they decide conditions.
+        known: Config values, by dotted key, of parameters that overrides have taken out of it. They decide conditions.
 
     Raises:
-        SearchSpaceError: A value is malformed, or says something that Optuna has no distribution for.
+        SearchSpaceError: A value is malformed, or Optuna has no distribution for it.
     """
     space = SearchSpace()
     for name, raw in params.items():
@@ -133,8 +135,10 @@ def parse(params: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> 
 
 
 def add_conditions(space: SearchSpace) -> None:
-    """Search what has an effect only while another key is set (`SWITCHES`) only in trials that set it: without this,
-    trials that differ in nothing would look different to the sampler."""
+    """Add conditions to parameters that have an effect only while another key is set (`SWITCHES`).
+
+    Without the conditions, trials that train the same would look different to the sampler.
+    """
     for name, switch in SWITCHES.items():
         key, other = f"agent.{name}", f"agent.{switch}"
         switches = space.distributions.get(other)
@@ -159,7 +163,7 @@ def _values_by_key(key: str, when: Any) -> dict[str, list[Any]]:
 
 
 def _settle_conditions(space: SearchSpace, known: Mapping[str, Any]) -> None:
-    """Check all conditions, and decide those on keys with known values."""
+    """Check all conditions, and decide the conditions on keys with known values."""
     for key, when in space.conditions.items():
         for other, values in when.items():
             if other not in known and other not in space.distributions:
@@ -167,7 +171,7 @@ def _settle_conditions(space: SearchSpace, known: Mapping[str, Any]) -> None:
             for value in values:
                 if other in space.distributions and not _is_value(other, space.distributions[other], value):
                     raise SearchSpaceError(key, f"when {other}: {value}", "not a value of its search space")
-    # A parameter that no trial has decides the conditions on itself in turn.
+    # Without the removed parameters, conditions on them are impossible in turn.
     while impossible := [key for key, when in space.conditions.items() if not _can_hold(when, space, known)]:
         for key in impossible:
             del space.distributions[key]
@@ -180,7 +184,7 @@ def _settle_conditions(space: SearchSpace, known: Mapping[str, Any]) -> None:
 
 
 def _put_in_order(space: SearchSpace) -> None:
-    """Put each parameter behind those that its condition names."""
+    """Put each parameter after the parameters that its condition names."""
     waiting, settled = dict(space.distributions), dict[str, BaseDistribution]()
     while waiting:
         ready = [key for key in waiting if settled.keys() >= space.conditions.get(key, {}).keys()]
@@ -199,7 +203,7 @@ def _can_hold(when: Mapping[str, list[Any]], space: SearchSpace, known: Mapping[
 
 
 def _is_among(value: Any, values: list[Any]) -> bool:
-    """Whether it is one of the values. Samplers give 0.30000000000000004 for the 0.3 of range(0.1, 0.7, 0.1)."""
+    """Whether `value` is one of `values`, up to rounding: samplers give 0.30000000000000004 in range(0.1, 0.7, 0.1)."""
     return value in values or (
         isinstance(value, float) and any(isinstance(one, float) and math.isclose(one, value) for one in values)
     )
@@ -212,7 +216,7 @@ def _is_value(key: str, distribution: BaseDistribution, value: Any) -> bool:
 
 
 def from_deprecated(search_space: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Say `hydra.sweeper.search_space` (Hydra 1.1, still read by the 1.3 sweeper) in the grammar of `params`."""
+    """Translate `hydra.sweeper.search_space` (Hydra 1.1, still read by the 1.3 sweeper) to the grammar of `params`."""
     return {key: _from_deprecated(key, entry) for key, entry in search_space.items()}
 
 
@@ -242,7 +246,7 @@ def _quoted(choice: Any) -> str:
 
 
 def _check_plain(key: str, raw: Any) -> None:
-    """Refuse a mapping that was meant as parameters, `agent: {gamma: interval(0, 1)}`."""
+    """Refuse a nested mapping that has parameters in it, such as `agent: {gamma: interval(0, 1)}`."""
     for name, value in raw.items() if isinstance(raw, Mapping) else ():
         _check_plain(f"{key}.{name}", value)
         if isinstance(value, str) and read_entry(f"{key}.{name}", value).is_sweep_override():
@@ -262,7 +266,7 @@ def _distribution(key: str, raw: Any, override: Override) -> BaseDistribution:
             whole = isinstance(low, int) and isinstance(high, int)
             return (IntDistribution if whole else FloatDistribution)(low, high, log=log)  # type: ignore[arg-type]
         if isinstance(sweep, ChoiceSweep) or (isinstance(sweep, RangeSweep) and sweep.shuffle):
-            # A category has no place in an order, so a shuffle (drawn anew at each reading) changes nothing.
+            # Categories have no order, so a shuffle changes nothing, and it would be drawn anew at each reading.
             sweep.shuffle = False
             choices: Iterator[Any] = override.sweep_iterator(transformer=Transformer.encode)
             return CategoricalDistribution(list(choices))

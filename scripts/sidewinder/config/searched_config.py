@@ -1,4 +1,4 @@
-"""A search space and the config that it searches, brought together: each fits the other, and the sampler both."""
+"""Puts a search space into the config that it searches, and checks that config, search space and sampler match."""
 
 import sys
 
@@ -17,8 +17,12 @@ from sidewinder.config.study_config import StudyConfig
 
 
 def check_conditions(config: DictConfig, space: SearchSpace, provenance: Provenance) -> None:
-    """Leave out conditions for samplers that would waste a conditional space, or stop learning from it. Where a
-    parameter might do harm without its condition, refuse that."""
+    """Remove conditions if the sampler would waste trials on conditional parameters (grid) or not learn from them
+    (CMA-ES, for numbers).
+
+    Raises:
+        SidewinderError: Such a condition is not in `SWITCHES`. Without it, the parameter might do harm.
+    """
     kind = str(config.sampler.get("_target_", "")).rpartition(".")[2]
     for key, when in list(space.conditions.items()):
         choice = isinstance(space.distributions[key], CategoricalDistribution)
@@ -33,7 +37,7 @@ def check_conditions(config: DictConfig, space: SearchSpace, provenance: Provena
 
 
 def put_in(config: DictConfig, space: SearchSpace, provenance: Provenance) -> None:
-    """Apply what the search space fixes and deletes, and check that the keys it searches exist."""
+    """Set and delete the keys that the search space fixes and deletes. Check that the keys that it searches exist."""
     for key in space.distributions:
         section, _, name = key.lstrip("+").partition(".")
         if section not in RunConfig.model_fields:
@@ -49,7 +53,7 @@ def put_in(config: DictConfig, space: SearchSpace, provenance: Provenance) -> No
             raise provenance.error(("search_space", key), f"found a choice of files, accepted: {accepted}", key=key)
     for key, distribution in space.distributions.items():
         if key.startswith(HELPERS) and not has(config, key):
-            # What reads it must have something to read where a trial does not say.
+            # Interpolations read the helper, so it needs a value in trials that do not have this parameter.
             OmegaConf.update(config, key, parse_value(key, first_value(distribution)), force_add=True)
     for key in [*space.distributions, *space.fixed, *space.deleted]:
         if not key.startswith(("+", HELPERS)) and not has(config, key):
@@ -65,7 +69,7 @@ def put_in(config: DictConfig, space: SearchSpace, provenance: Provenance) -> No
 
 
 def cap_at_grid(config: StudyConfig, space: SearchSpace, provenance: Provenance) -> None:
-    """End a search of every point with its last one, and say so."""
+    """Lower `study.n_trials` to the number of points of a grid or brute-force search, and print a line about it."""
     kinds = {"GridSampler": "the grid", "BruteForceSampler": "brute force"}
     search = kinds.get(str(config.sampler.get("_target_", "")).rpartition(".")[2])
     if search is None:
@@ -82,7 +86,7 @@ def cap_at_grid(config: StudyConfig, space: SearchSpace, provenance: Provenance)
         return  # its size is not known
     enqueued = config.study.enqueue
     if search == "the grid":
-        # GridSampler suggests all points of its own besides, and no parts of points.
+        # GridSampler suggests all its points beside the enqueued ones, and does not complete partial points.
         for position, point in enumerate(enqueued):
             if missing := [key for key in space.distributions if key not in point]:
                 what = f"found nothing for {', '.join(missing)}, accepted for a grid: all searched keys"

@@ -1,4 +1,4 @@
-"""Known-good settings as a study's first trials: `study.enqueue`, as the Optuna parameters that they are."""
+"""Converts the entries of `study.enqueue`, known-good settings for a study's first trials, to Optuna parameters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,18 +18,19 @@ _ABSENT = object()
 def starting_points(
     config: StudyConfig, entries: Sequence[Any], taken_out: Mapping[str, str]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """What each entry of `study.enqueue` sets.
+    """Convert the entries of `study.enqueue` to Optuna parameters.
 
     Args:
-        config: The study, composed but for its `study.enqueue`.
+        config: The study's config, complete except for `study.enqueue`.
         entries: Mappings from searched keys to values of the config, names of the study's baselines, or other studies'
             best trials, as `other_studies.best_of` takes them.
-        taken_out: Keys that overrides have taken out of the search, each with the reason: entries lose them.
+        taken_out: Keys that overrides have taken out of the search, each with the reason. They are removed from
+            mappings.
 
     Returns:
-        The Optuna parameters of each entry, without those that have lost all keys; and a line for each value of a
-        baseline or of another study that the search space lacks, which is left to the sampler, and for each value that
-        an entry loses.
+        The Optuna parameters of each starting point, and lines for the user. A mapping that loses all keys makes no
+        starting point. There is a line for each value that a mapping loses. There is also a line for each value of a
+        baseline or of another study that is not in the search space: the sampler suggests another value instead.
 
     Raises:
         SidewinderError: `study.enqueue[i]...: found ..., accepted: ...`.
@@ -60,7 +61,7 @@ def starting_points(
 
 
 def _without_absent(config: StudyConfig, point: dict[str, Any]) -> dict[str, Any]:
-    """Without the parameters that a trial at this point does not have."""
+    """Remove the parameters that a trial at this point does not have, because their conditions fail."""
     space = config.space()
     kept = dict(point)
     for key in space.distributions:
@@ -81,14 +82,18 @@ def _from_mapping(config: StudyConfig, where: str, entry: Mapping[Any, Any]) -> 
             except ValueError as error:
                 raise SidewinderError(f"{where}.{key}: {error}") from None
         elif config.study.custom_search_space:
-            point[str(key)] = value  # its function may suggest it
+            point[str(key)] = value  # the custom search space may suggest it
         else:
             raise SidewinderError(f"{where}.{key}: found a key that is not searched, accepted: {', '.join(names)}")
     return point
 
 
 def _from_params(config: StudyConfig, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Another study's parameters as ours, by their keys with or without `agent.`; and what of ours has none of them."""
+    """Convert another study's parameters. Their keys may have `agent.` before them or not.
+
+    Returns:
+        This study's parameters, and a line for each searched key that gets no value.
+    """
     theirs = {key.lstrip("+"): parse_value(key, value) for key, value in params.items()}
     point, left = {}, []
     for key, distribution in config.space().distributions.items():
@@ -121,7 +126,7 @@ def _parameter(config: StudyConfig, name: str, distribution: BaseDistribution, v
     """The Optuna parameter that stands for a value of the config.
 
     Raises:
-        ValueError: There is none in this distribution.
+        ValueError: The distribution does not contain the value.
     """
     if isinstance(distribution, CategoricalDistribution):
         meaning = _meaning(config, name, value)
@@ -139,7 +144,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _meaning(config: StudyConfig, name: str, value: Any) -> Any:
-    """The value, or what a network's size or activation of that name, or null, stands for."""
+    """Replace null and named sizes of networks by what they stand for; other values are returned unchanged."""
     default = POLICY_DEFAULTS.get(config.agent.get("algorithm", ""))
     if default and value is None and name.lstrip("+") == "agent.policy_kwargs.activation_fn":
         return default[1]

@@ -1,7 +1,7 @@
-"""A study's config, typed, as results/<study>/config.yaml keeps it.
+"""Typed config of a study, as results/<study>/config.yaml has it.
 
-It has the sections of a training run (agent, environment, training, evaluation) and those that say how to vary it
-(study, search_space, sampler, pruner). A trial is the training run that is left when its parameters are put in.
+It has the sections of a training run (agent, environment, training, evaluation) and sections that say how to vary it
+(study, search_space, sampler, pruner). With a trial's parameters put in, the former are the trial's training run.
 """
 
 import re
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from sidewinder.config.search_space import SearchSpace
 
 
-# Which environment, and which of the seeds, by the names that files have.
+# Trainings of a setting: environment and index of the seed, by the name that a training has in files.
 Trainings = dict[str, tuple[str | None, int]]
 
 
 class StudyConfig(Section):
     """A training run and how to vary it.
 
-    Interpolations that depend on a searched parameter are kept as they are in `agent`, `environment`, `training` and
-    `evaluation`, and are resolved for each trial by `for_trial`. `baselines` are settings that nobody tuned here, by
-    name (`defaults`, `zoo`): what they have in place of the study's `agent`, and over its `environment`. Where there
-    are `environments`, each trial is trained in all of them.
+    Interpolations that depend on a searched parameter are kept unresolved in `agent`, `environment`, `training` and
+    `evaluation`; `for_trial` resolves them for each trial. `baselines` are the settings that were not tuned here, by
+    name (`defaults`, `zoo`): the `agent` of a baseline replaces the study's, its `environment` is merged into the
+    study's. If there are `environments`, each trial is trained in all of them.
     """
 
     agent: dict[str, Any]
@@ -56,7 +56,7 @@ class StudyConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _objective_is_the_metric(cls, content: Any) -> Any:
-        """Where nobody named objectives, it is the first of `evaluation.metric`."""
+        """If `study.objectives` is null, set it to the first metric of `evaluation.metric`."""
         study, evaluation = (
             content.get(name) if isinstance(content, dict) else None for name in ("study", "evaluation")
         )
@@ -64,24 +64,28 @@ class StudyConfig(Section):
             return content
         metric = evaluation.get("metric", "return") if isinstance(evaluation, dict) else "return"
         first = metric[0] if isinstance(metric, list) and metric else metric
-        known = isinstance(first, str) and re.fullmatch(METRIC, first)  # else that is what is wrong
+        known = isinstance(first, str) and re.fullmatch(METRIC, first)  # an invalid metric has an error of its own
         return {**content, "study": {**study, "objectives": [first if known else "return"]}}
 
     @property
     def metrics(self) -> list[str]:
-        """Those of `evaluation.metric`, first the one that evaluations are judged by."""
+        """Metrics of `evaluation.metric`. Evaluations are judged by the first one."""
         found = self.evaluation.get("metric", "return") if isinstance(self.evaluation, dict) else "return"
         return found if isinstance(found, list) else [found]
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read results/<study>/config.yaml."""
+        """Read results/<study>/config.yaml.
+
+        Raises:
+            SidewinderError: The file is missing or malformed.
+        """
         with reading(path, "`snakemake` composes it from the study's configs"):
             return cls.model_validate(yaml.safe_load(path.read_text()))
 
     @classmethod
     def of_trials(cls, directory: Path) -> Self | None:
-        """The config of a study's directory, if it has trials and the config can be read."""
+        """The config in a study's directory; None if the study has no trials or the config cannot be read."""
         if next(directory.glob("trials/*/result.json"), None) is None:
             return None
         with suppress(SidewinderError):
@@ -117,7 +121,7 @@ class StudyConfig(Section):
         return self._run_in(config, environment)
 
     def for_baseline(self, name: str, environment: str | None = None) -> RunConfig:
-        """The training run of a baseline: as long, and evaluated, as the study's trials are.
+        """The training run of a baseline, with the same length and evaluations as the study's trials.
 
         Raises:
             SidewinderError: A value does not fit the config.
@@ -134,25 +138,28 @@ class StudyConfig(Section):
         return run_config(config)
 
     def environment_names(self) -> list[str | None]:
-        """The environments that each trial is trained in; None is the only one of a study that has no names for it."""
+        """Names of the environments that each trial is trained in; only None if the study has no `environments`."""
         return [*self.environments] or [None]
 
     def scale(self, environment: str | None) -> tuple[float, float]:
-        """The return that counts 0, and by how much one that counts 1 is above it: scores, where there are several
-        environments, else returns as they are."""
+        """Zero and unit of the scores in an environment: the return that scores 0, and how much higher the return is
+        that scores 1. Without `environments` they are 0 and 1: returns count as they are."""
         if environment is None:
             return 0.0, 1.0
         scored = self.environments[environment]
         return scored.low, scored.high - scored.low
 
     def score(self, mean_return: float, environment: str | None) -> float:
-        """A return as the study counts it."""
+        """Score of a return in an environment, as `scale` says; without `environments` the return itself."""
         zero, unit = self.scale(environment)
         return (mean_return - zero) / unit
 
     def trainings(self, seeds: range) -> Trainings:
-        """One setting trained in each environment with each of these seeds: the environment and the seed's index, by
-        the name that files have (`0`, or `pendulum-0`), in the order of training."""
+        """Trainings of one setting, in each environment with each of these seeds, in the order of training.
+
+        Returns:
+            The environment and the seed's index, by the name that the training has in files (`0`, or `pendulum-0`).
+        """
         return {
             f"{index}" if environment is None else f"{environment}-{index}": (environment, index)
             for index in seeds
@@ -160,11 +167,11 @@ class StudyConfig(Section):
         }
 
     def replicates(self) -> Trainings:
-        """The trainings of a trial, as `trainings` has them."""
+        """Trainings of a trial, in the form of `trainings`."""
         return self.trainings(range(self.study.replicates))
 
     def replicate_jobs(self) -> list[str]:
-        """The replicates of a trial that are jobs of their own; none if the trial trains itself."""
+        """Names of a trial's replicates that are separate jobs; empty if one job makes the whole trial."""
         names = list(self.replicates())
         return names if len(names) > 1 and self.study.replicates_in == "jobs" else []
 
@@ -174,7 +181,7 @@ class StudyConfig(Section):
         return 1 if self.replicate_jobs() else self.study.trials_per_job
 
     def block_of(self, number: int) -> range:
-        """The trials that one job makes, of which this is one."""
+        """All trials of the job that makes trial `number`."""
         first = number - number % self.trials_of_a_job
         return range(first, max(number + 1, min(first + self.trials_of_a_job, self.study.n_trials)))
 
@@ -183,28 +190,28 @@ class StudyConfig(Section):
         return [f"top-{rank}" for rank in range(1, min(self.confirmation.top_k, self.study.n_trials) + 1)]
 
     def compared(self) -> list[str]:
-        """Names of the baselines that the winner is compared with: those of `confirmation.baselines` that there are."""
+        """Names of the baselines that the winner is compared with: those in `confirmation.baselines` that exist."""
         return [name for name in self.baselines if name in self.confirmation.baselines]
 
     def race(self) -> list[tuple[list[str], range]]:
-        """The rounds of the validation: which settings are trained in each, and with which seeds.
+        """Rounds of the race: the names of the settings that each round trains, and the indices of its seeds.
 
-        In the first they are the baselines and the sweep's best, by name. Later ones have places for the best so far:
-        whoever is best after the first round has `round-2-1`.
+        The first round has the baselines and the sweep's best trials, by name. Later rounds have places for the best
+        settings so far: the best setting after the first round has the place `round-2-1`.
         """
         rounds = [([*self.compared(), *self.candidates()], range(self.confirmation.n_validation_seeds))]
         for number, (n_stay, n_seeds) in enumerate(self.confirmation.rounds, 2):
             before, seeds = rounds[-1]
             if len(before) == 1:
-                break  # more seeds would decide nothing
+                break  # with one setting left, more seeds would decide nothing
             places = [f"round-{number}-{rank}" for rank in range(1, min(n_stay, len(before)) + 1)]
             rounds.append((places, range(seeds.stop, seeds.stop + n_seeds)))
         return rounds
 
     def confirmations(self) -> dict[str, dict[str, Trainings]]:
-        """The trainings of the confirmation: by phase, for each candidate, as `trainings` has them.
+        """Trainings of the confirmation: by phase (`validation`, `test`), by candidate, in the form of `trainings`.
 
-        Of several objectives there is no winner to validate: all of the Pareto set is tested.
+        With several objectives there is no race, because there is no single winner: all candidates are tested.
         """
         test = self.trainings(range(self.confirmation.n_test_seeds))
         if len(self.study.objectives) > 1:
@@ -213,12 +220,14 @@ class StudyConfig(Section):
         return {"validation": validation, "test": dict.fromkeys(["winner", *self.compared()], test)}
 
     def digest(self) -> str:
-        """A hash of all that makes this study another than others, 16 hexadecimal digits."""
+        """Hash of the study's identity, 16 hexadecimal digits."""
         return digest(sorted(self._identity().items()))
 
     def differences(self, other: Self) -> list[str]:
-        """What makes `other` another study than this one, as `key: old -> new`; settings that affect no finished
-        trial (the budget, the failure rate, where the database is) do not count."""
+        """Differences between the identities of this study (old) and `other` (new), as lines `key: old -> new`.
+
+        Settings that affect no finished trial (the budget, the failure rate, where the database is) do not count.
+        """
         old, new = self._identity(), other._identity()
         return [
             f"{key}: {old.get(key, 'absent')} -> {new.get(key, 'absent')}"

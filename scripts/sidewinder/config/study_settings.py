@@ -15,8 +15,10 @@ from sidewinder.config.run_sections import Section
 
 
 class ScoredEnvironment(BaseModel):
-    """One of several environments that a study looks for one setting for: what it has in place of the keys of
-    `environment`, as further keys, and the returns that score 0 (`low`) and 1 (`high`) there."""
+    """One of several environments for which a study searches a common setting.
+
+    `low` and `high` are the returns that score 0 and 1 in it. Further keys replace keys of `environment`.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -34,7 +36,7 @@ class ScoredEnvironment(BaseModel):
 Direction = Literal["maximize", "minimize"]
 
 
-# A metric of `evaluation.metric`, or what else a training has: spread, steps_per_second.
+# A metric of `evaluation.metric`, `spread` or `steps_per_second`.
 Objective = str
 
 
@@ -45,59 +47,62 @@ FROM_ENVIRONMENT = re.compile(r"\$\{oc\.env:[^}]*\}")
 
 
 class StudySettings(Section):
-    """How a study asks and stops."""
+    """How a study suggests and trains its trials, and when it ends."""
 
     name: str
-    """The name of its directory in `results/`."""
+    """The name of the study's directory in `results/`."""
     objectives: list[Objective] = Field(default_factory=lambda: list[Objective](["return"]))
-    """What is optimised: the first of `evaluation.metric`; or a list that begins with it, of others of that list,
-    `spread` and `steps_per_second`: [several objectives](#several-objectives)."""
+    """What is optimised. `null`: the first metric of `evaluation.metric`. Or a list of
+    [several objectives](#several-objectives): this metric first, then other metrics of `evaluation.metric`, `spread`
+    or `steps_per_second`."""
     direction: Direction | list[Direction]
     """`maximize` or `minimize`; a list with one for each objective."""
     n_trials: Annotated[int, Field(ge=1), Identity.NEVER]
-    """The budget. A raised one continues the study."""
+    """The budget: the number of trials. A higher number continues the study."""
     schedule: Literal["virtual", "window"]
-    """Which results a trial is suggested from. `virtual`: those that would have ended by then if so many `workers`
-    trained side by side; `window`: those of all trials at least so far before it. See
-    [determinism.md](determinism.md), and [how to choose](performance.md#the-schedule)."""
+    """Which results a trial is suggested from. `virtual`: the results of the trials that would have ended by then if
+    `study.workers` workers trained side by side; `window`: the results of all trials whose number is lower by
+    `study.window` or more. See [determinism.md](determinism.md), and
+    [how to choose](performance.md#the-schedule)."""
     workers: Annotated[int, Field(ge=1)]
-    """Virtual workers, with `schedule: virtual`."""
+    """Number of virtual workers, with `schedule: virtual`."""
     window: Annotated[int, Field(ge=1)] | None
-    """How far before, with `schedule: window`; else `null`."""
+    """Distance to the last trial whose result is seen, with `schedule: window`; otherwise `null`."""
     seed: Annotated[int, Field(ge=0)]
     """Every seed of the study derives from it."""
     max_failure_rate: Annotated[float, Field(ge=0, le=1), Identity.NEVER]
     """The share of the budget that [may fail](#trials-that-fail) before the study stops."""
     storage: Annotated[str | None, Identity.NEVER]
-    """Where Optuna's database is. `null` is `study.db` in the study's directory, `journal` is Optuna's journal there,
-    else the URL of a PostgreSQL, MySQL or SQLite database, with credentials from the environment; see
-    [cluster.md](cluster.md#the-database)."""
+    """Optuna's database. `null`: `study.db` in the study's directory; `journal`: Optuna's journal in the study's
+    directory; otherwise the URL of a PostgreSQL, MySQL or SQLite database, with credentials from environment
+    variables. See [cluster.md](cluster.md#the-database)."""
     custom_search_space: str | None
-    """`package.module.function(config, trial)`, called after the search space."""
+    """A function `package.module.function(config, trial)`. It is called after the parameters of `search_space` are
+    suggested, and suggests further ones."""
     replicates: Annotated[int, Field(ge=1)]
-    """Trainings of each trial, each with seeds of its own."""
+    """Number of trainings of each trial, each with seeds of its own."""
     replicates_in: Literal["jobs", "sequence"]
-    """`jobs`: side by side, and the pruner acts within each; `sequence`: one after another in one job, and the pruner
-    acts between them (try `pruner=wilcoxon`)."""
+    """`jobs`: replicates train side by side, and the pruner acts within each of them; `sequence`: they train one after
+    another in one job, and the pruner acts between them (try `pruner=wilcoxon`)."""
     trials_per_job: Annotated[int, Field(ge=1), Identity.NEVER]
-    """How many trials a job makes, in one process: for trials that take not much longer than their start, 3 s with SB3
-    and 6 s with SBX (more on a cluster), or for thousands of them. Jobs make whichever trial is next, so that as
-    many run side by side as there are jobs. A job of the confirmation goes on with its candidate's trainings
-    likewise. One where replicates are jobs."""
+    """How many trials a job trains, in one process. More than one pays for trials that take little longer than the
+    start of a job (3 s with SB3, 6 s with SBX, more on a cluster), or for thousands of trials. Each job trains
+    whichever trial is next, so as many trials run side by side as there are jobs. A job of the confirmation also makes
+    up to so many trainings of its candidate. If replicates are jobs, a job trains one trial."""
     aggregate: Literal["mean", "median", "iqm"] | Annotated[float, Field(gt=0, lt=1)]
-    """Of the replicates' objectives: `mean`, `median`, `iqm`, or a share such as 0.25: the value that this share of
-    them is worse than."""
+    """How the objectives of the replicates become the objective of the trial: `mean`, `median`, `iqm` (interquartile
+    mean), or a share such as 0.25: the value that this share of the replicates is worse than."""
     retries: Annotated[int, Field(ge=0), Identity.NEVER] = 0
     """How often a training that failed is tried again, with the same seeds; for simulators that fail by chance."""
     give_up: Annotated[list[Annotated[int, Field(ge=0)]], Identity.NEVER] = Field(default_factory=list)
-    """Numbers of trials that count as failed without being trained: [below](#trials-that-fail). Not those whose
-    results later trials have seen."""
+    """Numbers of trials that count as failed without being trained: [below](#trials-that-fail). A trial whose result
+    later trials have seen cannot be given up."""
     enqueue: list[dict[str, Any]] = Field(default_factory=list)
-    """Known-good settings as first trials: [below](#starting-points)."""
+    """Known-good settings for the first trials: [below](#starting-points)."""
     enqueued_from: Annotated[str | None, Identity.NEVER] = None
-    """A digest of what `enqueue` was made from, if other studies are among it."""
+    """Digest of the entries that `enqueue` was made from, if they name other studies. Composing sets it."""
     archives: Annotated[list[str], Identity.NEVER] = Field(default_factory=list)
-    """Where trainings are looked for that were made elsewhere."""
+    """Archives that are searched for trainings made elsewhere."""
 
     @field_validator("window")
     @classmethod
@@ -106,7 +111,7 @@ class StudySettings(Section):
         if schedule == "virtual" and window is not None:
             raise PydanticCustomError("window", "null, or a number with study.schedule=window")
         if schedule == "window" and window is None:
-            raise PydanticCustomError("window", "how many trials, as study.schedule is window")
+            raise PydanticCustomError("window", "how many trials, because study.schedule is window")
         return window
 
     @field_validator("objectives")
@@ -115,7 +120,7 @@ class StudySettings(Section):
         known = all(re.fullmatch(rf"{METRIC}|spread|steps_per_second", name) for name in objectives)
         first = bool(objectives) and re.fullmatch(METRIC, objectives[0])
         if not known or not first or len(set(objectives)) < len(objectives):
-            accepted = "different ones, first one of evaluation.metric, then others of it, spread, steps_per_second"
+            accepted = "different names, first one of evaluation.metric, then others of it, spread, steps_per_second"
             raise PydanticCustomError("objectives", accepted)
         return objectives
 
@@ -146,43 +151,44 @@ class StudySettings(Section):
 
     @property
     def directions(self) -> list[Direction]:
-        """One for each objective."""
+        """Direction of each objective, in their order."""
         return self.direction if isinstance(self.direction, list) else [self.direction]
 
     @property
     def timed(self) -> bool:
-        """Whether a measurement of time is an objective, so that results are not the same bit by bit."""
+        """Whether an objective measures time. Results are then not bit-exact."""
         return "steps_per_second" in self.objectives
 
     @property
     def return_direction(self) -> Direction:
-        """Of the first objective."""
+        """Direction of the first objective."""
         return self.directions[0]
 
 
 class Confirmation(Section):
-    """How the sweep's best trials are trained again, on seeds that it never saw."""
+    """How the sweep's best trials are trained again, on seeds that the sweep never saw."""
 
     top_k: Annotated[int, Field(ge=1)]
-    """Different settings of the sweep that are in the race."""
+    """Number of different settings of the sweep in the race."""
     n_validation_seeds: Annotated[int, Field(ge=1)]
-    """Seeds of each setting in the first round."""
+    """Number of validation seeds of each setting in the first round."""
     rounds: list[tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]] = Field(default_factory=list)
-    """Further rounds: how many settings stay, and how many seeds more each of them gets; `[]` is none."""
-    # An interval needs two.
+    """Further rounds of the race. A pair `[4, 1]` says how many settings stay, and how many more seeds each of them
+    gets; `[]`: no further round."""
+    # A confidence interval needs two values.
     n_test_seeds: Annotated[int, Field(ge=2)]
-    """Trainings of the winner and of each baseline."""
+    """Number of test seeds: trainings of the winner and of each baseline."""
     n_eval_episodes: Annotated[int, Field(ge=1)]
-    """Episodes of each trained agent."""
+    """Number of held-out episodes of each trained agent."""
     baselines: list[Baseline] = Field(default_factory=lambda: list(get_args(Baseline)))
-    """What the winner is compared with, of what there is; `[]` is nothing."""
+    """The baselines that the winner is compared with, where they exist; `[]`: none."""
     keep_agents: Literal["recommended", "all", "none"] = "recommended"
-    """`recommended`: the agent that `agent/` has; `all`: also those of all other trainings of the test that are made
-    here, in `results/.trainings/<digest>.agent/`; `none`."""
+    """Which trained agents are kept. `recommended`: the agent in `agent/`; `all`: also the agents of all other
+    trainings of the test that are made here, in `results/.trainings/<digest>.agent/`; `none`."""
 
     @field_validator("rounds")
     @classmethod
     def _narrowing(cls, rounds: list[tuple[int, int]]) -> list[tuple[int, int]]:
         if any(later > earlier for (earlier, _), (later, _) in pairwise(rounds)):
-            raise PydanticCustomError("rounds", "rounds in which no more settings stay than in the one before")
+            raise PydanticCustomError("rounds", "rounds that keep no more settings than the round before")
         return rounds

@@ -1,4 +1,4 @@
-"""A `hydra.sweeper` block that was written for Hydra's Optuna sweeper, as this project's own sections."""
+"""Converts a `hydra.sweeper` block that was written for Hydra's Optuna sweeper to Sidewinder's sections."""
 
 import sys
 from typing import Any
@@ -11,8 +11,10 @@ from sidewinder.config.provenance import Provenance
 
 
 def take_over(config: DictConfig, sweeper: DictConfig, provenance: Provenance) -> None:
-    """Read a `hydra.sweeper` block that was written for hydra-optuna-sweeper. Overrides of this project's own keys go
-    before what it says."""
+    """Copy a `hydra.sweeper` block that was written for hydra-optuna-sweeper into Sidewinder's sections.
+
+    Overrides of Sidewinder's keys take precedence over the block.
+    """
     for name, value in {str(key): value for key, value in sweeper.items()}.items():
         if value is None or name in ("_target_", "n_jobs"):
             continue
@@ -34,7 +36,7 @@ def take_over(config: DictConfig, sweeper: DictConfig, provenance: Provenance) -
                 if not provenance.is_overridden("sampler"):
                     options = {k: v for k, v in value.items() if k not in ("seed", "_partial_")}
                     overridden = {k: v for k, v in config.sampler.items() if provenance.is_overridden(f"sampler.{k}")}
-                    # Options without a sampler are those of the study's.
+                    # Options without `_target_` are options of the study's sampler.
                     before = {} if "_target_" in options else config.sampler
                     config.sampler = {**before, **options, **overridden}
                     provenance.moved["sampler",] = here
@@ -55,14 +57,17 @@ def take_over(config: DictConfig, sweeper: DictConfig, provenance: Provenance) -
         where = provenance.source(("hydra", "sweeper", "n_jobs"))
         print(
             f"{where}: hydra.sweeper.n_jobs: found {sweeper.n_jobs}, not used: `snakemake --cores` sets how many "
-            "trials run at a time, study.workers for how many the study is made",
+            "trials run at a time, study.workers the number of virtual workers",
             file=sys.stderr,
         )
 
 
 def storage_of(config: DictConfig, sweeper: DictConfig, provenance: Provenance) -> Any:
-    """Where the database is. What comes from the environment may be secret, so it is left as it is written, for the
-    one who opens it to put in, and taken out of the config, so that nothing else does."""
+    """Remove the storage from the config and return it.
+
+    Values from environment variables may be secret. A storage with such a value is returned unresolved, and only the
+    code that opens the database resolves it.
+    """
     found = None
     for section, path in ((config.study, ("study", "storage")), (sweeper, ("hydra", "sweeper", "storage"))):
         written = raw(section).get("storage")

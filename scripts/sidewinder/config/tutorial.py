@@ -1,8 +1,8 @@
-"""A directory of configs as the tutorial on Hydra's Optuna sweeper has them, as a study's file of ours.
+"""Converts a config of the tutorial "Easily tune RL hyperparameters with Hydra's Optuna sweeper" to a study's file.
 
-Such a directory has a primary config with a `hydra.sweeper` and an `experiment` section, and agents that name their
-algorithm `learning_algo`. What means one of our keys is taken over, with a line; what has no counterpart is left out,
-with a line.
+The tutorial has a directory of configs: a primary config with the sections `hydra.sweeper` and `experiment`, and
+agents whose algorithm is in the key `learning_algo`. Keys with a counterpart in Sidewinder are taken over, and others
+are left out. A line says so for each key.
 """
 
 import os
@@ -27,14 +27,14 @@ from sidewinder.config.overrides import PRIMARY, reason_of
 from sidewinder.config.provenance import search_path
 from sidewinder.paths import CONFIG_DIR
 
-# Of an agent. The algorithm's name comes first, for it says which others there are.
+# The tutorial's keys of an agent, and Sidewinder's keys for them.
 _OF_AGENTS = {
     "learning_algo": "algorithm",
     "noise_type": "action_noise",
     "net_arch": "policy_kwargs.net_arch",
     "activation": "policy_kwargs.activation_fn",
 }
-# Of the section `experiment`.
+# The tutorial's keys of the section `experiment`, and Sidewinder's keys for them.
 _OF_EXPERIMENTS = {
     "device": "training.device",
     "max_timesteps": "training.total_timesteps",
@@ -42,27 +42,32 @@ _OF_EXPERIMENTS = {
     "n_eval_episodes": "evaluation.n_eval_episodes",
     "seed": "study.seed",
 }
-# The tutorial's own networks of these names.
+# Layer widths of the networks that the tutorial gives these names. Sidewinder's networks of these names are larger.
 _NET_ARCHS = {"s": [32, 16], "m": [64, 32], "l": [64, 32, 16]}
 
 
 def is_of_tutorial(override: str) -> bool:
-    """Whether an override says where such a config is."""
+    """Whether an override names the tutorial's primary config: `primary=...`."""
     return override.startswith(PRIMARY)
 
 
 @contextmanager
 def as_study(name: str, override: str, others: Sequence[str]) -> Iterator[tuple[Path, list[str]]]:
-    """A directory with the study's file, for as long as it is needed, and the overrides that compose it. What is taken
-    over is said on the way.
+    """Convert a primary config to a study's file in a temporary directory, for a `with` block.
+
+    Lines on stderr say what is taken over and what is left out.
 
     Args:
-        name: The study's.
+        name: The study's name.
         override: `primary=<directory>/<name>`.
         others: More overrides.
 
+    Yields:
+        The directory, and the overrides that compose the study.
+
     Raises:
-        SidewinderError: As `study_file`; or whatever is wrong with the study, in words of the primary config.
+        SidewinderError: As `study_file` raises it. Errors inside the block that name the study's file are raised again
+            with the name of the primary config.
     """
     content, left, notes = study_file(override, others)
     for note in notes:
@@ -79,14 +84,17 @@ def as_study(name: str, override: str, others: Sequence[str]) -> Iterator[tuple[
 
 
 def study_file(override: str, others: Sequence[str]) -> tuple[dict[str, Any], list[str], list[str]]:
-    """The content of a study's file, the overrides that are left for it, and a line for whatever is taken over.
+    """Convert a primary config to the content of a study's file.
 
     Args:
         override: `primary=<directory>/<name>`.
-        others: More overrides. Those of groups and sections that only such a config has are used here.
+        others: More overrides. Overrides of the tutorial's groups, of `experiment` and of `hydra` are applied here.
+
+    Returns:
+        The content of the study's file, the other overrides, and a line for each key that is taken over or left out.
 
     Raises:
-        SidewinderError: It cannot be composed, or names no algorithm.
+        SidewinderError: The config is missing, cannot be composed, or names no known algorithm.
     """
     path = Path(override.removeprefix(PRIMARY)).with_suffix("")
     if not path.with_suffix(".yaml").is_file():
@@ -99,7 +107,7 @@ def study_file(override: str, others: Sequence[str]) -> tuple[dict[str, Any], li
         with search_path([path.parent]):
             config = compose(path.name, here, return_hydra_config=True)
         HydraConfig.instance().set_config(config)  # for ${hydra:...}
-        storage = raw(config.hydra.sweeper)["storage"]  # as it is written: it may take a password from elsewhere
+        storage = raw(config.hydra.sweeper)["storage"]  # unresolved, because it may read a password
         with read_write(config.hydra):
             config.hydra.sweeper.storage = None
         sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=True)
@@ -117,10 +125,10 @@ def study_file(override: str, others: Sequence[str]) -> tuple[dict[str, Any], li
 
 
 class _Conversion:
-    """One conversion.
+    """Conversion of one primary config.
 
     Attributes:
-        notes: A line for whatever is taken over or left out.
+        notes: A line for each key that is taken over or left out.
     """
 
     def __init__(self, path: str) -> None:
@@ -160,7 +168,7 @@ class _Conversion:
                 self._put("experiment", name, "evaluation.eval_freq", calls * n_envs)
                 self.notes[-1] += f": {calls} calls of {n_envs} environments are {calls * n_envs} environment steps"
                 break
-        # The tutorial takes the last evaluation.
+        # The tutorial judges a training by its last evaluation.
         self._set("evaluation.objective", "last")
         for name, key in _OF_EXPERIMENTS.items():
             if experiment.get(name) is not None:
@@ -178,7 +186,7 @@ class _Conversion:
         return ours
 
     def _renamed(self, key: str) -> str:
-        """A searched key as ours; empty if it has no counterpart."""
+        """Sidewinder's key for a searched key of the tutorial; empty if there is none."""
         section, _, name = key.lstrip("+").partition(".")
         if section == "agent":
             first, dot, rest = name.partition(".")
@@ -188,7 +196,7 @@ class _Conversion:
         return _OF_EXPERIMENTS.get(name, "") if section == "experiment" else key
 
     def _put(self, section: str, name: str, key: str, value: Any) -> None:
-        """Set one of our keys to what one of theirs says, and say so if it has another name."""
+        """Set Sidewinder's key to the value of the tutorial's key, with a note if their names differ."""
         old = f"{section}.{name}"
         if not key:
             self._leave_out([old])
@@ -220,5 +228,5 @@ def _key_in_environment(name: str) -> str:
 
 
 def _widths(text: Any) -> Any:
-    """The text of a search for networks, with the tutorial's networks in place of their names."""
+    """Replace the tutorial's names of networks by their layer widths, in the text of a searched parameter."""
     return re.sub(r"""(["']?)\b([sml])\b\1""", lambda found: str(_NET_ARCHS[found[2]]), str(text))

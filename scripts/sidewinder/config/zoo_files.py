@@ -1,5 +1,7 @@
-"""RL Baselines3 Zoo's files of hyperparameters, `hyperparams/*.yml`, as settings of ours. Nothing in them is run: what
-the Zoo evaluates as Python is read as the literals that it is."""
+"""Converts RL Baselines3 Zoo's hyperparameter files, `hyperparams/*.yml`, to Sidewinder's settings.
+
+Nothing in them is run: texts that the Zoo evaluates as Python are parsed as literals.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -13,21 +15,21 @@ from sidewinder.config.algorithms import ALGORITHMS
 from sidewinder.errors import first_line
 from sidewinder.files import reading
 
-# Where the Zoo's name for an algorithm is another: by it, ours.
+# Sidewinder's name for an algorithm, by the Zoo's name, where the two differ.
 NAMES = {"ppo_lstm": "recurrent_ppo"}
-# What classes in its texts are called in a config; other activations are named by their import paths.
+# Names in a config for the classes in the Zoo's texts. Other activations are named by their import paths.
 _CLASSES = {
     "HerReplayBuffer": "her",
     "RMSpropTFLike": "stable_baselines3.common.sb2_compat.rmsprop_tf_like.RMSpropTFLike",
 }
 _ACTIVATIONS = {"ELU": "elu", "GELU": "gelu", "LeakyReLU": "leaky_relu", "ReLU": "relu", "SiLU": "silu", "Tanh": "tanh"}
-# The keys that are no arguments of an algorithm, beside those that `_setting` puts elsewhere.
+# Keys that are left out: they are no arguments of an algorithm, and no other section has them.
 _NOT_USED = ("monitor_kwargs", "vec_env_wrapper")
 _SCHEDULES = {"learning_rate": "lr_schedule", "clip_range": "clip_range_schedule"}
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with the Zoo's tuples, as lists."""
+    """YAML loader that reads the Zoo's tuples as lists."""
 
 
 def _tuple(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> list[Any]:
@@ -38,17 +40,20 @@ _Loader.add_constructor("tag:yaml.org,2002:python/tuple", _tuple)
 
 
 def algorithm_of(path: Path) -> str | None:
-    """The algorithm that a file is for, by its name; None if its name is none's."""
+    """The algorithm that a file is for, by the file's name; None if no algorithm has this name."""
     name = NAMES.get(path.stem, path.stem)
     return name if name in ALGORITHMS["sb3"] else None
 
 
 def settings_of(path: Path) -> Iterator[tuple[str, dict[str, Any], list[str]]]:
-    """For each environment of a file the sections `agent`, `environment` and `training` of its setting, and its keys
-    that have no counterpart.
+    """Read the setting of each environment in a hyperparameter file.
+
+    Yields:
+        The environment's id, its setting with the sections `agent`, `environment` and maybe `training`, and the keys
+        that are left out.
 
     Raises:
-        SidewinderError: It is no such file, or a value cannot be read; one line that names the file and the key.
+        SidewinderError: The file is malformed, or a value cannot be read; one line that names the file and the key.
     """
     with reading(path, "rl_zoo3/hyperparams/<algorithm>.yml has one"):
         text = path.read_text()
@@ -92,14 +97,14 @@ def _setting(entry: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
             agent[key] = _read(key, value)
     if isinstance(policy := agent.get("policy_kwargs"), dict):
         networks = policy.get("net_arch")
-        # As it was written before SB3 1.8.
+        # Before SB3 1.8, it was a list with one mapping.
         if isinstance(networks, list) and len(networks) == 1 and isinstance(networks[0], dict):
             policy["net_arch"] = networks[0]
     return {"agent": agent, "environment": environment} | ({"training": training} if training else {}), left_out
 
 
 def _read(key: str, value: Any) -> Any:
-    """A value; one that is Python in a text as what it says."""
+    """Read a value. A text with a Python expression is parsed as a literal."""
     if key == "replay_buffer_class":
         return _CLASSES.get(value, value)
     if not isinstance(value, str) or not value.lstrip().startswith(("dict(", "{", "[")):
@@ -111,10 +116,10 @@ def _read(key: str, value: Any) -> Any:
 
 
 def _literal(node: ast.expr) -> Any:
-    """What an expression says, without running it.
+    """Value of a Python expression, without running it.
 
     Raises:
-        ValueError: It is more than a literal.
+        ValueError: The expression is more than a literal.
     """
     match node:
         case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords) if all(one.arg for one in keywords):
