@@ -26,11 +26,7 @@ from sidewinder.training.workers import reason_of
 
 logger = logging.getLogger(__name__)
 
-<<<<<<< HEAD
-# The share of a training's time that its checkpoints may take, without waiting for the disk.
-=======
-# Largest share of a training's time that writing its checkpoints may take.
->>>>>>> english-checkpoints
+# Largest share of a training's time that its checkpoints may take, without waiting for the disk.
 SHARE = 0.015
 # Seconds in which a training must come to rest after SIGTERM; else the process ends without a checkpoint.
 _GRACE = 5
@@ -117,12 +113,7 @@ class Keeper(BaseCallback):
         self._wanted, self._ending, self._complaint = checkpoint.wanted, False, ""
 
     def at_rest(self, model: BaseAlgorithm) -> None:
-<<<<<<< HEAD
-        """Write a checkpoint, if it is time to or the process is to end."""
-=======
         """Write a checkpoint if one is due, or if the process was told to end. In the latter case, end it."""
-        due = self._pause is not None and time.monotonic() - self._last >= self._pause
->>>>>>> english-checkpoints
         if self._wanted and (reason := self._way.no_use(model)):
             self._wanted = False
             logger.info("there are no more checkpoints: %s", reason)
@@ -221,7 +212,6 @@ class Keeper(BaseCallback):
             content = (facts, frozen(model, self._callbacks), environments, self._way.growth(model))
             self._writing = self._writer.submit(self._write_files, *content)
         except Exception as error:
-<<<<<<< HEAD
             self._failed(error)
         self._last = time.monotonic()
         self._took = self._last - started
@@ -238,10 +228,7 @@ class Keeper(BaseCallback):
         if isinstance(error, SidewinderError | OSError):
             self._complain(f"a checkpoint could not be written ({error})")
         else:
-            # Users' classes can raise anything when they are pickled.
-=======
             # Pickling users' classes can raise anything.
->>>>>>> english-checkpoints
             self._wanted = False
             self._complain(f"no checkpoint can be made of this agent ({reason_of(error)})")
 

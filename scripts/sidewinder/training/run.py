@@ -160,12 +160,8 @@ def _train(
             env = recorded = Recorded(env, tape)
             own.noted = recorded.by_callbacks
         keeper = Keeper(checkpoint, training, saved, way, evaluator, own.everyone(), tensorboard_log, progressed)
-<<<<<<< HEAD
         stack.callback(keeper.finish)
-        saved = None  # which may be large
-=======
         saved = None  # frees its memory
->>>>>>> english-checkpoints
     try:
         model = agents.build(
             run.agent,
