@@ -52,8 +52,8 @@ class HowFar:
         running: The running trainings.
         best: Number and objective of the best complete trial so far; None if there is none.
         phases: For each phase of the confirmation, how many of its trainings are done, and how many there are.
-        finished: A line of text for each finished trial and training of the confirmation: its name and its value. The
-            key is the trial's number, or such as `test/winner/3`.
+        finished: A text for each finished trial and for each finished training of the confirmation: its name and its
+            value. The key is the trial's number, or a path such as `test/winner/3`.
         ended: Whether the study is done: best.yaml and the agent (if wanted), or for several objectives pareto.md.
         seconds_left: Estimated seconds until the study is done; None if they cannot be estimated yet.
     """
@@ -188,7 +188,7 @@ def _seconds_left(
     missing: list[Path],
     running: list[Running],
 ) -> float | None:
-    """Estimate the seconds until the study is done; None if nothing tells them yet.
+    """Estimate the seconds until the study is done; None if there is too little to estimate them from.
 
     The virtual clock gives the work that is left. The finished trials give the seconds for a unit of work, and how many
     trainings run side by side.

@@ -134,7 +134,7 @@ def _lines(study: str, before: HowFar | None, now: HowFar) -> Iterator[str]:
 def watch(logger: logging.Logger, results: Path, studies: Sequence[str]) -> Watch | None:
     """Begin to show the progress of studies in place of Snakemake's lines about jobs.
 
-    Returns None if a logger plugin of Snakemake shows these lines, so that there is no handler to replace.
+    Returns None if a logger plugin of Snakemake shows these lines instead of its own handler.
 
     Args:
         logger: Snakemake's logger.
