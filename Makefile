@@ -18,15 +18,15 @@ test-fast: .venv/.installed
 test-cluster: .venv/.installed
 	$(WITH_VENV) pytest -m cluster
 
-# The package from git in an empty virtual environment, some minutes.
+# Installs the package from git into an empty virtual environment and tests it; takes some minutes.
 test-installed: .venv/.installed
 	$(WITH_VENV) pytest -m install
 
-# About a hundred random disturbances of a tiny study, each followed by a check of its bytes; an hour or two.
+# Disturbs a tiny study about a hundred times at random, and checks its bytes after each disturbance; one or two hours.
 chaos: .venv/.installed
 	$(WITH_VENV) PYTHONPATH=scripts:tests python tests/chaos.py --rounds 34 --disturbances 3 --directory $$(mktemp -d)/chaos
 
-# The documentation site, from docs/ into site/.
+# Builds the documentation site in site/ from docs/.
 docs: .venv/.installed
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs site
 
@@ -43,8 +43,8 @@ format: .venv/.installed
 	$(BIN)/ruff format
 	$(BIN)/snakefmt workflow
 
-# Writes the lock files from pyproject.toml, in some minutes. A pinned version stays while it fits; delete its line to
-# get a newer one.
+# Writes the lock files from pyproject.toml; takes some minutes. A pinned version is kept if it fits. To get a newer
+# version, delete the line.
 lock: .venv/.installed
 	$(BIN)/python tools/lock.py
 

@@ -1,8 +1,10 @@
-"""What it saves to keep torch's compiler out of a training (lean_torch.py), and to fuse its optimizers (fast_torch.py).
+"""Measures the time that a training saves without torch's compiler (lean_torch.py) and with fused optimizers
+(fast_torch.py).
 
 python benchmarks/around_torch.py
-One thread. Seconds of the processor, so that other programs disturb little. With small networks, and with each
-algorithm's own. The last columns are of what is not done: target networks that remember their parameters.
+One thread; with small networks, and with each algorithm's default networks. Times are processor times, so other
+programs disturb them little. The last two columns are for a change that Sidewinder does not make: target networks that
+remember their parameters.
 """
 
 import argparse
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
 
 SCRIPTS = sys.path[0]
 ALGORITHMS = ("ddpg", "sac", "dqn", "ppo")
-# Networks that have a target network, which each update makes follow them.
+# Networks that may have a target network, which each update moves towards them.
 FOLLOWED = ("actor", "critic", "q_net")
-# What a job does up to its first update.
+# The steps of a job up to its first update.
 START = """
 import resource, time
 import torch
@@ -48,7 +50,7 @@ def main() -> None:
     arguments = parser.parse_args()
     pin("avx2", 1)
     print("| start of a job, up to its first update | s | MB |\n|---|---|---|", flush=True)
-    # The compiler that is there already is not put off.
+    # If the compiler is imported first, lean_torch.py does not keep it out.
     firsts = {"without torch's compiler": "", "with it": "import torch._dynamo"}
     starts = {name: [start(first) for _ in range(arguments.starts)] for name, first in firsts.items()}
     for name, found in starts.items():
@@ -72,19 +74,25 @@ def main() -> None:
 
 
 def saved(before: list[float], after: list[float]) -> str:
-    """By what share it is faster, round by round, for a machine's speed changes from minute to minute."""
+    """Return the share of the time that is saved, as text: the median over rounds.
+
+    The two are compared in each round, because a machine's speed changes from minute to minute.
+    """
     return f"{1 - median(other / one for one, other in zip(before, after, strict=True)):.1%}"
 
 
 def start(first: str) -> tuple[float, float]:
-    """Seconds and MB of a process up to its first update."""
+    """Return the processor seconds and the memory (MB) of a process up to its first update."""
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {SCRIPTS!r})\n{START.format(first=first)}"]
     seconds, megabytes = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     return float(seconds), float(megabytes)
 
 
 def step_times(algorithm: str, net_arch: list[int] | None, arguments: argparse.Namespace) -> list[list[float]]:
-    """Seconds, in each round, of an environment step with its updates: as SB3 is, fused, and remembering besides."""
+    """Return the seconds of an environment step with its updates, in each round of three variants.
+
+    The variants are plain SB3, fused optimizers, and fused optimizers with remembered parameters.
+    """
     from sidewinder.training.fast_torch import make_fast
 
     def remembering(model: "BaseAlgorithm") -> None:
@@ -103,7 +111,7 @@ def step_times(algorithm: str, net_arch: list[int] | None, arguments: argparse.N
 
 
 def made(algorithm: str, net_arch: list[int] | None, change: "Callable[[BaseAlgorithm], None]") -> "BaseAlgorithm":
-    """A model as SB3 makes it, with this change, that has begun to learn."""
+    """Make a model with SB3, change it, and let it begin to learn."""
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.logger import Logger
 
@@ -114,7 +122,7 @@ def made(algorithm: str, net_arch: list[int] | None, change: "Callable[[BaseAlgo
     run = compose_study("torch", ["study=plain", f"agent={algorithm}", f"environment={environment}"]).for_trial({})
     run.agent["policy_kwargs"]["net_arch"] = net_arch
     if algorithm == "ppo":
-        run.agent["n_steps"] = 256  # so that rounds are short
+        run.agent["n_steps"] = 256  # for short rounds
     env = make_vec_env(run.environment.env_id, seed=0)
     model: BaseAlgorithm = arguments.algorithm_of(run.agent)(
         env=env, seed=0, device="cpu", **arguments.constructor_arguments(run.agent)
@@ -125,7 +133,7 @@ def made(algorithm: str, net_arch: list[int] | None, change: "Callable[[BaseAlgo
 
 
 def remember(model: "BaseAlgorithm") -> None:
-    """Let networks look up their parameters once, not at each update of a target network."""
+    """Let networks look up their parameters once instead of at each update of a target network."""
     for name in FOLLOWED:
         if hasattr(model.policy, f"{name}_target"):
             for network in (getattr(model.policy, name), getattr(model.policy, f"{name}_target")):

@@ -1,8 +1,8 @@
-"""Whether torch.compile would pay: environment steps a second of DDPG on Pendulum with and without it, one after the
-other, and how long the first steps take.
+"""Measures whether torch.compile is worth it: the speed of DDPG on Pendulum with and without it, and the time of the
+first steps.
 
 python benchmarks/compiled_torch.py
-Needs a C++ compiler. One thread, one environment; without evaluations.
+Needs a C++ compiler. One thread, one environment, no evaluations. Speeds are in environment steps a second.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def trained(net_arch: str, is_compiled: bool, steps: int) -> tuple[float, float]:
-    """Seconds of the first steps, and steps a second after them."""
+    """Return the seconds of the first `FIRST` steps, and the steps a second after them."""
     from sidewinder.config.composition import compose_study
     from sidewinder.training import agents
     from sidewinder.training.environments import make_training_env

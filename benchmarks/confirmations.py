@@ -1,10 +1,10 @@
-"""What protocols of confirmation recommend, by replay: thousands of studies whose trainings are recorded ones.
+"""Compares protocols of confirmation by what they recommend, in thousands of replayed studies.
 
 python benchmarks/confirmations.py cartpole
-Trains no agent: benchmarks/recorded_settings/ has random settings and the baselines, each trained with the same seeds
-(benchmarks/record_settings.py). That is the world: a setting's true return is its mean over all its recorded seeds, and
-a replayed training is one of them, drawn with replacement. Trainings that share a seed in a study share it here too. A
-study's sweep is random search. Prints a table; two minutes on 2 cores.
+No agent is trained. benchmarks/recorded_settings/ has trainings of random settings and of the baselines, all with the
+same seeds (see benchmarks/record_settings.py). A setting's true return is its mean over all recorded seeds. A replayed
+training is a recorded one, drawn with replacement; trainings that share a seed in a real study share it here too. A
+study's sweep is random search. Prints a table; takes two minutes on 2 cores.
 """
 
 import argparse
@@ -25,19 +25,20 @@ BASELINES = ("defaults", "zoo")
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a study finds what it recommends.
+    """The way in which a study finds the setting that it recommends.
 
     Attributes:
-        name: For the table.
-        rounds: How many settings are trained in each round of the race, and with how many seeds more.
-        n_test: Test seeds.
-        enter: Whether the baselines are among the settings of the race.
-        decides: `always` the tuned setting; the tuned setting only where the test is `sure` (p < 0.05) that it is
-            better than the defaults; who came first in the `race`; or the same with a `veto` of baselines that have as
-            good a mean on test seeds.
-        n_trials: Of the sweep.
-        replicates: Of each trial.
-        pruned: Whether Optuna's median pruner ends trials; what it saves is given to more trials.
+        name: The protocol's name in the table.
+        rounds: For each round of the race, the number of settings, and the number of new seeds for each.
+        n_test: The number of test seeds.
+        enter: Whether the baselines take part in the race.
+        decides: The rule for the recommendation. `always`: the tuned setting. `sure`: the tuned setting if the test is
+            sure (p < 0.05) that it is better than the defaults, otherwise the defaults. `race`: the setting that came
+            first in the race. `veto`: a baseline with at least as good a mean on the test seeds; if there is none, a
+            baseline that came first in the race unless the tuned setting is surely better; otherwise the tuned setting.
+        n_trials: The trials of the sweep, in whole trainings if they are pruned.
+        replicates: The replicates of each trial.
+        pruned: Whether Optuna's median pruner ends trials. The saved steps are used for more trials.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Protocol:
 
     @property
     def top_k(self) -> int:
-        """Settings of the sweep that are in the race."""
+        """The number of the sweep's settings in the race."""
         return self.rounds[0][0] - (len(BASELINES) if self.enter else 0)
 
 
@@ -81,13 +82,13 @@ PROTOCOLS = [
 
 @dataclass(frozen=True)
 class World:
-    """Recorded trainings, by setting (random ones, then the baselines) and seed.
+    """Recorded trainings, by setting and seed. The first settings are random ones, the last ones are the baselines.
 
     Attributes:
-        curves: Mean returns of the evaluations (settings x seeds x evaluations).
-        returns: Of the held-out episodes (settings x seeds).
-        truth: Their means (settings).
-        n_random: How many settings are random ones.
+        curves: Mean return of each evaluation (settings x seeds x evaluations).
+        returns: Mean return of the held-out episodes (settings x seeds).
+        truth: Mean of `returns` over seeds (settings).
+        n_random: The number of random settings.
     """
 
     curves: np.ndarray
@@ -98,7 +99,7 @@ class World:
 
 @cache
 def world(study: str) -> World:
-    """Read what is recorded."""
+    """Read the recorded trainings of a study."""
     rows = pd.read_csv(RECORDED / f"{study}.csv", dtype={"setting": str})
     steps = [str(name) for name in rows.columns if str(name).isdecimal()]
     table = rows.set_index(["setting", "seed"])
@@ -138,14 +139,18 @@ def main() -> None:
 
 
 def replayed(job: tuple[str, Protocol, int]) -> pd.DataFrame:
-    """Studies of one protocol: a row each."""
+    """Replay studies with one protocol. Return a row for each."""
     study, protocol, n_studies = job
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return pd.DataFrame([replay(world(study), protocol, np.random.default_rng(seed)) for seed in range(n_studies)])
 
 
 def replay(known: World, protocol: Protocol, rng: np.random.Generator) -> dict[str, float]:
-    """One study: how many trainings it took, and what it recommends."""
+    """Replay one study. Return the trainings that it takes, and how good the recommended setting is.
+
+    In the row, `short` is the difference to the best setting that the study has tried, and `harm` says whether the
+    recommended setting is worse than the defaults.
+    """
     order = rng.permutation(known.n_random)
     values, sweep = swept(known, protocol, order, rng)
     tried = order[: len(values)]
@@ -173,7 +178,11 @@ def replay(known: World, protocol: Protocol, rng: np.random.Generator) -> dict[s
 
 
 def swept(known: World, protocol: Protocol, order: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Each trial's value, NaN where it was pruned; and what the sweep took, in whole trainings."""
+    """Replay a sweep over these settings, in this order.
+
+    Returns:
+        The objective of each trial, NaN for a pruned one; and the environment steps of the sweep, in whole trainings.
+    """
     n_seeds, n_evaluations = known.curves.shape[1:]
     if not protocol.pruned:
         chosen = order[: protocol.n_trials]
@@ -201,7 +210,7 @@ def swept(known: World, protocol: Protocol, order: np.ndarray, rng: np.random.Ge
 
 
 def raced(known: World, protocol: Protocol, entrants: list[int], rng: np.random.Generator) -> tuple[list[int], float]:
-    """The settings, the best first, and how many trainings that took."""
+    """Replay a race. Return the settings, best first, and the number of trainings."""
     seen: dict[int, list[float]] = {setting: [] for setting in entrants}
     out: list[int] = []
     ahead, trainings = entrants, 0
@@ -217,7 +226,15 @@ def raced(known: World, protocol: Protocol, entrants: list[int], rng: np.random.
 
 
 def decided(rule: str, winner: int, first: int, gains: dict[int, np.ndarray]) -> int:
-    """What is recommended; the defaults are the first of `gains`."""
+    """Return the setting that a rule (`Protocol.decides`) recommends.
+
+    Args:
+        rule: The rule.
+        winner: The tuned setting.
+        first: The setting that came first in the race.
+        gains: For each baseline, the winner's return minus the baseline's return on each test seed. The first baseline
+            is the defaults.
+    """
     defaults, *_ = gains
     worst = min(gains, key=lambda other: float(gains[other].mean()))
     if rule == "always":
@@ -232,7 +249,7 @@ def decided(rule: str, winner: int, first: int, gains: dict[int, np.ndarray]) ->
 
 
 def p_value(differences: np.ndarray) -> float:
-    """Of a permutation test, exact: the settings are exchanged within seeds in all ways."""
+    """Return the p-value of an exact permutation test, which exchanges the two settings within seeds in all ways."""
     means = np.abs(_signs(len(differences)) @ differences)
     return float((means >= abs(differences.sum()) - 1e-9).mean())
 

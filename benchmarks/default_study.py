@@ -1,9 +1,9 @@
-"""The default study beside the tutorial's way, one after the other in one run: wall time of each sweep, and what the
-winners are worth on the same test seeds.
+"""Compares the default study with the tutorial's sweep: wall times, and the winners' returns on the same test seeds.
 
 python benchmarks/default_study.py my_directory --tutorial-python other_environment/bin/python
-In the other environment are requirements.lock and then hydra-optuna-sweeper, which needs Optuna 2. Half an hour for the
-sweeps on 2 cores; with --confirm, which trains the winners again, as long again.
+The sweeps run one after the other. The other environment has the packages of requirements.lock, and then
+hydra-optuna-sweeper, which needs Optuna 2. The sweeps take half an hour on 2 cores. With --confirm, which trains the
+winners again, it takes twice as long.
 """
 
 import argparse
@@ -26,13 +26,13 @@ STUDIES = {
     "sbx_unpruned": ["agent.backend=sbx", "pruner=none"],
     "sb3_unpruned": ["agent.backend=sb3", "pruner=none"],
 }
-# Of benchmarks/tutorial.py, beside what it searches.
+# The fixed settings of benchmarks/tutorial.py.
 TUTORIAL = {"action_noise": "normal", "batch_size": 32, "train_freq": 1, "policy_kwargs.net_arch": "[64,32]"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("directory", type=Path, help="where to run; what is there already is not run again")
+    parser.add_argument("directory", type=Path, help="where to run; existing results are not made again")
     parser.add_argument("--tutorial-python", type=Path, required=True, help="Python of the tutorial's environment")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--confirm", action="store_true", help="also train the winners on the test seeds")
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def timed(name: str, command: list[str], directory: Path) -> float:
-    """Seconds that a command takes, from the file where it was noted if it has run."""
+    """Run a command and return the seconds that it takes. If it has run before, return the noted seconds."""
     note = directory / f"{name}.seconds"
     if not note.exists():
         print(f"{name} ...", flush=True)
@@ -63,7 +63,7 @@ def timed(name: str, command: list[str], directory: Path) -> float:
 
 
 def confirm(directory: Path, cores: int) -> None:
-    """Print what the winners are worth on the test seeds of the default study."""
+    """Print the winners' returns on the test seeds of the default study."""
     with ProcessPoolExecutor(cores, get_context("spawn"), pin_here) as pool:
         returns = {"tutorial": list(pool.map(tutorial_on_test_seed, [directory] * N_SEEDS, range(N_SEEDS)))}
     for name in STUDIES:
@@ -85,7 +85,7 @@ def pin_here() -> None:
 
 
 def tutorial_on_test_seed(directory: Path, index: int) -> float:
-    """The mean return of the tutorial's best setting, trained as a study's winner is."""
+    """Train the tutorial's best setting with a test seed, in the same way as a winner. Return its mean return."""
     from sidewinder.config.study_config import StudyConfig
     from sidewinder.confirmation.candidates import Candidate, confirmation_run
     from sidewinder.training.run import train

@@ -1,7 +1,7 @@
-"""What fewer environments cost an evaluation (`evaluation.n_envs`): its time over that with one an episode.
+"""Measures how much longer an evaluation takes with fewer environments (`evaluation.n_envs`) than with one an episode.
 
 python benchmarks/evaluation_envs.py
-One thread, untrained agents; the best of several, taken in turns.
+One thread, untrained agents. Each time is the best of several; the settings are measured in turns.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def measured(overrides: list[str], numbers: list[int], n_episodes: int, repetitions: int) -> list[float]:
-    """Seconds of processor time of an evaluation, for each number of environments."""
+    """Return the processor seconds of an evaluation for each number of environments."""
     # Imported late: numpy and torch read the pins when they load.
     import torch
 

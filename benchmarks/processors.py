@@ -1,8 +1,8 @@
-"""Which bits this processor trains, for each way to pin it, and what each way costs.
+"""Prints a digest of what this processor trains with each pin of the instruction set, and the time that it takes.
 
 python benchmarks/processors.py
-Each algorithm trains for some hundred steps, with its own networks. Processors on which the digests of a row are the
-same train the same results with that pin. Seconds are the processor's, of learning alone, one thread.
+Each algorithm trains for some hundred steps, with its default networks. Two processors with the same digest in a row
+train the same bits with that pin. Times are processor seconds of learning only, with one thread.
 """
 
 import argparse
@@ -18,14 +18,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from sidewinder.determinism import LEVELS, pin, processor
 
-# By name: a level, and what is another in it.
+# For each name a level of `pin`, and environment variables that are changed.
 PINS: dict[str, tuple[str, dict[str, str]]] = {
     **{level: (level, {}) for level in LEVELS},
     "avx2, MKL compatible": ("avx2", {"MKL_CBWR": "COMPATIBLE"}),
 }
 DISCRETE = ("a2c", "ars", "dqn", "qrdqn")
 ALGORITHMS = ("a2c", "ars", "crossq", "ddpg", "dqn", "ppo", "qrdqn", "recurrent_ppo", "sac", "td3", "tqc", "trpo")
-# JAX compiles for as long as all others train.
+# These take longest: JAX compiles for as long as all others train.
 SBX = ("sbx ddpg", "sbx ppo", "sbx sac")
 EVALUATION = {"eval_freq": 200, "n_eval_episodes": 1, "seed": 1}
 
@@ -37,7 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(f"{processor()}\n\n| pin | algorithm | digest | s |\n|---|---|---|---|", flush=True)
     for name in arguments.pins:
-        # A process of its own: numpy and torch read the pins once, when they load.
+        # Each pin needs a new process: numpy and torch read the pins once, when they load.
         process = multiprocessing.get_context("fork").Process(target=train_all, args=(name, arguments.algorithms))
         process.start()
         process.join()
@@ -56,7 +56,7 @@ def train_all(name: str, algorithms: Iterable[str]) -> None:
 
 
 def train_once(algorithm: str, level: str) -> tuple[str, float]:
-    """A digest of the agent and its evaluations, and how long it learnt."""
+    """Train an agent. Return a digest of the agent and its evaluations, and the processor seconds."""
     # Imported late: numpy and torch read the pins when they load.
     from omegaconf import OmegaConf
 
@@ -68,7 +68,7 @@ def train_once(algorithm: str, level: str) -> tuple[str, float]:
     agent: Any = OmegaConf.load(CONFIG_DIR / "agent" / f"{name}.yaml")
     if backend:
         agent.backend = backend
-    # What learns late learns early here.
+    # Algorithms that begin to learn late begin early here, as the training is short.
     agent.update({key: value for key, value in {"learning_starts": 100, "n_steps": 64}.items() if key in agent})
     env_id = "CartPole-v1" if name in DISCRETE else "Pendulum-v1"
     config = {
@@ -88,7 +88,7 @@ def train_once(algorithm: str, level: str) -> tuple[str, float]:
 
 
 def arrays(model: Any, backend: str) -> list[Any]:
-    """All parameters of an agent."""
+    """Return all parameters of an agent, as arrays."""
     if not backend:
         return [tensor.numpy() for tensor in model.policy.state_dict().values()]
     import jax

@@ -1,7 +1,8 @@
-"""Whether pruning pays, for real: the default study with SBX, with and without its pruner, with several study seeds.
+"""Measures whether pruning is worth it: runs the default study with and without its pruner, on several study seeds.
 
 python benchmarks/pruned_studies.py my_directory
-What is there already is not run again. About four minutes a study on 2 cores, and two studies a seed.
+Trains with SBX. Existing results are not made again. There are two studies a seed; each takes about four minutes on
+2 cores.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Whether pruning pays: what the winner's return lacks against the environment steps that a study spends, by replay.
+"""Compares pruners by replay: the return that the winner lacks, against the environment steps of the study.
 
 python benchmarks/pruning.py --seeds 100
-Trains no agent (benchmarks/replay.py). With each pruner, one trial after the other; and with the median pruner as on
-several virtual workers. Prints a table and draws docs/pruning.png; two minutes on 2 cores.
+No agent is trained (see benchmarks/replay.py). With each pruner, trials run one after the other; with the median pruner
+also on several virtual workers. Prints a table and draws docs/pruning.png; takes two minutes on 2 cores.
 """
 
 import argparse
@@ -63,7 +63,10 @@ def main() -> None:
 
 
 def replayed(seed: int, pruner: str, workers: int) -> pd.DataFrame:
-    """What the best of so many trials lacks, and how many steps they took."""
+    """Replay a study. Return a row for each number of trials in `N_TRIALS`.
+
+    A row has the return that the winner lacks (`lack`), and the environment steps in whole trials (`steps`).
+    """
     replay, told, rows = Replay(seed, PRUNERS[pruner]), set[int](), []
     for n_trials in range(1, max(N_TRIALS) + 1):
         for number in virtual_view([trial.work * trial.evaluations for trial in replay.trials], workers):

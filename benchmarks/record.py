@@ -1,8 +1,8 @@
-"""Record trials for benchmarks/schedules.py to replay: random settings of DDPG on Pendulum, each trained twice by SBX.
+"""Records trials that benchmarks/replay.py replays: random settings of DDPG on Pendulum, each trained twice by SBX.
 
 python benchmarks/record.py my_directory
-Writes benchmarks/recorded_trials.csv; 25 minutes on 2 cores. One row a training: the trial and its parameters, what the
-virtual clock takes an environment step to cost, the seconds it took, and the return of each evaluation.
+Writes benchmarks/recorded_trials.csv; takes 25 minutes on 2 cores. A row is a training: the trial and its parameters,
+the price of an environment step on the virtual clock, the seconds of the training, and the return of each evaluation.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SPACE = '{agent.batch_size: "choice(32, 64, 128)", agent.policy_kwargs.net_arch:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("directory", type=Path, help="where to run; what is there already is not run again")
+    parser.add_argument("directory", type=Path, help="where to run; existing results are not made again")
     parser.add_argument("--trials", type=int, default=160)
     parser.add_argument("--cores", type=int, default=2)
     arguments = parser.parse_args()

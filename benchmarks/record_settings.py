@@ -1,9 +1,9 @@
-"""Record random settings for benchmarks/confirmations.py to replay, each trained with the same 20 seeds.
+"""Records trainings that benchmarks/confirmations.py replays: random settings, each trained with the same 20 seeds.
 
 python benchmarks/record_settings.py cartpole my_directory
-Writes benchmarks/recorded_settings/cartpole.csv; half an hour on 2 cores. (pendulum.csv has --settings 60 --seeds 8.)
-One row a training: the setting (`defaults`, `zoo`, or its number in what `drawn` gives), the seed's index, the mean
-return of each evaluation, and that of the held-out episodes.
+Writes benchmarks/recorded_settings/cartpole.csv; takes half an hour on 2 cores. (pendulum.csv was made with
+--settings 60 --seeds 8.) A row is a training: the setting (`defaults`, `zoo`, or the index of a random setting), the
+index of the seed, the mean return of each evaluation, and the mean return of the held-out episodes.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from sidewinder.determinism import pin
 if TYPE_CHECKING:
     from sidewinder.config.study_config import StudyConfig
 
-# The calm task's agents learn in few steps, so that a training takes seconds.
+# Both tasks are shortened, so a training takes seconds.
 STUDIES = {
     "cartpole": ["study=cartpole_ppo"],
     "pendulum": [
@@ -37,7 +37,7 @@ RECORDED = Path(__file__).with_name("recorded_settings")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=[*STUDIES])
-    parser.add_argument("directory", type=Path, help="where trainings are kept; what is there is not trained again")
+    parser.add_argument("directory", type=Path, help="where trainings are kept; they are not trained again")
     parser.add_argument("--settings", type=int, default=150)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--cores", type=int, default=2)
@@ -45,7 +45,7 @@ def main() -> None:
     arguments.directory.mkdir(parents=True, exist_ok=True)
     pin("avx2", threads=1)
     settings = [f"{number}" for number in range(arguments.settings)]
-    # Seeds first, so that what is there early can be replayed too.
+    # All settings with the first seed, then all with the next: an unfinished recording can be replayed too.
     wanted = [(name, seed) for seed in range(arguments.seeds) for name in ("defaults", "zoo", *settings)]
     paths = {job: arguments.directory / f"{arguments.study}-{job[0]}-{job[1]}.json" for job in wanted}
     missing = [job for job in wanted if not paths[job].exists()]
@@ -55,7 +55,7 @@ def main() -> None:
             if done % 50 == 0 or done == len(missing):
                 print(f"{done} of {len(missing)} trainings", flush=True)
     rows = [json.loads(path.read_text()) for path in paths.values()]
-    # Imported late, as all below: numpy and torch read the pins when they load.
+    # Imported late, also in the functions below: numpy and torch read the pins when they load.
     import pandas as pd
 
     table = pd.DataFrame(rows).sort_values(["setting", "seed"], key=lambda column: column.map(_order))
@@ -68,7 +68,7 @@ def _order(value: Any) -> int:
 
 
 def record(job: tuple[str, str, int, int, Path]) -> None:
-    """Train one setting with one seed, and keep its row as a file."""
+    """Train one setting with one seed, and write its row to a file."""
     from sidewinder.confirmation.candidates import Candidate, confirmation_run
     from sidewinder.training.run import train
 
@@ -99,7 +99,7 @@ def study_config(study: str) -> "StudyConfig":
 
 @cache
 def drawn(study: str, n_settings: int) -> list[dict[str, Any]]:
-    """Settings of the study's search space, by Optuna's random sampler."""
+    """Draw settings from the study's search space with Optuna's random sampler."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -1,6 +1,6 @@
-"""Studies that train no agent: each trial is answered with the most similar of benchmarks/recorded_trials.csv.
+"""Replays studies without training: a trial gets the results of the most similar one in benchmarks/recorded_trials.csv.
 
-A study sees one of that trial's two trainings; the other says how much the study's winner lacks.
+The study sees one of the recorded trial's two trainings. The other one tells how much return the study's winner lacks.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from scipy import stats
 
-# What benchmarks/record.py draws from.
+# The search space of benchmarks/record.py.
 SPACE: dict[str, BaseDistribution] = {
     "agent.learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
     "agent.tau": FloatDistribution(0.001, 0.1, log=True),
@@ -25,15 +25,21 @@ SPACE: dict[str, BaseDistribution] = {
     "agent.batch_size": CategoricalDistribution(["32", "64", "128"]),
     "agent.policy_kwargs.net_arch": CategoricalDistribution(["s", "[128, 128]"]),
 }
-# Of the evaluations.
+# The environment steps of the evaluations.
 STEPS = range(2000, 22000, 2000)
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """The recorded trials: places (trials x dimensions), returns (trials x trainings x evaluations) and by how much the
-    best of a training's is lower than that of the best trial (trials x trainings), seconds between two evaluations and
-    what the virtual clock takes for that (trials)."""
+    """The recorded trials.
+
+    Attributes:
+        places: Each trial's place in the search space, from `place` (trials x dimensions).
+        returns: Mean return of each evaluation (trials x trainings x evaluations).
+        lacks: The difference from a training's best return to the best one of all trials (trials x trainings).
+        pace: Seconds from one evaluation to the next (trials).
+        work: The price of an environment step on the virtual clock (trials).
+    """
 
     places: np.ndarray
     returns: np.ndarray
@@ -50,13 +56,16 @@ def recorded() -> Recorded:
     returns = np.stack([one[[str(step) for step in STEPS]].to_numpy(float) for one in (first, second)], axis=1)
     places = np.array([place(params) for params in first[list(SPACE)].to_dict("records")])
     best = returns.max(axis=2)
-    # Of the second training: some processes compile something in the first.
+    # Times are from the second training, as the first one may include compilation.
     pace, work = second["seconds"].to_numpy(float) / len(STEPS), second["step_price"].to_numpy(int)
     return Recorded(places, returns, best.max(axis=0) - best, pace, work)
 
 
 def place(params: Mapping[Any, Any]) -> list[float]:
-    """Where a trial is in the search space: 0 to 1 along a number, and 1 from one choice to any other."""
+    """Return a trial's coordinates in the search space.
+
+    Ranges of numbers have length 1. Two choices of a parameter have distance 1.
+    """
     coordinates = []
     for name, distribution in SPACE.items():
         if isinstance(distribution, FloatDistribution):
@@ -72,12 +81,12 @@ class Trial:
     """A trial of a replayed study.
 
     Attributes:
-        pace: Seconds between two evaluations.
-        work: What the virtual clock takes for that.
-        evaluations: How many it has, if its pruner lets it go on.
-        value: Its objective, unless it is pruned.
-        lack: By how much the other training's return is lower than that of the best recorded trial. Not the return
-            itself: the two trainings are evaluated in different episodes.
+        pace: Seconds from one evaluation to the next.
+        work: The price of an environment step on the virtual clock.
+        evaluations: The number of evaluations; fewer once the trial is pruned.
+        value: The objective, unless the trial is pruned.
+        lack: The difference from the other training's return to the best recorded trial's return. It is a difference,
+            because the two trainings are evaluated in different episodes.
     """
 
     def __init__(self, asked: optuna.Trial, seen_training: int) -> None:
@@ -97,21 +106,21 @@ class Trial:
         return self.evaluations < len(STEPS)
 
     def evaluate(self, evaluation: int) -> bool:
-        """Report an evaluation, counted from 0, to the pruner; whether that is the trial's last."""
+        """Report an evaluation, counted from 0, to the pruner. Return whether it is the trial's last one."""
         self.asked.report(float(self.returns[evaluation]), STEPS[evaluation])
         if self.asked.should_prune():
             self.evaluations = evaluation + 1
         return evaluation + 1 == self.evaluations
 
     def train(self) -> None:
-        """All its evaluations, while nothing else happens in the study."""
+        """Report all evaluations, while nothing else happens in the study."""
         for evaluation in range(len(STEPS)):
             if self.evaluate(evaluation):
                 break
 
 
 class Replay:
-    """One study, whose trials are recorded ones. Its sampler is the default study's."""
+    """A replayed study, with the sampler of the default study."""
 
     def __init__(self, seed: int, pruner: optuna.pruners.BasePruner) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -126,7 +135,7 @@ class Replay:
         return self.trials[-1]
 
     def tell(self, trial: Trial) -> None:
-        """Let the study know that a trial has ended."""
+        """Tell the study that a trial has ended."""
         if trial.pruned:
             self.study.tell(trial.asked, state=optuna.trial.TrialState.PRUNED)
         else:
@@ -134,6 +143,6 @@ class Replay:
 
 
 def mean_with_interval(values: pd.Series) -> tuple[float, float, float]:
-    """The mean over studies, and its 95 % interval by bootstrap."""
+    """Return the mean over studies and its 95 % bootstrap interval: mean, low, high."""
     low, high = stats.bootstrap((values,), np.mean, method="percentile", rng=0).confidence_interval
     return float(values.mean()), float(low), float(high)

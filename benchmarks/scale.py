@@ -1,8 +1,8 @@
-"""What the workflow itself costs in large studies: planning and starting jobs, asking for a trial, files.
+"""Measures the workflow's own cost in large studies: planning, starting jobs, asking for a trial, and file sizes.
 
 python benchmarks/scale.py directory
-One core; trials that train for 100 steps. A study to ask is made up: its past trials are in the database, but not on
-file.
+One core; trials that train for 100 steps. Asking is measured in made-up studies, whose past trials are in the database
+but have no result files.
 """
 
 import argparse
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sidewinder.config.study_config import StudyConfig
 
 SAMPLERS = ("random", "qmc", "tpe", "cmaes", "nsgaii", "nsgaiii", "gp", "grid", "brute_force")
-# Those that go through all points of a space, and one of 5,400.
+# Samplers that try all points of a search space, and a space of 5,400 points for them.
 OF_POINTS = {"grid": "optuna.samplers.GridSampler", "brute_force": "optuna.samplers.BruteForceSampler"}
 POINTS = {
     "agent.learning_rate": "choice(1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)",
@@ -69,7 +69,7 @@ def main() -> None:
         for past in arguments.past:
             for sampler in arguments.samplers:
                 if sampler == "gp" and past > 1000:
-                    continue  # which takes many minutes
+                    continue  # takes many minutes
                 made = arguments.directory / f"{storage}-{past}-{'points' if sampler in OF_POINTS else 'ranges'}"
                 made_for = study_config(storage, "grid" if sampler in OF_POINTS else "random")
                 if not made.exists():
@@ -105,7 +105,10 @@ def workflow(directory: Path, n_trials: int, trials_per_job: int) -> Iterator[st
 
 
 def matrix(directory: Path, n_studies: int) -> Iterator[str]:
-    """Planning studies that differ in their seed; the second time, they are composed."""
+    """Plan studies that differ in their seed only, twice; the second time they are composed already.
+
+    Gives the number of jobs, both wall times (seconds), the processor seconds and the memory (MB) of the second time.
+    """
     shutil.rmtree(directory, ignore_errors=True)
     seeds = f"study.seed=range({n_studies})"
     write_studies(directory, {"compare": ["study=plain", "agent=ppo", "environment=cartpole", seeds]})
@@ -126,7 +129,7 @@ def matrix(directory: Path, n_studies: int) -> Iterator[str]:
 
 
 def make_study(directory: Path, config: "StudyConfig", past: int) -> None:
-    """A study with so many finished trials of random parameters, each with ten evaluations."""
+    """Make a study with `past` finished trials with random parameters and ten evaluations each."""
     from optuna import create_study, logging
     from optuna.samplers import RandomSampler
     from optuna.trial import FrozenTrial, TrialState
@@ -166,7 +169,7 @@ def make_study(directory: Path, config: "StudyConfig", past: int) -> None:
 
 
 def asks(made: Path, made_for: "StudyConfig", config: "StudyConfig", past: int) -> tuple[float, float]:
-    """Milliseconds of the processor in which a process asks for the two trials after these, medians of three."""
+    """Return the processor milliseconds in which a process asks for each of the next two trials; medians of three."""
     from sidewinder.study.study import Study
 
     directory = made.with_name("asked")
@@ -175,7 +178,7 @@ def asks(made: Path, made_for: "StudyConfig", config: "StudyConfig", past: int) 
         shutil.rmtree(directory, ignore_errors=True)
         shutil.copytree(made, directory)
         study, moments = Study(directory, config), [time.process_time()]
-        # Its rows are sealed for the study that made them, whose sampler is another.
+        # The rows are sealed for the study that made them, which has another sampler.
         study.digest = made_for.digest()
         for number in (past, past + 1):
             study.ask(number)
@@ -189,10 +192,10 @@ def study_config(storage: str, sampler: str) -> "StudyConfig":
     from sidewinder.config.composition import compose_study
 
     overrides = ["study=plain", "agent=ddpg", "environment=pendulum", f"study.storage={storage}"]
-    # All of the past is in view, but for the last trials.
+    # A schedule whose view has all past trials except the last ones.
     overrides += ["study.schedule=window", "study.window=8"]
     if sampler == "cmaes":
-        overrides.append("sampler.warn_independent_sampling=false")  # of the choices
+        overrides.append("sampler.warn_independent_sampling=false")  # the warning is about choices
     if sampler not in OF_POINTS:
         return compose_study("asked", [*overrides, f"sampler={sampler}"])
     points = {"search_space": POINTS, "sampler": {"_target_": OF_POINTS[sampler]}}

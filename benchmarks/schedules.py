@@ -1,7 +1,8 @@
-"""What each schedule costs beside asynchronous Optuna: quality and busy workers at equal wall time, by replay.
+"""Compares schedules with asynchronous Optuna by replay: winners and busy workers after the same wall time.
 
 python benchmarks/schedules.py --seeds 100
-Trains no agent (benchmarks/replay.py). Prints a table and draws docs/schedules.png; five minutes on 2 cores.
+No agent is trained (see benchmarks/replay.py). Prints a table and draws docs/schedules.png; takes five minutes on
+2 cores.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from sidewinder.study.schedule import virtual_view, window_view
 
 FIGURE = Path(__file__).resolve().parents[1] / "docs/schedules.png"
 PRUNERS = {"none": optuna.pruners.NopPruner, "median": optuna.pruners.MedianPruner}
-# Wall time, in mean durations of a trial: the longer, the fewer work.
+# Wall time in mean durations of a trial, for each number of workers; longer for fewer workers.
 ROUNDS = {2: 10, 8: 5, 32: 3}
 ASYNCHRONOUS = "asynchronous Optuna"
 
@@ -52,13 +53,13 @@ def main() -> None:
 
 
 def schedules(workers: int) -> list[tuple[str, int]]:
-    """Those to compare, and their widths."""
+    """Return the schedules to compare, with their numbers of virtual workers or their windows."""
     widths = (workers, round(1.5 * workers), 2 * workers)
     return [(ASYNCHRONOUS, 0), *((schedule, width) for schedule in ("virtual", "window") for width in widths)]
 
 
 class Schedule:
-    """A replayed study on so many workers; when each trial starts and ends, in seconds."""
+    """A replayed study on a number of workers, with the seconds at which each trial starts and ends."""
 
     def __init__(self, seed: int, workers: int, pruner: str) -> None:
         self.replay = Replay(seed, PRUNERS[pruner]())
@@ -71,8 +72,8 @@ class Schedule:
         return self.starts[number] + trial.evaluations * trial.pace
 
     def asynchronous(self) -> None:
-        """As Optuna's workers do: each sees whatever has ended, when it asks and when it prunes."""
-        # When, whose and which evaluation comes next; or that a worker is free.
+        """Run like Optuna's workers: each sees all trials that have ended, when it asks and when it prunes."""
+        # Each event is a time, a trial and the index of its evaluation. A negative trial is a free worker.
         events: list[tuple[float, int, int]] = [(0.0, worker - self.workers, 0) for worker in range(self.workers)]
         while events[0][0] < self.wall:
             now, number, evaluation = heapq.heappop(events)
@@ -86,7 +87,7 @@ class Schedule:
             heapq.heappush(events, (now + self.replay.ask().pace, len(self.starts) - 1, 0))
 
     def scheduled(self, schedule: str, width: int) -> None:
-        """As Sidewinder does: a trial sees its view, when it asks and when it prunes."""
+        """Run like Sidewinder: a trial sees its view, when it asks and when it prunes."""
         told: set[int] = set()
         free = [0.0] * self.workers
         while True:
@@ -97,13 +98,13 @@ class Schedule:
                 self.replay.tell(self.replay.trials[number])
                 told.add(number)
             trial = self.replay.ask()
-            # Nothing is told before the next one asks.
+            # The trial's evaluations may all be reported now: no result is told before the next trial asks.
             trial.train()
             self.starts.append(now)
             heapq.heappush(free, self.end(len(self.starts) - 1))
 
     def moment(self, schedule: str, width: int, now: float) -> tuple[float, Sequence[int]]:
-        """When a worker that is free now may start the next trial, and whose results that trial sees."""
+        """Return when a worker that is free at `now` may start the next trial, and that trial's view."""
         numbers = range(len(self.starts))
         if schedule == "window":
             seen = window_view(len(numbers), width)
@@ -115,7 +116,7 @@ class Schedule:
         raise AssertionError("the lowest unfinished trial waits")
 
     def known_work(self, number: int, now: float) -> int:
-        """A trial's work, or while it runs that of its next possible end."""
+        """Return a trial's work; while it runs, its work up to its next possible end."""
         trial = self.replay.trials[number]
         if now >= self.end(number):
             return trial.work * trial.evaluations
@@ -123,14 +124,18 @@ class Schedule:
         return trial.work * (reached + 1 if self.may_be_pruned else len(STEPS))
 
     def events(self) -> Iterator[float]:
-        """When more is known of a trial: at each of its evaluations."""
+        """Give the times of all evaluations, at which more is known of a trial's work."""
         for number, (trial, start) in enumerate(zip(self.replay.trials, self.starts, strict=True)):
             yield from (start + evaluation * trial.pace for evaluation in range(1, trial.evaluations))
             yield self.end(number)
 
 
 def replayed(seed: int, workers: int, pruner: str, schedule: str, width: int) -> dict[str, float | str]:
-    """One study: what its winner lacks, the share of time that workers train, and how many trials ended in time."""
+    """Replay one study.
+
+    Returns a row: the return that its winner lacks, the share of time that workers train, and the number of trials that
+    ended in time.
+    """
     study = Schedule(seed, workers, pruner)
     if schedule == ASYNCHRONOUS:
         study.asynchronous()
@@ -160,7 +165,7 @@ def print_table(table: pd.DataFrame) -> None:
 
 
 def draw(table: pd.DataFrame, path: Path) -> None:
-    """A column of panels for each number of workers: what winners lack, with intervals, and busy workers."""
+    """Draw two panels for each number of workers: the return that winners lack, and the share of busy workers."""
     plt.style.use("seaborn-v0_8-colorblind")
     figure, axes = plt.subplots(2, len(ROUNDS), figsize=(9, 5), sharey="row", layout="constrained")
     for (workers, rows), (above, below) in zip(table.groupby("workers"), axes.T, strict=True):

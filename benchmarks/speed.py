@@ -1,8 +1,8 @@
-"""Environment steps a second of each algorithm at its defaults, by backend, and how long it takes to ask for a trial.
+"""Measures the environment steps a second of each algorithm with each backend, and the time to ask for a trial.
 
 python benchmarks/speed.py
-One thread, one environment, evaluations not counted, SBX compiled beforehand; with an algorithm's own networks, and
-with small ones.
+Algorithms have their default settings, with their default networks and with small ones. One thread, one environment.
+Evaluations are not counted, and SBX is compiled beforehand.
 """
 
 import argparse
@@ -48,13 +48,13 @@ def steps_per_second(algorithm: str, backend: str, net_arch: str | None, steps: 
     run = compose_study("speed", ["study=plain", *overrides]).for_baseline("defaults")
     run.agent["policy_kwargs"]["net_arch"] = net_arch
     if backend == "sbx":
-        # Once before, so that everything is compiled.
+        # A first training, which compiles everything.
         train(run.model_copy(update={"training": run.training.model_copy(update={"total_timesteps": 300})}))
     return train(run).steps_per_second
 
 
 def ask_latency(sampler: str, past: int) -> float:
-    """Seconds, the mean of five trials."""
+    """Return the seconds to ask for a trial after `past` trials; the mean of five."""
     from sidewinder.config.composition import compose_study
     from sidewinder.results import Result, as_json, result_path
     from sidewinder.study.study import Study

@@ -1,8 +1,10 @@
-"""What the workflow costs around training: sweeps on one core and on two, with each schedule, beside the same trials in
-a plain loop and beside Optuna alone, in two threads and in two processes. One after the other in one run.
+"""Measures the workflow's cost around training: sweeps on one core and on two, with each schedule.
+
+For comparison, the same trials are trained in a plain loop, and a sweep is run by Optuna alone, with two threads and
+with two processes. All run one after the other.
 
 python benchmarks/sweeps.py --trials 8 --backend sb3
-The default study's search; each study's first trials are the same.
+The search space is the default study's. The first trials of all studies are the same.
 """
 
 import argparse
@@ -21,7 +23,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 if TYPE_CHECKING:
     from sidewinder.config.study_config import StudyConfig
 
-# Cores, and what differs from the default study.
+# For each sweep its cores, and the overrides of the default study.
 SWEEPS = {
     "one core": (1, []),
     "virtual 8": (2, []),
@@ -67,7 +69,7 @@ def main() -> None:
 
 
 def timed(command: list[str]) -> tuple[float, str]:
-    """Seconds that a command takes, and what it prints."""
+    """Run a command. Return the seconds that it takes, and what it prints."""
     started = time.monotonic()
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     return time.monotonic() - started, done.stdout.decode()
@@ -78,7 +80,7 @@ def row(name: str, seconds: float, trained: float, cores: int, best: float) -> N
 
 
 def loop(path: Path) -> tuple[float, int, float]:
-    """Train what the sweep's trials trained, one after the other, and check that the returns are theirs."""
+    """Train the sweep's trials again, one after the other, and check that they have the same objectives."""
     from sidewinder.config.study_config import StudyConfig
     from sidewinder.results import Result, result_path
 
@@ -96,7 +98,7 @@ def threads(path: Path) -> tuple[float, int, float]:
 def processes(path: Path) -> tuple[float, int, float]:
     import optuna
 
-    # Two processes that make one database at once would be in each other's way.
+    # Made here, because two processes cannot create the database at the same time.
     optuna.create_study(direction="maximize", storage=storage(path, 1), study_name="optuna")
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         parts = pool.map(optimize, [path, path], chunksize=1)
@@ -104,7 +106,7 @@ def processes(path: Path) -> tuple[float, int, float]:
 
 
 def optimize(path: Path, n_jobs: int = 1) -> tuple[float, int, float]:
-    """What one would write with Optuna alone: a sampler without a seed, a database, workers that stop at the budget."""
+    """Run a sweep with Optuna alone: a sampler without a seed, a database, and workers that stop at the budget."""
     import optuna
     from hydra.utils import instantiate
 
@@ -118,7 +120,7 @@ def optimize(path: Path, n_jobs: int = 1) -> tuple[float, int, float]:
         params = {name: suggest(trial, name, distribution) for name, distribution in distributions.items()}
         seconds, value = train_trial(config, path.parent, trial.number, params)
         durations.append(seconds)
-        return float("nan") if value is None else value  # which Optuna takes for a failure
+        return float("nan") if value is None else value  # NaN means failed for Optuna
 
     study = optuna.create_study(
         direction="maximize",
@@ -138,7 +140,7 @@ def storage(path: Path, n_jobs: int) -> str:
 def train_trial(
     config: "StudyConfig", directory: Path, number: int, params: dict[str, Any]
 ) -> tuple[float, float | None]:
-    """Seconds, and the objective."""
+    """Train a trial. Return the seconds that it takes, and its objective."""
     from sidewinder.training.run import train
     from sidewinder.trials.replicates import replicate_run
 

@@ -1,6 +1,6 @@
-"""The tutorial's way, to compare with: Hydra's Optuna sweeper, one process, SB3's own callback for evaluation.
+"""The tutorial's sweep, for comparison: Hydra's Optuna sweeper, one process, SB3's callback for evaluation.
 
-pip install hydra-optuna-sweeper into an environment of its own beside requirements.lock (it needs Optuna 2), then
+Install requirements.lock and then hydra-optuna-sweeper, which needs Optuna 2, in a separate environment. Then run
 python benchmarks/tutorial.py --multirun
 """
 

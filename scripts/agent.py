@@ -1,6 +1,6 @@
-"""Rule agent: the trained agent of the setting that a study recommends, with its page.
+"""Rule agent: write the trained agent of the setting that a study recommends, with its page.
 
-It is the one of the best test seed. Plain Stable-Baselines3 loads model.zip; scripts/enjoy.py shows it.
+The agent is the one of the best test seed. Plain Stable-Baselines3 loads model.zip; scripts/enjoy.py shows the agent.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def write_agent(arguments: argparse.Namespace) -> None:
-    """Write the agent, its config and its page; the page alone, if all trainings of the setting failed."""
+    """Write the agent, its config and its page; only the page if all trainings of the setting failed."""
     # Imported late: numpy and torch read the pins when they load.
     import yaml
 
@@ -66,7 +66,7 @@ def write_agent(arguments: argparse.Namespace) -> None:
         trainings = config.confirmations()["test"][name]
         training = next(key for key, value in trainings.items() if value == (environment, best))
         files = agent_of(config, study_dir, candidate, training, arguments.output)
-        (arguments.output / "vecnormalize.pkl").unlink(missing_ok=True)  # of another setting
+        (arguments.output / "vecnormalize.pkl").unlink(missing_ok=True)  # may be left from another setting
         for file, content in files.items():
             write(arguments.output / file, content)
         run, held_out = confirmation_run(config, candidate, environment, "test", best)

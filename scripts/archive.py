@@ -1,5 +1,6 @@
-"""Copy what figures are drawn from, the winners, and the trainings of the confirmation from finished studies into an
-archive: small files to commit, and a tar. Who names the archive in `archives` need not train these again.
+"""Copy finished studies into an archive: the tables that figures are drawn from, the winners, and a tar with the
+trainings of the confirmation. The files are small enough to commit. A workflow that names the archive under `archives`
+does not train these trainings again.
 
 python scripts/archive.py results/paper results/reference
 """
@@ -33,14 +34,14 @@ NAMES = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path, help="directory of the studies' directories")
-    parser.add_argument("archive", type=Path, help="directory to copy to")
+    parser.add_argument("archive", type=Path, help="directory to copy to; trainings that its tar has already stay")
     arguments = parser.parse_args()
     tar = arguments.archive / TAR
     with errors_in_one_line():
         trainings = dict(trainings_of(tar)) if tar.exists() else {}
         studies = sorted(path.parent for path in arguments.results.glob("*/confirmation.csv"))
         if not studies:
-            raise SidewinderError(f"{arguments.results}: found no study with a confirmation.csv, accepted: some")
+            raise SidewinderError(f"{arguments.results}: found no */confirmation.csv, accepted: confirmed studies")
         for study in studies:
             archive(study, arguments.archive / study.name)
             confirmed = trainings_of_confirmation(study)
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 def archive(study: Path, target: Path) -> None:
-    """Copy a study's files; of its machines only which of them was which."""
+    """Copy a study's files. In timings.csv the names of machines become `machine 1`, `machine 2` and so on."""
     for name in NAMES:
         if (study / name).exists():
             write_atomically(target / name, (study / name).read_bytes())
@@ -64,7 +65,7 @@ def archive(study: Path, target: Path) -> None:
 
 
 def trainings_of_confirmation(study: Path) -> dict[str, bytes]:
-    """What is kept of the trainings of a study's confirmation, by the names of their files."""
+    """Return the files in the training store of a study's confirmation: their contents by file name."""
     config = StudyConfig.load(study / "config.yaml")
     found = {}
     for confirmed in on_record(study, ["confirmation"], 0):

@@ -1,4 +1,4 @@
-"""Rule best: write the confirmed winner as best.yaml, which train.py runs as it is, and as tables for a paper."""
+"""Rule best: write the confirmed winner as best.yaml, a config that train.py runs, and as tables for a paper."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rule candidate: write one setting to confirm: one of the sweep's best trials, or a baseline."""
+"""Rule candidate: write one setting to confirm, which is one of the sweep's best trials or a baseline."""
 
 import argparse
 from pathlib import Path
@@ -24,13 +24,19 @@ def main() -> None:
 
 
 def setting(config: StudyConfig, name: str, study_dir: Path, trials: Path) -> Candidate:
-    """The setting of this name."""
+    """Return the candidate of this name: a baseline, or the trial with this rank.
+
+    If the sweep has too few complete trials for the rank, the candidate is one that does not exist.
+
+    Raises:
+        SidewinderError: The study's confirmation has no such candidate.
+    """
     if name in config.baselines:
         return Candidate.of_baseline(name)
     if name not in config.candidates():
         accepted = ", ".join([*config.candidates(), *config.baselines])
         raise SidewinderError(f"candidate: found {name!r}, accepted: {accepted}")
-    # Imported late: a baseline need not load pandas.
+    # Imported late: baselines do not need pandas, which takes long to load.
     from sidewinder.trials.tables import read_trials
 
     chosen = chosen_trials(config, study_dir, read_trials(trials))

@@ -1,4 +1,4 @@
-"""Rule checklist: answer the field's reproducibility checklists from what is on record of a study, as Markdown."""
+"""Rule checklist: answer the field's reproducibility checklists from a study's config and tables, as Markdown."""
 
 import argparse
 import json

@@ -1,9 +1,11 @@
-"""Remove what a results directory keeps and nobody needs: trainings of no result, checkpoints of trainings that ended,
+"""Remove files of a results directory that no result needs.
+
+These are trainings in the training store that belong to no result, checkpoints of trainings that have ended, and
 compositions of studies.
 
 python scripts/clean_up.py results
-python scripts/clean_up.py results --at-most 100    # also the oldest trainings, where all have more megabytes than that
-No result is lost: what is kept in .trainings saves training the same again.
+python scripts/clean_up.py results --at-most 100    # also the oldest trainings, until 100 MB of them are left
+No result is lost. A training that is removed from the training store is trained again when another study needs it.
 """
 
 import argparse
@@ -27,7 +29,7 @@ def main() -> None:
     with errors_in_one_line():
         if not arguments.results.is_dir():
             raise SidewinderError(
-                f"{arguments.results}: found no directory, accepted: that of the studies' directories"
+                f"{arguments.results}: found no directory, accepted: the directory of the studies' directories"
             )
         checkpoints, unused = ended_checkpoints(arguments.results), unused_trainings(arguments.results)
     print(f"compositions: {removed(compositions(arguments.results))}")
@@ -39,7 +41,7 @@ def main() -> None:
 
 
 def removed(paths: Sequence[Path]) -> str:
-    """Remove files and directories; how many, and how large they were."""
+    """Remove files and directories. Return how many there were and their size, as text."""
     n_bytes = 0
     for path in paths:
         files = path.rglob("*") if path.is_dir() else [path]

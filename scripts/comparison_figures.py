@@ -1,6 +1,6 @@
-"""Rule comparison_figures: draw figures of studies side by side, those of one entry of config/config.yaml.
+"""Rule comparison_figures: draw figures that compare the studies of one entry of config/config.yaml.
 
-A figure's name says what is drawn: `figures/budget_curve.pdf` is made by report/figures/budget_curve.py.
+The name of a file chooses the figure: `figures/budget_curve.pdf` is drawn by report/figures/budget_curve.py.
 """
 
 import argparse
@@ -18,12 +18,12 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="directory of the studies' directories")
     parser.add_argument("entry", help="the entry's name")
     parser.add_argument(
-        "--overrides", nargs="*", action="append", required=True, help="the entry's overrides; again, of several lists"
+        "--overrides", nargs="*", action="append", required=True, help="the entry's overrides; once for each list"
     )
     add_output(parser, COMPARISON_FIGURES)
     add_record(parser)
     arguments = parser.parse_args()
-    # Imported late: --help takes no second.
+    # Imported late: --help and errors in the command line should be fast.
     from sidewinder.report.figures.comparison import Comparison
     from sidewinder.report.figures.drawing import save
 

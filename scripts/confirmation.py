@@ -12,10 +12,10 @@ from sidewinder.determinism import pin_as_configured
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
-    parser.add_argument("candidate", type=Path, help="its file: results/<study>/confirmation/candidates/<name>.yaml")
-    parser.add_argument("phase", choices=["validation", "test"], help="whose seeds")
+    parser.add_argument("candidate", type=Path, help="results/<study>/confirmation/candidates/<name>.yaml")
+    parser.add_argument("phase", choices=["validation", "test"], help="phase of the confirmation")
     parser.add_argument(
-        "index", help="which of the phase's seeds, from 0; of several environments <environment>-<index>"
+        "index", help="index of the phase's seed, from 0; with several environments <environment>-<index>"
     )
     parser.add_argument("output", type=Path, help="result to write")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """Rule database: bring the study's database up to date with all results, for Optuna's dashboard and other tools.
 
-It is only an index of the files: if it cannot be made, a line says why, and nothing else is the worse for it.
+The database only repeats what the files say. If it cannot be updated, a line says why, and the rule succeeds.
 """
 
 import argparse
@@ -17,7 +17,7 @@ def main() -> None:
     add_record(parser)
     arguments = parser.parse_args()
     pin_as_configured(arguments.config)
-    # Imported late: a sampler's numpy reads the pins when it loads.
+    # Imported late: numpy, which samplers use, reads the pins when it loads.
     from sidewinder.config.rule_settings import rule_settings
     from sidewinder.study.study import Study
 

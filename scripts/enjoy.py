@@ -1,7 +1,7 @@
-"""Watch a trained agent, and evaluate it: python scripts/enjoy.py results/<study>/agent
+"""Watch a trained agent and evaluate it: python scripts/enjoy.py results/<study>/agent
 
-It plays the held-out episodes that its page tells of. So its mean return is that of the page, unless it acts at random
-(evaluation.deterministic=false).
+The agent plays the held-out episodes of its page (README.md). So the mean return is the one on the page, unless the
+agent acts at random (evaluation.deterministic=false).
 """
 
 import argparse
@@ -14,7 +14,7 @@ from sidewinder.determinism import pin
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("agent", type=Path, help="directory with model.zip and config.yaml")
-    parser.add_argument("--episodes", type=int, help="how many (default: all of the page)")
+    parser.add_argument("--episodes", type=int, help="number of episodes (default and most: all held-out episodes)")
     parser.add_argument("--no-render", action="store_true", help="show no window")
     arguments = parser.parse_args()
     with errors_in_one_line():
@@ -23,7 +23,12 @@ def main() -> None:
 
 
 def play(directory: Path, n_episodes: int | None, *, rendered: bool) -> list[float]:
-    """The returns of the agent's episodes.
+    """Play held-out episodes, and return their returns.
+
+    Args:
+        directory: The agent's directory, with model.zip and config.yaml.
+        n_episodes: How many of the held-out episodes, from the first; None for all.
+        rendered: Whether to show a window.
 
     Raises:
         SidewinderError: A file is missing or malformed, or the environment cannot be shown.
@@ -65,7 +70,7 @@ def play(directory: Path, n_episodes: int | None, *, rendered: bool) -> list[flo
         model = algorithm_of(run.agent).load(directory / "model.zip", device="cpu")
         return agents.evaluate(model, env, n_episodes, deterministic=run.evaluation.deterministic)["return"]
     except (DependencyNotInstalled, Error) as error:
-        raise SidewinderError(f"{error}; accepted with --no-render: no window") from None
+        raise SidewinderError(f"{error}; without a window it works: --no-render") from None
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""RL Baselines3 Zoo's hyperparameters as configs: python scripts/from_zoo.py hyperparams/ppo.yml configs
+"""Convert RL Baselines3 Zoo's hyperparameters to configs: python scripts/from_zoo.py hyperparams/ppo.yml configs
 
-For each environment of the file it writes <configs>/zoo/<algorithm>/<environment>.yaml, which a study with
-`config_dirs: [<configs>]` has as the baseline `zoo` and as the starting point `study.enqueue: [zoo]`. To begin from
-it, a study's defaults list names it before its overrides: `/zoo/<algorithm>/<environment>@_global_`.
+For each environment of the file this writes <configs>/zoo/<algorithm>/<environment>.yaml. With
+`config_dirs: [<configs>]`, a study can use it as the baseline `zoo` and as the first trial (`study.enqueue: [zoo]`).
+A study can also take its own settings from it. Then the study's defaults list names it before the overrides:
+`/zoo/<algorithm>/<environment>@_global_`.
 """
 
 import argparse
@@ -15,14 +16,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="hyperparams/<algorithm>.yml, as the Zoo's --conf-file takes it")
     parser.add_argument("configs", type=Path, help="directory of your Hydra configs")
-    parser.add_argument("--algorithm", help="whose arguments they are (default: the file's name)")
+    parser.add_argument("--algorithm", help="algorithm of these settings (default: by the file's name)")
     arguments = parser.parse_args()
     with errors_in_one_line():
         write_settings(arguments.file, arguments.configs, arguments.algorithm)
 
 
 def write_settings(file: Path, configs: Path, algorithm: str | None) -> None:
-    """Write a config for each of the file's environments, and say what of it is left out."""
+    """Write a config for each environment of the file. Print its path, and the arguments that are left out.
+
+    Raises:
+        SidewinderError: The algorithm is unknown, or the file is missing or malformed.
+    """
     import yaml
 
     from sidewinder.config.algorithms import ALGORITHMS

@@ -1,7 +1,7 @@
-"""How far studies are, also while they run, elsewhere or on a cluster.
+"""Show the progress of studies, also while they run in another process or on a cluster.
 
 python scripts/how_far.py results              # all studies there; or results/<study>
-python scripts/how_far.py results --watch 5    # again and again, every 5 seconds
+python scripts/how_far.py results --watch 5    # updates the table every 5 seconds
 """
 
 import argparse
@@ -21,7 +21,7 @@ from sidewinder.report.how_far_table import how_far_table
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path, nargs="+", help="directory of the studies' directories, or of a study")
-    parser.add_argument("--watch", type=float, metavar="SECONDS", help="how often to look (default: once)")
+    parser.add_argument("--watch", type=float, metavar="SECONDS", help="time between updates (default: show it once)")
     arguments = parser.parse_args()
     with errors_in_one_line():
         if arguments.watch is None:
@@ -34,10 +34,13 @@ def main() -> None:
 
 
 def shown(directories: Sequence[Path]) -> Table:
-    """A row a study.
+    """Return a table with a row for each study.
+
+    Args:
+        directories: Directories of a study, or of studies' directories.
 
     Raises:
-        SidewinderError: There is none.
+        SidewinderError: There is no study, or a file is malformed.
     """
     studies = [
         path.parent

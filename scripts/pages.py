@@ -20,7 +20,7 @@ from sidewinder.trials.tables import read_trials
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, help="results/<study>/config.yaml, with the study's tables beside it")
-    parser.add_argument("--overrides", nargs="*", default=[], help="what config/config.yaml says of the study")
+    parser.add_argument("--overrides", nargs="*", default=[], help="the study's overrides in config/config.yaml")
     parser.add_argument("--output", type=Path, required=True, help="directory for summary.html and trials.html")
     add_record(parser)
     arguments = parser.parse_args()

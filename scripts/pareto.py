@@ -1,4 +1,4 @@
-"""Rule pareto: write the Pareto set of a study with several objectives, as configs that train.py runs and as tables."""
+"""Rule pareto: write the Pareto set of a study with several objectives, as configs for train.py and as tables."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Rule provenance: write down what made a study, and the SHA-256 of its files, which scripts/verify.py compares."""
+"""Rule provenance: write the versions of packages and code that made a study, and the SHA-256 of its files.
+
+scripts/verify.py compares these with the files.
+"""
 
 import argparse
 from pathlib import Path
@@ -16,9 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
     parser.add_argument("confirmations", type=Path, nargs="+", help="<phase>/<candidate>/<index>.json")
-    parser.add_argument(
-        "--tables", type=Path, nargs="+", required=True, help="other files whose content is of interest"
-    )
+    parser.add_argument("--tables", type=Path, nargs="+", required=True, help="other files to list with their SHA-256")
     parser.add_argument("--output", type=Path, required=True, help="provenance.json to write")
     add_record(parser)
     arguments = parser.parse_args()

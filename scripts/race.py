@@ -1,4 +1,4 @@
-"""Rule race: give a place in a round of the race to the setting that is so far ahead on the rounds before."""
+"""Rule race: fill one place in a round of the race with the setting that has this rank after the rounds before."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ from sidewinder.records import add_record, recorded
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
-    parser.add_argument("--candidates", type=Path, nargs="+", required=True, help="those of the first round")
+    parser.add_argument("--candidates", type=Path, nargs="+", required=True, help="<name>.yaml of the first round")
     parser.add_argument("--validation", type=Path, nargs="+", required=True, help="results of the rounds before")
     parser.add_argument("--output", type=Path, required=True, help="round-<round>-<rank>.yaml to write")
     add_record(parser)
@@ -23,7 +23,7 @@ def main() -> None:
         config, place = StudyConfig.load(arguments.config), arguments.output.stem
         places = [name for names, _ in config.race()[1:] for name in names]
         if place not in places:
-            raise SidewinderError(f"output: found {place!r}, accepted: {', '.join(places) or 'none, for rounds is []'}")
+            raise SidewinderError(f"output: found {place!r}, accepted: {', '.join(places) or 'none, as rounds is []'}")
         read = [*arguments.candidates, *arguments.validation]
         with recorded(arguments.record, rule_settings("race", config), read) as write:
             order = standing(config, arguments.candidates, arguments.validation)

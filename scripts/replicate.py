@@ -1,4 +1,4 @@
-"""Rule replicate: train a trial's parameters with one more set of seeds, and write that result.json."""
+"""Rule replicate: train one replicate of a trial, with the replicate's seeds, and write its result.json."""
 
 import argparse
 import logging
@@ -12,7 +12,7 @@ from sidewinder.determinism import pin_as_configured
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     where = "results/<study>/trials/<number>/replicates/<replicate>/result.json"
-    parser.add_argument("result", type=Path, help=f"what to make: {where}")
+    parser.add_argument("result", type=Path, help=f"result to write: {where}")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     *_, study_dir, _, number, _, replicate, name = (arguments.result, *arguments.result.absolute().parents)[::-1]

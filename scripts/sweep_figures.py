@@ -1,6 +1,6 @@
 """Rules sweep_figures, winner_figures and pareto_figures: draw figures of a study from its tables.
 
-A figure's name says what is drawn: `figures/learning_curves.pdf` is made by report/figures/learning_curves.py.
+The name of a file chooses the figure: `figures/learning_curves.pdf` is drawn by report/figures/learning_curves.py.
 """
 
 import argparse
@@ -17,11 +17,11 @@ FIGURES = (*SWEEP_FIGURES, *WINNER_FIGURES, *PARETO_FIGURES)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, help="directory of config.yaml and the study's tables: results/<study>")
-    parser.add_argument("--trials", nargs=2, type=int, metavar="N", help="of contrast (default: best and worst)")
+    parser.add_argument("--trials", nargs=2, type=int, metavar="N", help="trials of contrast (default: best and worst)")
     add_output(parser, FIGURES)
     add_record(parser)
     arguments = parser.parse_args()
-    # Imported late: --help takes no second.
+    # Imported late: --help and errors in the command line should be fast.
     from sidewinder.report.figures.drawing import save
     from sidewinder.report.figures.study_tables import Tables
 

@@ -1,6 +1,6 @@
-"""Rule timings: gather when and where each trial of a study was trained, and for how long, into timings.csv.
+"""Rule timings: gather when, where and for how long each trial of a study was trained, into timings.csv.
 
-Unlike the other tables, this one differs from run to run.
+Unlike the other tables, this one is different in each run of the same study.
 """
 
 import argparse

@@ -1,12 +1,12 @@
 """One training run, as a Hydra app: python scripts/train.py agent=ddpg agent.learning_rate=3e-4 training.seed=1
 
-`--config-dir my_configs` is searched before the shipped configs, as a study's config_dirs are. Writes to Hydra's output
-directory: the evaluations, TensorBoard's log, the agent that the objective is of (model.zip) and the one that training
-ended with (last_model.zip); where there is normalisation, it is beside each of them (vecnormalize.pkl,
-last_vecnormalize.pkl). To train a study's winner, or one of its trials or settings, again:
+Hydra searches the directory of `--config-dir my_configs` before the shipped configs, as with a study's config_dirs.
+This writes to Hydra's output directory: evaluations.json, TensorBoard's log, the agent of the evaluation that is the
+objective (model.zip), and the agent at the end of training (last_model.zip). With normalisation, each agent also has
+its statistics (vecnormalize.pkl, last_vecnormalize.pkl). To train a study's winner, a trial or a setting again:
 python scripts/train.py --config-path $PWD/results/<study> --config-name best
 python scripts/train.py --trial results/<study> 7 training.total_timesteps=50000
-`+video=true` adds video.gif, an episode of that agent.
+`+video=true` adds video.gif, an episode of the agent in model.zip.
 """
 
 import atexit
@@ -40,11 +40,19 @@ def main(config: DictConfig) -> float | None:
 
 
 def train_run(config: DictConfig, output_dir: Path) -> float | None:
-    """Train, save the model and the evaluations, and return the objective (for Hydra's sweepers)."""
+    """Train, and save the agents and the evaluations. Return the objective, for Hydra's sweepers.
+
+    Args:
+        config: The composed config.
+        output_dir: The directory to write to.
+
+    Raises:
+        SidewinderError: The config has a mistake, or the training failed.
+    """
     try:
         pin(config.training.instruction_set, int(config.training.threads), config.training.device)
     except (AttributeError, KeyError, TypeError, ValueError, OmegaConfBaseException):
-        pin("avx2", 1)  # run_config says what is wrong
+        pin("avx2", 1)  # run_config reports the mistake
     # Imported late: numpy and torch read the pins when they load.
     from sidewinder.config.run_config import run_config
     from sidewinder.files import to_json, write_atomically
@@ -58,7 +66,7 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
     for note in notes_on(run):
         logging.warning(note)
     best: dict[str, SavedAgent] = {}
-    direction = OmegaConf.select(config, "study.direction", default="maximize")  # which a study's trial has
+    direction = OmegaConf.select(config, "study.direction", default="maximize")  # --trial sets it
     camera = None
     if config.get("video"):
         from sidewinder.report.filming import Camera, side_by_side
@@ -80,7 +88,7 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
     if outcome.model is not None:
         SavedAgent(outcome.model).write(output_dir, prefix="last_")
     if outcome.state == "failed":
-        raise SidewinderError(f"training failed: {outcome.reason}; {output_dir} has what there is of it")
+        raise SidewinderError(f"training failed: {outcome.reason}; {output_dir} has its files up to there")
     best["agent"].write(output_dir)
     if camera:
         film = camera.film(reached(outcome.evaluations, run, "return", direction)[0])
@@ -91,13 +99,14 @@ def train_run(config: DictConfig, output_dir: Path) -> float | None:
 
 
 def arguments_for_hydra(arguments: list[str]) -> list[str]:
-    """The command line as Hydra needs it.
+    """Convert the command line for Hydra.
 
-    Hydra searches --config-path before --config-dir, and the shipped configs are its --config-path: the two change
-    places. Keys of open mappings get their `++`.
+    Hydra searches --config-path before --config-dir. So the directory of --config-dir is given to Hydra as
+    --config-path, and the shipped configs as --config-dir. Overrides of keys in open mappings, such as
+    `environment.env_kwargs`, get the prefix `++`. `--trial` is replaced by a config.
 
     Raises:
-        SidewinderError: The directory of --config-dir is none.
+        SidewinderError: --config-dir is no directory, or the study has no such trial.
     """
     others = [for_hydra(argument) for argument in _with_trial(arguments)]
     path, directory = _taken(others, "--config-path", "-cp"), _taken(others, "--config-dir", "-cd")
@@ -110,7 +119,7 @@ def arguments_for_hydra(arguments: list[str]) -> list[str]:
 
 
 def _with_trial(arguments: list[str]) -> list[str]:
-    """With a config of its own in place of `--trial <study> <name>`.
+    """Replace `--trial <study> <name>` by options that name a temporary config of this training.
 
     Raises:
         SidewinderError: The study has no such training.
@@ -119,7 +128,7 @@ def _with_trial(arguments: list[str]) -> list[str]:
         return arguments
     position = arguments.index("--trial")
     if len(named := arguments[position + 1 : position + 3]) < 2:
-        raise SidewinderError("--trial: found less than two words behind it, accepted: results/<study> 7")
+        raise SidewinderError("--trial: found fewer than two words after it, accepted: results/<study> 7")
     study_dir = Path(named[0])
     pin_as_configured(study_dir / "config.yaml")
     # Imported late: numpy and torch read the pins when they load.
@@ -136,7 +145,7 @@ def _with_trial(arguments: list[str]) -> list[str]:
 
 
 def _taken(arguments: list[str], *names: str) -> str | None:
-    """Take an option out of a command line. Returns its value, None if it is not there."""
+    """Remove an option from a command line. Return its value; None if the option is not there."""
     for position, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name in names and (equals or arguments[position + 1 :]):
@@ -147,7 +156,7 @@ def _taken(arguments: list[str], *names: str) -> str | None:
 
 if __name__ == "__main__":
     if "PYTHONHASHSEED" not in os.environ:
-        # As the workflow has it: sets of texts have an order that Python otherwise makes up anew in each process.
+        # As in the workflow. Otherwise the order of sets of strings would be another one in each process.
         os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONHASHSEED": "0"})
     with errors_in_one_line():
         sys.argv[1:] = arguments_for_hydra(sys.argv[1:])

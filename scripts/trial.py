@@ -1,7 +1,7 @@
-"""Rule trial: ask the study for one trial's parameters, train with them, and write its result.json.
+"""Rule trial: ask the study for the parameters of one trial, train with them, and write the trial's result.json.
 
-Where replicates are jobs of their own (`replicate.py`), it gathers their results instead of training. With
-`study.trials_per_job` it makes several trials, its own and others that are in nobody's hands.
+With replicates as separate jobs (`replicate.py`), this rule gathers their results instead of training. With
+`study.trials_per_job` it makes several trials: the one that it was started for, and idle ones.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from sidewinder.determinism import pin_as_configured
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("result", type=Path, help="what to make: results/<study>/trials/<number>/result.json")
+    parser.add_argument("result", type=Path, help="result to write: results/<study>/trials/<number>/result.json")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     study_dir, number = arguments.result.absolute().parents[2], arguments.result.parent.name

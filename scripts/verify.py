@@ -1,10 +1,11 @@
-"""Rule verify: train again some of what is on record, and compare it bit by bit; and compare all files with
-provenance.json, where there is one.
+"""Rule verify: repeat some trainings of studies, and compare them with their results bit by bit.
 
-python scripts/verify.py results/one results/other                     # three trainings of each, at random
+It also compares all files with provenance.json, if there is one.
+
+python scripts/verify.py results/one results/other                     # three random trainings of each
 python scripts/verify.py results/one --training trials/7 confirmation/test/winner
-The exit code is 1 where a training differs that must not (made with the same packages, on the same processor or with
-training.instruction_set=compatible), or a file was changed.
+The exit code is 1 if a file was changed, or if a comparable training differs. A training is comparable if it was made
+with the same packages, and on the same processor or with training.instruction_set=compatible.
 """
 
 import argparse
@@ -18,8 +19,8 @@ from sidewinder.determinism import pin_as_configured, processor
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("studies", nargs="+", help="results/<study>, all of one instruction set, or archives")
-    parser.add_argument("--training", nargs="*", default=[], help="of a study these, or those in these directories")
-    parser.add_argument("--number", type=int, default=3, help="of each study or archive, at random (default: 3)")
+    parser.add_argument("--training", nargs="*", default=[], help="trainings of a study, or directories of trainings")
+    parser.add_argument("--number", type=int, default=3, help="random trainings of each study or archive (default: 3)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     pin_as_configured(Path(arguments.studies[0], "config.yaml"))
@@ -37,9 +38,9 @@ def main() -> int:
                     print(f"{study}: {changed}", flush=True)
             else:
                 trainings, left_out = in_archive(study, arguments.number)
-            print(f"{study}: {len(trainings)} trainings again, on {processor()}", flush=True)
+            print(f"{study}: repeating {len(trainings)} trainings, on {processor()}", flush=True)
             if left_out:
-                print(f"{study}: {left_out} more are of other packages, pins or code than are here", flush=True)
+                print(f"{study}: {left_out} more need other packages, pins or code than are here", flush=True)
             for training in trainings:
                 differs = difference(training)
                 comparable, made = made_with(training)

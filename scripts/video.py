@@ -1,6 +1,7 @@
-"""Rule video: the tuned agent, and the default one if they are compared, in the same episode, as a GIF and as a page.
+"""Rule video: film the tuned agent in one episode, as a GIF and as a page of the report.
 
-Both are trained again with the first test seed, and act as they were at the evaluation that counts.
+If the defaults are a baseline, their agent is filmed in the same episode, side by side. Both are trained again with the
+first test seed. The film shows each agent as it was at the evaluation that counts.
 """
 
 import argparse
@@ -15,10 +16,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
     parser.add_argument(
-        "candidates", type=Path, nargs="+", help="of the agents: results/<study>/confirmation/candidates/<name>.yaml"
+        "candidates", type=Path, nargs="+", help="settings to film: results/<study>/confirmation/candidates/<name>.yaml"
     )
-    parser.add_argument("--gif", type=Path, required=True, help="file to write")
-    parser.add_argument("--page", type=Path, required=True, help="file to write: the GIF as a page of the report")
+    parser.add_argument("--gif", type=Path, required=True, help="GIF to write")
+    parser.add_argument("--page", type=Path, required=True, help="HTML to write: the GIF as a page of the report")
     add_record(parser)
     arguments = parser.parse_args()
     pin_as_configured(arguments.config)
@@ -40,7 +41,7 @@ def film_agents(arguments: argparse.Namespace) -> None:
     for path in arguments.candidates:
         candidate = Candidate.load(path)
         if not candidate.exists:
-            raise SidewinderError(f"{path}: found no candidate, accepted: one that the study has")
+            raise SidewinderError(f"{path}: found a place without a trial, accepted: a candidate with one")
         name = candidate.name if candidate.trial is None else f"tuned (trial {candidate.trial})"
         run, held_out = confirmation_run(config, candidate, environment, "test", 0)
         films[name] = film(run, held_out, config.study.return_direction)

@@ -1,4 +1,4 @@
-"""Rule winner: the trial of the sweep that came first in the race, or behind baselines only."""
+"""Rule winner: write the trial of the sweep that came first in the race, or first after baselines."""
 
 import argparse
 from pathlib import Path
@@ -13,8 +13,8 @@ from sidewinder.records import add_record, recorded
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="results/<study>/config.yaml")
-    parser.add_argument("--candidates", type=Path, nargs="+", required=True, help="their files, <name>.yaml")
-    parser.add_argument("--validation", type=Path, nargs="+", required=True, help="results of their validation")
+    parser.add_argument("--candidates", type=Path, nargs="+", required=True, help="<name>.yaml of the first round")
+    parser.add_argument("--validation", type=Path, nargs="+", required=True, help="results of all rounds of the race")
     parser.add_argument("--output", type=Path, required=True, help="winner.yaml to write")
     add_record(parser)
     arguments = parser.parse_args()

@@ -152,7 +152,7 @@ def test_a_changed_file_is_found_by_its_hash(undisturbed: Path, tmp_path: Path) 
     done = script("verify", study, "--training", "nothing")
     assert done.returncode == 1
     assert done.stdout.splitlines()[:2] == [
-        f"{study}: trials/0/result.json: is not the file that provenance.json tells of",
+        f"{study}: trials/0/result.json: differs from the file in provenance.json",
         f"{study}: best.yaml: is missing",
     ]
 

@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/determinism.md and docs/index.md: the virtual clock, and how data flows."""
+"""Draw the pictures of docs/determinism.md and docs/index.md: the virtual clock, and the flow of data."""
 
 import heapq
 import sys
@@ -13,7 +13,7 @@ from sidewinder.paths import ROOT
 from sidewinder.report.figures.style import BLUE, GREY, PAGE, VERMILION, styled
 from sidewinder.study.schedule import virtual_view
 
-# Work of trials on three virtual workers; the fourth trial is pruned.
+# The work of each trial, on three virtual workers. Trial 3 is pruned. The view is the one of trial 7.
 WORK, PRUNED, WORKERS, ASKED = (60, 90, 75, 20, 80, 70, 85, 65), 3, 3, 7
 STEPS = (
     ("config.yaml", "one study, composed"),
@@ -31,14 +31,14 @@ def main() -> None:
 
 
 def write(directory: Path) -> None:
-    """Write both, as SVG."""
+    """Write both pictures as SVG."""
     for name, figure in (("virtual_clock", virtual_clock()), ("pipeline", pipeline())):
         with rc_context({"svg.hashsalt": name}):
             figure.savefig(directory / f"{name}.svg", metadata={"Date": None})
 
 
 def virtual_clock() -> Figure:
-    """A timeline of virtual workers, with the view of one trial."""
+    """Draw a timeline of virtual workers, with the view of one trial."""
     with styled():
         figure = Figure(figsize=(PAGE, 1.9))
         axes = figure.subplots()
@@ -63,7 +63,7 @@ def virtual_clock() -> Figure:
 
 
 def pipeline() -> Figure:
-    """What is made of what, from left to right."""
+    """Draw the steps of the workflow with their files, from left to right."""
     with styled():
         figure = Figure(figsize=(PAGE, 0.9))
         axes = figure.subplots()

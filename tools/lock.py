@@ -1,7 +1,7 @@
-"""Write the lock files from pyproject.toml: exact versions of what it names, and of all that these packages need.
+"""Write the lock files from pyproject.toml: exact versions of the packages in it, and of all packages that these need.
 
-A version that is pinned already stays while it fits. To get a newer one, delete its line and run this again. What is
-found is right for the Python that runs this: take the oldest that pyproject.toml accepts, on Linux.
+A version that is pinned already is kept if it fits. To get a newer one, delete its line and run this again. The
+versions are chosen for the Python that runs this script: use the oldest one that pyproject.toml accepts, on Linux.
 """
 
 import json
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-# What PyPI's torch needs for GPUs, and torch for CPUs does not. The locks are good for both.
+# Packages that only PyPI's torch, which is for GPUs, needs. Without them, the locks fit torch for CPUs too.
 GPU_ONLY = re.compile(r"(cuda|nvidia)-|triton$")
-# Which version of it there is makes no difference here; `pip freeze` leaves it out too.
+# Its version makes no difference here; `pip freeze` leaves it out too.
 NOT_LOCKED = ("setuptools",)
 
 
@@ -36,7 +36,13 @@ def main() -> None:
 
 
 def resolved(packages: list[str], locks: list[str], *options: str) -> set[str]:
-    """Exact pins of these packages and of what they need, at the versions in these locks where they have one."""
+    """Return exact pins of these packages and of the packages that they need.
+
+    Args:
+        packages: Requirements, as in pyproject.toml.
+        locks: Lock files whose versions are kept.
+        options: More options for pip.
+    """
     pinned = [f"--constraint={ROOT / lock}" for lock in locks]
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory, "report.json")
@@ -52,24 +58,24 @@ def resolved(packages: list[str], locks: list[str], *options: str) -> set[str]:
             str(report),
         ]
         if subprocess.run([*pip, *pinned, *options, *packages], check=False).returncode:
-            sys.exit(f"{', '.join(locks)}: pip finds no versions that fit; above it says why")
+            sys.exit(f"{', '.join(locks)}: pip finds no versions that fit; see its message above")
         found: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["install"]
     metadata = [package["metadata"] for package in found]
     return {pin(package["name"], package["version"]) for package in metadata if is_locked(package["name"])}
 
 
 def is_locked(name: str) -> bool:
-    """Whether the lock files have this package, if something needs it."""
+    """Return whether the lock files include this package if another package needs it."""
     return name not in NOT_LOCKED and not GPU_ONLY.match(name)
 
 
 def pin(name: str, version: str) -> str:
-    """An exact pin, without a build's own label: torch for CPUs calls itself 2.13.0+cpu."""
+    """Return an exact pin without the label of a build, as in torch's 2.13.0+cpu."""
     return f"{name}=={version.partition('+')[0]}"
 
 
 def write(name: str, pins: set[str]) -> None:
-    """Write a lock file below the comment that it begins with."""
+    """Write a lock file. Its comments are kept, at the top."""
     path = ROOT / name
     comments = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
     path.write_text("\n".join([*comments, *sorted(pins, key=str.upper), ""]), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""Write the lists of options in docs/ from the schema: their keys, defaults and descriptions.
+"""Write the lists of options in docs/ from the schema: keys, defaults and descriptions.
 
-A list is between `<!-- options: <section> -->` and `<!-- end -->`; what was there before is replaced.
+A list is between `<!-- options: <section> -->` and `<!-- end -->`. The text between them is replaced.
 """
 
 import re
@@ -38,20 +38,20 @@ def main() -> None:
 
 
 def with_lists(text: str) -> str:
-    """A page with the lists as the schema has them today."""
+    """Return a page's text with its lists replaced by lists from the schema."""
     return _LIST.sub(lambda found: found[1] + "".join(options(found[2])) + found[3], text)
 
 
 def options(section: str) -> Iterator[str]:
-    """An entry for each key of a section that a user can set: `- `key` (default): what it means`."""
+    """Give an entry for each key of a section that a user can set: `- `key` (default): description`."""
     defaults = OmegaConf.merge(*(OmegaConf.load(ROOT / f"configs/{name}.yaml") for name in ("train", "tune")))
     values = OmegaConf.to_container(OmegaConf.select(defaults, section))
     assert isinstance(values, dict)
     for key, field in SECTIONS[section].model_fields.items():
         if isinstance(values.get(key), dict) and f"{section}.{key}" in SECTIONS:
-            continue  # has a list of its own
+            continue  # has a separate list
         if key not in values and not field.is_required():
-            continue  # set by composing
+            continue  # set when the study is composed
         if key == "name":
             continue
         assert field.description, f"{section}.{key} has no description"
@@ -63,7 +63,7 @@ def options(section: str) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    """As YAML has it in one line."""
+    """Return a value as YAML in one line."""
     return str(value) if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True).split("\n")[0]
 
 

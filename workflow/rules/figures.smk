@@ -1,4 +1,4 @@
-# A figure is drawn by scripts/sidewinder/report/figures/<figure>.py from tables of studies. These may be archived ones, in
+# scripts/sidewinder/report/figures/<figure>.py draws a figure from tables of studies. These may be archived tables, in
 # results/reference/, which no rule makes.
 
 

@@ -1,4 +1,4 @@
-# What jobs wait for, where a pattern cannot say it.
+# Input functions, for inputs that a pattern cannot express.
 
 
 def result_of(study, number):
@@ -6,8 +6,11 @@ def result_of(study, number):
 
 
 def awaited_by_trial(wildcards):
-    """The config, and the results of a window of earlier trials. A finished trial waits for nothing, so that nothing
-    makes it run again; and what it waits for does not age: it belongs to the config that the study still has."""
+    """Return the config and the results of earlier trials that an unfinished trial waits for.
+
+    A finished trial has no inputs, so Snakemake does not run it again. The results are `ancient`: their time stamps are
+    no reason to run a trial again, as all of them belong to the study's current config.
+    """
     number = int(wildcards.number)
     if number in finished_of(wildcards.study):
         return {}
@@ -18,7 +21,7 @@ def awaited_by_trial(wildcards):
 
 
 def replicates_of_trial(wildcards):
-    """The results of an unfinished trial's replicates, where they are jobs of their own."""
+    """Return the results of an unfinished trial's replicates, if replicates are separate jobs."""
     study, number = STUDIES[wildcards.study], int(wildcards.number)
     replicates = [] if number in study.finished else study.config.replicate_jobs()
     return [
@@ -27,19 +30,25 @@ def replicates_of_trial(wildcards):
 
 
 def all_results(wildcards):
-    """What a study's whole budget lacks; where a job makes several trials, one of them."""
+    """Return the missing results of a study: one for each job, which may make several trials."""
     return unfinished(wildcards.study, STUDIES[wildcards.study].jobs)
 
 
 def unfinished(study, numbers):
-    """The results of those of these trials that have none. The others need no jobs, of which Snakemake would take its
-    time with thousands: what is made from their results has the content of these on record."""
+    """Return the result files of these trials that are missing.
+
+    Existing results are no inputs, as Snakemake is slow with thousands of them. The records of the tables have their
+    content, so a changed result is noticed all the same.
+    """
     finished = finished_of(study)
     return [result_of(study, number) for number in numbers if number not in finished]
 
 
 def finished_of(study):
-    """The trials that have results; Snakemake's own triggers would make them again."""
+    """Return the numbers of the trials that have results.
+
+    If there are any, Snakemake's rerun triggers are checked: with its default triggers it would make the trials again.
+    """
     finished = STUDIES[study].finished
     if finished:
         with errors_in_one_line():
@@ -48,36 +57,36 @@ def finished_of(study):
 
 
 def first_of_the_race(wildcards):
-    """The files of the settings that are in its first round."""
+    """Return the files of the settings in the first round of the race."""
     names, _ = STUDIES[wildcards.study].config.race()[0]
     return [f"<results>/{wildcards.study}/confirmation/candidates/{name}.yaml" for name in names]
 
 
 def rounds_before(wildcards):
-    """The results of the rounds that decide who has a place in this one."""
+    """Return the results of the rounds before this one, which decide its places."""
     rounds = STUDIES[wildcards.study].config.race()
     places = {name for names, _ in rounds[: int(wildcards.round) - 1] for name in names}
     return confirmations(wildcards.study, ["validation"], places)
 
 
 def all_validation(wildcards):
-    """The results of all rounds of the race."""
+    """Return the results of all rounds of the race."""
     return confirmations(wildcards.study, ["validation"])
 
 
 def all_confirmations(wildcards):
-    """Those of the validation, if there is one, and a result for each test seed of all that is tested."""
+    """Return the results of the race, if there is one, and of all tested settings on all test seeds."""
     return confirmations(wildcards.study, ["validation", "test"])
 
 
 def tables_with_provenance(wildcards):
-    """What stands for a study elsewhere: its tables and what it recommends."""
+    """Return the tables and the recommendation of a study, whose SHA-256 goes into provenance.json."""
     found = "best.yaml" if has_winner(wildcards.study) else "pareto.csv"
     return [f"<results>/{wildcards.study}/{name}" for name in (*TABLES, "confirmation.csv", found)]
 
 
 def confirmations(study, phases, names=None):
-    """The results of a study's phases; with `names`, of these settings or places."""
+    """Return the results of a study in these phases; with `names`, only of these settings or places in the race."""
     trainings = STUDIES[study].config.confirmations()
     return [
         f"<results>/{study}/confirmation/{phase}/{candidate}/{training}.json"
@@ -89,18 +98,21 @@ def confirmations(study, phases, names=None):
 
 
 def filmed_baseline(wildcards):
-    """The file of the algorithm's defaults, if the winner is compared with them."""
+    """Return the candidate file of the algorithm's defaults, if they are a baseline."""
     names = [name for name in STUDIES[wildcards.study].config.compared() if name == "defaults"]
     return [f"<results>/{wildcards.study}/confirmation/candidates/{name}.yaml" for name in names]
 
 
 def planned(entry):
-    """The name by which STUDIES knows an entry, also of archived studies."""
+    """Return the name of an entry or a study in STUDIES: for archived ones `paper/` instead of `reference/`."""
     return entry.replace("reference/", "paper/", 1) if entry.startswith("reference/") else entry
 
 
 def settings_of_entry(entry):
-    """What the studies of an entry are, for captions; of those that differ in their seed alone, one, which is composed."""
+    """Describe the studies of an entry, for captions.
+
+    Of studies that differ in their seed only, one is composed, and described without the seed.
+    """
     kinds = {
         tuple(override for override in overrides if not override.startswith("study.seed=")): study
         for study, overrides in matrix.expanded({entry: STUDIES.entries[entry]}).items()
@@ -110,47 +122,49 @@ def settings_of_entry(entry):
 
 
 def settings_of_study(wildcards):
-    """What a study is, for captions; it may be an archived one."""
+    """Describe a study, which may be archived, for captions."""
     return STUDIES[planned(wildcards.study)].settings
 
 
 def tables_of_entry(wildcards):
-    """What the studies of an entry are compared by, made or archived."""
+    """Return the tables of an entry's studies that the comparison needs. The studies may be archived."""
     studies = studies_of(wildcards.entry)
     return {name: [f"<results>/{study}/{name}.csv" for study in studies] for name in ("trials", "confirmation")}
 
 
 def studies_of(entry):
-    """The studies of an entry, in the directory where the entry is: made or archived."""
+    """Return the studies of an entry, which may be archived, with the entry's directory before their names."""
     return [str(Path(entry).parent / Path(study).name) for study in STUDIES.of(planned(entry))]
 
 
 def has_winner(study):
-    """One objective has a winner, several have a Pareto set."""
+    """Return whether a study has a winner. With several objectives it has a Pareto set instead."""
     return len(STUDIES[study].config.study.objectives) == 1
 
 
 def tested_of_study(wildcards):
-    """The winner and the table of its returns, or of several objectives the table of the Pareto set; made or
-    archived."""
+    """Return best.md and best.yaml of a study, or for several objectives pareto.md. The study may be archived."""
     names = ["best.md", "best.yaml"] if has_winner(planned(wildcards.study)) else ["pareto.md"]
     return [f"<results>/{wildcards.study}/{name}" for name in names]
 
 
 def shown_of_study(study, directory):
-    """What there is to see of a study, in its directory: the pages of the report, and figures."""
+    """Return the pages and the figures of a study, with this directory before their names."""
     figures = [*SWEEP_FIGURES, *(WINNER_FIGURES if has_winner(study) else PARETO_FIGURES)]
     return [f"{directory}/pages/summary.html", *(f"{directory}/figures/{figure}.svg" for figure in figures)]
 
 
 def figures_of_entry(entry):
-    """What there is to see of several studies side by side."""
+    """Return the figures that compare the studies of an entry."""
     return [f"<results>/{entry}/figures/{figure}.svg" for figure in COMPARISON_FIGURES]
 
 
 def ends_of(entries):
-    """What entries end with: of each study its winner, or of several objectives its Pareto set, its pages and its
-    figures, its database, and its provenance and checklists; and the figures of several studies side by side."""
+    """Return the last files of these entries, which need all others.
+
+    A study's last files are its winner or its Pareto set, its agent, its database, its checklists (which need its
+    provenance), its pages and its figures. An entry of several studies also has figures that compare them.
+    """
     ends = []
     for entry in entries:
         for study in STUDIES.of(entry):
@@ -166,8 +180,11 @@ def ends_of(entries):
 
 
 def archived_figures(wildcards):
-    """From archived tables, the figures of the paper's comparisons, and those of the studies that it shows in full;
-    without those that are not archived yet."""
+    """Return the paper's figures that can be drawn from archived tables.
+
+    They are the comparisons of entries, and all figures of the studies in `paper.in_full`. Studies that are not
+    archived yet are named in a warning.
+    """
     figures, missing = [], []
     for entry in PAPERS:
         studies = STUDIES.of(entry)

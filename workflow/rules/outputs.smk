@@ -1,8 +1,8 @@
-# What jobs make, where a pattern cannot say it.
+# Functions that give outputs.
 
 
 def drawn(figures, of="study"):
-    """The files of some figures: an SVG each for the report, and beside it a PDF and a PNG."""
+    """Return the files of these figures: for each an SVG, which goes into the report, a PDF and a PNG."""
     paths = {figure: f"<results>/{{{of}}}/figures/{figure}" for figure in figures}
     svgs = [in_report(f"{path}.svg", figure, of) for figure, path in paths.items()]
     return [*svgs, *(f"{path}.{suffix}" for path in paths.values() for suffix in ("pdf", "png"))]

@@ -1,4 +1,4 @@
-# What the report has of a study beside its figures; the study may be an archived one.
+# Pages of a study that the report has beside figures, and pages for authors. The study may be archived.
 
 
 rule pages:
@@ -31,7 +31,7 @@ rule pages:
         " --record {output.record:q} 2> {log:q}"
 
 
-# For authors: what reviewers ask.
+# Answers questions of reviewers, for authors.
 rule checklist:
     input:
         tested_of_study,
@@ -54,7 +54,7 @@ rule checklist:
         " {input.config:q} --output {output.text:q} --record {output.record:q} 2> {log:q}"
 
 
-# Made only where it is asked for, with the extra of requirements-video.lock.
+# No other rule needs the video, so it is made on request only. It needs the packages of requirements-video.lock.
 rule video:
     input:
         config="<results>/{study}/config.yaml",

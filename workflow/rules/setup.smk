@@ -1,4 +1,4 @@
-# What the rules are written with: where scripts and results are, and the environment of their jobs.
+# Names that the rules use: the directory of the scripts and Sidewinder's modules; and the environment of the jobs.
 
 import atexit
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 if isinstance(workflow.current_basedir, str | os.PathLike):
     scripts_directory = Path(workflow.current_basedir).resolve().parents[1] / "scripts"
 else:
-    # As a module from git, of which Snakemake has no files but its own: the scripts are those of the installed package.
+    # As a module from git, Snakemake has only the files of the workflow. The scripts come from the installed package.
     if find_spec("sidewinder") is None:
         sys.exit("error: Sidewinder as a module from git needs its package too: pip install it from the same commit")
     from sidewinder.paths import ROOT
@@ -26,16 +26,16 @@ else:
                 f"error: Sidewinder as a module from git: found a workflow/{name} that differs from the installed "
                 "package's, accepted: workflow and package of the same commit"
             )
-# Put into the rules' shell commands at once: as a module, they would not know the name later.
+# The shell commands contain the value itself: in a module, the name would be unknown when a command is run.
 SCRIPTS = shlex.quote(str(scripts_directory))
-# A clone's own package, whether or not one is installed; an installed package is on the path already.
+# In a clone, the clone's package is used even if another one is installed.
 sys.path.insert(0, str(scripts_directory))
-# Jobs run with Snakemake's own interpreter, also where its environment is not activated.
+# Jobs run with the Python that runs Snakemake, even if its environment is not activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
-# Else sets of texts have another order in each process, and environments that use some do not repeat.
+# Otherwise the order of sets of strings differs between processes, and so do environments that use this order.
 os.environ.setdefault("PYTHONHASHSEED", "0")
 if workflow.is_main_process:
-    # Which call a job belongs to: a training whose process was killed is tried again three times in one.
+    # Identifies this call of Snakemake. In one call, a training whose process was killed is tried again three times.
     os.environ.update(SIDEWINDER_CALL=uuid.uuid4().hex)
 
 from sidewinder import errors_in_one_line

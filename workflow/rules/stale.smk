@@ -1,5 +1,5 @@
-# What has changed since a rule's files were made, as one input more: the study's marker, which is newer than they are. See
-# scripts/sidewinder/stale.py.
+# Input functions that make stale files again: if a rule's files are stale, the study's marker, which is newer than the
+# files, is one more input. See scripts/sidewinder/stale.py.
 
 
 def marker_of(study, is_stale):
@@ -7,13 +7,13 @@ def marker_of(study, is_stale):
 
 
 def marker_if_stale(study, record, outputs, settings):
-    """The marker, if files that a record is of are not what `settings()` would make today."""
+    """Return the marker if a record and its output files do not fit `settings()` or the files that were read."""
     with errors_in_one_line():
         return marker_of(study, STUDIES.is_stale(study, record, outputs, settings))
 
 
 def if_stale(rule, outputs):
-    """An input function: the marker, if files of a study's rule are not what the rule would make today."""
+    """Make an input function that returns the study's marker if the outputs of this rule are stale."""
 
     def marker(wildcards):
         study = wildcards.study

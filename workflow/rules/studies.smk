@@ -1,11 +1,11 @@
-# Which studies there are, as config.yaml says.
+# The studies of config.yaml, and what is shown of them in the terminal.
 
 from snakemake.logging import logger
 
-# Names of entries; an entry is a study, or several to be compared.
+# Entries by name. An entry is a study, or several studies to compare.
 USERS = dict(config["studies"] if isinstance(config["studies"], dict) else dict.fromkeys(config["studies"], []))
 PAPERS = {f"paper/{entry}": overrides for entry, overrides in config["paper"]["studies"].items()}
-# As a rule's path has it: in a module with a prefix, behind that.
+# Taken from a rule's path: in a module with a prefix, the path begins with the prefix.
 results_directory = Path(rules.compose.output[0]).parents[1]
 with errors_in_one_line():
     check_storage(workflow.storage_settings.default_storage_provider)
@@ -14,7 +14,7 @@ with errors_in_one_line():
         USERS | PAPERS, config["config_dirs"], config["archives"], results_directory, main=workflow.is_main_process
     )
     for entry in USERS if workflow.is_main_process else []:
-        # Composed now, so that a mistake stops the run before it starts; a cluster's job composes what it needs.
+        # Composed now: a mistake stops the run before any job. The process of a cluster's job composes what it needs.
         list(map(STUDIES.__getitem__, STUDIES.of(entry)))
 
 
@@ -22,7 +22,7 @@ WATCHES = []
 
 
 def show_progress():
-    """While jobs run, how far the studies are; not for those who ask for silence, or for all that Snakemake says."""
+    """Show the progress of the studies while jobs run, except with --quiet or --verbose."""
     if workflow.output_settings.quiet or workflow.output_settings.verbose:
         return
     from sidewinder.report.live import watch
@@ -30,7 +30,7 @@ def show_progress():
     studies = [study for entry in USERS | PAPERS for study in STUDIES.of(entry)]
     if shown := watch(logger, results_directory, studies):
         WATCHES.append(shown)
-        # Also where Snakemake is interrupted.
+        # Needed if Snakemake is interrupted.
         atexit.register(shown.stop)
 
 
@@ -40,7 +40,7 @@ def end_progress():
 
 
 def print_summaries():
-    """What came of all studies, to the terminal."""
+    """Print the results of all studies to the terminal, except with --quiet."""
     if workflow.output_settings.quiet:
         return
     from sidewinder.report.terminal import print_summary

@@ -35,8 +35,8 @@ rule timings:
         " {input.config:q} --output {output.table:q} --record {output.record:q} 2> {log:q}"
 
 
-# study.db, or what study.storage says, with all results. Its output is the record alone: the database may be written by
-# trials at any time, and be on a server.
+# Brings the database (study.db, or the one in study.storage) up to date. The only output is the record, because trials
+# may write the database at any time, and it may be on a server.
 rule database:
     input:
         config="<results>/{study}/config.yaml",

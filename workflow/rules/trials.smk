@@ -3,14 +3,14 @@ rule trial:
         unpack(awaited_by_trial),
         replicates=replicates_of_trial,
     output:
-        # Not removed when the job starts: another job may have made it already. timing.json beside it is no output: it
-        # may be lost, for nothing but the timings would be missing.
+        # `update` keeps the file when the job starts, as another job may have made it already. timing.json beside it is
+        # no output: if it is lost, only the timings are missing.
         update("<results>/{study}/trials/{number}/result.json"),
     log:
         "<results>/{study}/logs/trial/{number}.log",
     benchmark:
         "<results>/{study}/benchmarks/trial/{number}.tsv"
-    # In order of number.
+    # Trials with lower numbers first.
     priority: lambda wildcards: 1 / (1 + int(wildcards.number))
     conda:
         "../../environment.yml"
@@ -32,7 +32,7 @@ rule replicate:
         "<results>/{study}/logs/replicate/{number}/{replicate}.log",
     benchmark:
         "<results>/{study}/benchmarks/replicate/{number}/{replicate}.tsv"
-    # In order of number.
+    # Trials with lower numbers first.
     priority: lambda wildcards: 1 / (1 + int(wildcards.number))
     conda:
         "../../environment.yml"

@@ -1,4 +1,4 @@
-# Some trainings of each study and of each archive again, compared with what is on record.
+# Repeats some trainings of each study and of each archive, and compares them with their results.
 rule verify:
     input:
         lambda wildcards: [f"{results_directory}/{study}/config.yaml" for entry in USERS for study in STUDIES.of(entry)],
@@ -12,7 +12,8 @@ rule verify:
         f"python {SCRIPTS}/verify.py" " {params.studies:q} 2> {log:q}"
 
 
-# The same of one study: `snakemake verify-<study>`. A job's process needs that of its study alone, of a thousand.
+# The same for one study: `snakemake verify-<study>`. In the process of a job, only the rule that it runs is defined, as
+# there may be a thousand studies.
 for _study in (
     study
     for entry in USERS

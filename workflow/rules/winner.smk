@@ -124,7 +124,7 @@ rule best:
         " 2> {log:q}"
 
 
-# Where the training's agent was not kept, it is trained again.
+# Trains the agent again if it was not kept.
 rule agent:
     input:
         config="<results>/{study}/config.yaml",

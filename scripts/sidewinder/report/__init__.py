@@ -1,1 +1,1 @@
-"""What people read: figures, tables of a paper, pages of the report, the terminal's last screen."""
+"""Output for readers: figures, tables for papers, pages of the report, and the summary in the terminal."""

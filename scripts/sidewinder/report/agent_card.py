@@ -1,4 +1,4 @@
-"""The page of a trained agent, in the format of Hugging Face's model cards: what it is, and what it is worth."""
+"""The page of a trained agent, in the format of Hugging Face's model cards: what it is, and which returns it has."""
 
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -23,18 +23,18 @@ def agent_card(
     metric: str,
     loading: tuple[str, str],
 ) -> str:
-    """The text of README.md.
+    """Return the text of the agent's README.md.
 
     Args:
-        study: Its name.
-        setting: What was trained, in words: `trial 7` or `defaults`.
-        verdict: The study's.
-        run: The training.
-        seed: Which of the test seeds it is, by its name.
-        setting_values: Of the setting, one a test seed: the mean over held-out episodes.
-        agent_values: Of this agent, one a held-out episode.
-        metric: Of which they are values, in words.
-        loading: The package and the class that load it.
+        study: The study's name.
+        setting: The setting that was trained, in words: `trial 7` or `defaults`.
+        verdict: The study's verdict.
+        run: The config of the agent's training.
+        seed: The index of the agent's test seed.
+        setting_values: One value a test seed of the setting: the mean over the held-out episodes.
+        agent_values: One value a held-out episode of this agent.
+        metric: The metric of these values, in words, such as `return`.
+        loading: The package and the class that load model.zip.
     """
     package, algorithm = loading
     env_id = run.environment.env_id.rpartition(":")[2]
@@ -42,7 +42,7 @@ def agent_card(
     digits = 1 if abs(mean) >= 10 else 3
     setting_interval, agent_interval = (_interval(values, digits) for values in (setting_values, agent_values))
     n_seeds, own_mean = len(setting_values), np.mean(agent_values)
-    # As model cards call it.
+    # The metric's name in model cards.
     name = "mean_reward" if metric == "return" else f"mean_{metric.replace(' ', '_')}"
     head: dict[str, Any] = {
         "library_name": "stable-baselines3",
@@ -75,7 +75,7 @@ def agent_card(
         "VecNormalize (vecnormalize.pkl)": run.environment.normalize,
     }
     used = ", ".join(name for name, value in others.items() if value)
-    around = f" It needs more around it, as `config.yaml` says: {used}." if used else ""
+    around = f" The environment also needs these, as in `config.yaml`: {used}." if used else ""
     return f"""---
 {yaml.safe_dump(head, sort_keys=False)}---
 
@@ -89,7 +89,7 @@ def agent_card(
 | this agent (seed {seed}, the best of them), over {len(agent_values)} episodes | {own_mean:.{digits}f} | \
 {agent_interval} |
 
-What to expect of this setting is the first row: the second is of the seed that was luckiest.
+The first row says what to expect of this setting. The second row is of its luckiest seed.
 
 ```python
 import gymnasium

@@ -1,4 +1,4 @@
-"""A study's answers to the checklists of the field, from what is on record."""
+"""A study's answers to the reproducibility checklists of the field, from its config and its tables."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,15 +21,15 @@ def checklist(
     provenance: dict[str, Any],
     winner: dict[str, Any] | None,
 ) -> str:
-    """The text of checklist.md.
+    """Return the text of checklist.md.
 
     Args:
-        config: The study's.
+        config: The study's config.
         trials: Rows of trials.csv.
         timings: Rows of timings.csv.
         confirmed: Rows of confirmation.csv.
-        provenance: What provenance.json says.
-        winner: What best.yaml says of the winner; None for a study of several objectives.
+        provenance: The content of provenance.json.
+        winner: The section `winner` of best.yaml; None for a study with several objectives.
     """
     return (
         "\n\n".join(
@@ -146,8 +146,8 @@ def _of_neurips(
         ),
         (
             "Licenses for existing assets",
-            "Stable-Baselines3, SB3-Contrib, Gymnasium and Optuna have the MIT license. That of the environment is for "
-            "you to add.",
+            "Stable-Baselines3, SB3-Contrib, Gymnasium and Optuna have the MIT license. The environment's license is "
+            "for you to add.",
         ),
     ]
 
@@ -156,7 +156,7 @@ def _settings_of(config: StudyConfig) -> str:
     other = config.evaluation.get("environment", {}) if isinstance(config.evaluation, dict) else {}
     changed = {key: value for key, value in (other or {}).items() if value not in (None, "dummy", {})}
     if changed:
-        return f"Evaluation has an environment of its own ({', '.join(changed)}): trials were chosen by it, too."
+        return f"Evaluation has other settings than training ({', '.join(changed)}): trials were chosen by it, too."
     return (
         "Yes: the training and test settings are seeds, of training and of initial states. The race and the test have "
         "seeds that the sweep did not have."
@@ -198,6 +198,6 @@ def _version(provenance: dict[str, Any], package: str) -> str:
 
 
 def _seeds(confirmed: pd.DataFrame, phase: str, config: StudyConfig) -> list[int]:
-    """The training seeds of a phase, in the order of their indices."""
+    """Return the training seeds of a phase of the confirmation, in the order of their indices."""
     indices = sorted({int(index) for index in confirmed.loc[confirmed["phase"] == phase, "index"]})
     return [derive_seed(config.study.seed, f"{phase} training", index) for index in indices]

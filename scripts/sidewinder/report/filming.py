@@ -1,4 +1,4 @@
-"""Trained agents as one sees them: an episode of each, side by side in a GIF."""
+"""Films of trained agents: one episode of each, side by side in a GIF."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,18 +21,19 @@ from sidewinder.training.environments import make_evaluation_env
 from sidewinder.training.run import train
 
 FRAMES_PER_SECOND = 30
-# Of a GIF, in which every second frame or fewer of a longer episode are.
+# The most frames of a GIF. Of a longer episode it has every second frame, every third frame, and so on.
 _MOST_FRAMES = 250
 
 
 @dataclass
 class Film:
-    """An episode.
+    """One filmed episode.
 
     Attributes:
-        frames: Before each step; arrays of height x width x 3, 0 to 255.
-        episode_return: Undiscounted.
-        mean_return: Of the agent's held-out episodes, of which this is the first.
+        frames: One image for each step, from before the step; arrays of height x width x 3, 0 to 255.
+        episode_return: The episode's undiscounted return.
+        mean_return: The mean return of the episodes that the filmed one belongs to: the agent's held-out episodes, or
+            in `train.py` the evaluations that `evaluation.objective` names.
     """
 
     frames: list[np.ndarray] = field(default_factory=list)
@@ -41,14 +42,17 @@ class Film:
 
 
 class Camera:
-    """Films one episode of an agent that is being trained, as the agent is at the evaluation that counts."""
+    """Films one episode of an agent during its training.
+
+    Call `shoot` at each evaluation that counts so far; `film` then has the agent of the last of these.
+    """
 
     def __init__(self, run: RunConfig, seed: int) -> None:
         """Make the environment.
 
         Args:
-            run: The training.
-            seed: Of the episode's initial state.
+            run: The config of the training.
+            seed: The seed of the episode's initial state.
 
         Raises:
             SidewinderError: The environment cannot be rendered.
@@ -72,7 +76,7 @@ class Camera:
             raise
 
     def shoot(self, model: BaseAlgorithm) -> None:
-        """Let the agent act for an episode, in place of the one before."""
+        """Play one episode and keep its actions, in place of the previous episode's."""
         if (trained_in := model.get_env()) is not None:
             sync_envs_normalization(trained_in, self._env)
         self._actions.clear()
@@ -82,7 +86,7 @@ class Camera:
         )["return"]
 
     def film(self, mean_return: float) -> Film:
-        """The last episode; `mean_return` is of the episodes that it is one of."""
+        """Return the last episode, rendered. `mean_return` is the value for `Film.mean_return`."""
         return Film(_frames(self._env, self._seed, self._actions), self._return, mean_return)
 
     def close(self) -> None:
@@ -91,7 +95,12 @@ class Camera:
 
 
 def film(run: RunConfig, held_out: HeldOut, direction: str) -> Film:
-    """Train as the confirmation does, and film the first held-out episode of the agent that counts.
+    """Train as the confirmation does, and film the agent of the evaluation that counts, in the first held-out episode.
+
+    Args:
+        run: The config of the training.
+        held_out: The held-out episodes: their number and their seed.
+        direction: `maximize` or `minimize`: whether the best evaluation has the highest or the lowest value.
 
     Raises:
         SidewinderError: The environment cannot be rendered, or training fails.
@@ -100,14 +109,17 @@ def film(run: RunConfig, held_out: HeldOut, direction: str) -> Film:
     try:
         outcome = train(run, held_out=held_out, counted=camera.shoot, direction=direction)
         if outcome.state != "complete":
-            raise SidewinderError(f"agent: found one that cannot be filmed, for training it {outcome.state}")
+            raise SidewinderError(f"agent: found a {outcome.state} training, accepted: a complete one")
         return camera.film(float(np.mean(outcome.held_out_returns)))
     finally:
         camera.close()
 
 
 def _frames(env: VecEnv, seed: int, actions: list[np.ndarray]) -> list[np.ndarray]:
-    """What is seen when an episode is played again; rendering takes longer than playing."""
+    """Play the episode again from its actions, and render each step.
+
+    Only the last episode is rendered, because rendering takes longer than playing.
+    """
     env.seed(seed)
     env.reset()
     frames = []
@@ -118,7 +130,7 @@ def _frames(env: VecEnv, seed: int, actions: list[np.ndarray]) -> list[np.ndarra
 
 
 def side_by_side(films: dict[str, Film]) -> bytes:
-    """A GIF of all films, each under its name; one that ends earlier stays at its last frame."""
+    """Return a GIF of all films, each below its name. A film that ends before the others keeps its last frame."""
     n_frames = max(len(own.frames) for own in films.values())
     with styled(), TemporaryDirectory() as directory:
         figure, axes = plt.subplots(1, len(films), figsize=(3 * len(films), 3.4), dpi=100, squeeze=False)

@@ -1,7 +1,7 @@
-"""How far a study is, from its files alone: what is done, what runs, the best so far, and how long the rest takes.
+"""A study's progress, read from its files: what is done, what runs, the best so far, and the time that is left.
 
-Trainings that run are seen by their checkpoints. Nothing is locked or written, so this may be asked at any time, from
-anywhere that sees the files.
+A running training is recognised by its checkpoint. This module takes no lock and writes nothing, so it may be used at
+any time and on any machine that sees the files.
 """
 
 import json
@@ -23,19 +23,19 @@ from sidewinder.study.clock import step_price
 from sidewinder.training.archives import DIRECTORY
 from sidewinder.training.store import Kept
 
-# Of so many trainings it is seen how many run at once.
+# From this many of the latest trainings it is estimated how many run side by side.
 _LATEST = 10
-# Without a new checkpoint for so long, a training is not counted as one that runs.
+# Seconds without a new checkpoint after which a training no longer counts as running.
 _SILENT = 120.0
 
 
 @dataclass(frozen=True)
 class Running:
-    """A training that runs.
+    """A running training.
 
     Attributes:
-        name: The trial's, e.g. `trial 7`; of the confirmation `a training`.
-        share: How much of its environment steps it has done, 0 to 1, at its last checkpoint.
+        name: The trial's name, e.g. `trial 7`; for the confirmation `a training`.
+        share: The share of its environment steps that it had done at its last checkpoint, 0 to 1.
     """
 
     name: str
@@ -44,17 +44,18 @@ class Running:
 
 @dataclass(frozen=True)
 class HowFar:
-    """How far a study is.
+    """A study's progress.
 
     Attributes:
-        states: How many trials are complete, pruned, failed.
+        states: The number of complete, of pruned and of failed trials.
         n_trials: The budget.
-        running: Trainings that run.
-        best: The best complete trial so far and its objective.
-        phases: Of the confirmation, by name: how many trainings are done, and of how many.
-        finished: Trainings that ended, by a key (of a trial its number), in words: whose, and how it did.
-        ended: Whether the winner or the Pareto set is there, and the agent if one is wanted.
-        seconds_left: About; None where nothing tells yet.
+        running: The running trainings.
+        best: Number and objective of the best complete trial so far; None if there is none.
+        phases: For each phase of the confirmation, how many of its trainings are done, and how many there are.
+        finished: A text for each finished trial and for each finished training of the confirmation: its name and its
+            value. The key is the trial's number, or a path such as `test/winner/3`.
+        ended: Whether the study is done: best.yaml and the agent (if wanted), or for several objectives pareto.md.
+        seconds_left: Estimated seconds until the study is done; None if they cannot be estimated yet.
     """
 
     states: Mapping[str, int]
@@ -68,7 +69,7 @@ class HowFar:
 
     @property
     def stage(self) -> str:
-        """What is being done: `sweep`, `race`, `test`, `agent`, or `done`."""
+        """The study's current stage: `sweep`, `race`, `test`, `agent`, or `done`."""
         if sum(self.states.values()) < self.n_trials:
             return "sweep"
         for phase, (done, planned) in self.phases.items():
@@ -78,10 +79,10 @@ class HowFar:
 
 
 def how_far(study_dir: Path) -> HowFar:
-    """Look at a study's files.
+    """Read a study's progress from its directory.
 
     Raises:
-        SidewinderError: It has no config.yaml, or a file is malformed.
+        SidewinderError: The directory has no config.yaml, or a file is malformed.
     """
     config = StudyConfig.load(study_dir / "config.yaml")
     n_trials = config.study.n_trials
@@ -130,21 +131,23 @@ def how_far(study_dir: Path) -> HowFar:
 
 
 def _of_trial(result: Mapping[str, Any]) -> str:
-    """How a trial ended."""
+    """Return a trial's objective, or its state and the reason, in words."""
     if result["state"] == "complete":
         return f"{result['objective']:.4g}"
     return " ".join(filter(None, [result["state"], f"({result['reason']})" if result["reason"] else ""]))
 
 
 def _key(path: Path) -> str:
-    """Of a training of the confirmation: `test/winner/3`."""
+    """Return the key of a training of the confirmation, such as `test/winner/3`."""
     return f"{path.parents[1].name}/{path.parent.name}/{path.stem}"
 
 
 @cache
 def _of_confirmation(path: Path, _modified: int) -> str:
-    """Whose training of the confirmation it was, and how it ended, read once unless it changes; empty for a place that
-    no setting has."""
+    """Return the name and the mean return of a training of the confirmation, in words.
+
+    A file is read again only when it has changed. The text is empty for a place in the race that no setting took.
+    """
     with reading(path, "the confirmation's job makes it", "to train that again"):
         result = json.loads(path.read_bytes())
         if (run := result["run"]) is None:
@@ -158,14 +161,14 @@ def _of_confirmation(path: Path, _modified: int) -> str:
 
 @cache
 def _read(path: Path, _modified: int) -> dict[str, Any]:
-    """A result, read once unless it changes."""
+    """Read a trial's result.json; again only when it has changed."""
     with reading(path, "the trial's job makes it", "to train that trial again"):
         content: dict[str, Any] = json.loads(path.read_bytes())
         return content
 
 
 def _steps(states: Iterable[Path]) -> list[int]:
-    """The step of each checkpoint that is young."""
+    """Return the environment step of each checkpoint that was written in the last `_SILENT` seconds."""
     found = []
     for path in states:
         try:
@@ -173,7 +176,7 @@ def _steps(states: Iterable[Path]) -> list[int]:
                 with path.open("rb") as file:
                     found.append(int(json.loads(file.readline())["facts"]["step"]))
         except (OSError, ValueError, LookupError):
-            continue  # it ended meanwhile
+            continue  # the training has ended since
     return found
 
 
@@ -185,7 +188,11 @@ def _seconds_left(
     missing: list[Path],
     running: list[Running],
 ) -> float | None:
-    """By the virtual clock's work, and how long that of the trials so far took; for as many at once as there were."""
+    """Estimate the seconds until the study is done; None if there is too little to estimate them from.
+
+    The virtual clock gives the work that is left. The finished trials give the seconds for a unit of work, and how many
+    trainings run side by side.
+    """
     timed = {number: _timed(result_path(study_dir, number).with_name("timing.json")) for number in finished}
     work = {number: _work(config, finished[number]) for number in finished}
     trained = sum(work[number] for number in finished if timed[number])
@@ -200,27 +207,34 @@ def _seconds_left(
         left += full * (_baseline_price(config, study_dir, path) if name in config.baselines else tuned)
     keeps = config.confirmation.keep_agents != "none" and len(config.study.objectives) == 1
     if keeps and config.study.archives and not (study_dir / "agent/README.md").exists():
-        # Archives have no agents, so that of the recommended setting may have to be trained again.
+        # Archives have no agents, so the recommended setting may have to be trained again for its agent.
         left += full * max(
             [tuned, *(step_price(config.for_baseline(name, environments[0])) for name in config.compared())]
         )
     left -= sum(one.share for one in running) * tuned * full
     if left <= 0:
-        return None  # nobody knows how long what runs now takes
+        return None  # only running trainings are left, and their remaining time is unknown
     trainings = [training for own in timed.values() for training in own]
     seconds = sum(seconds for _, seconds in trainings)
     return float(left * seconds / trained / max(_at_once(trainings), len(running)))
 
 
 def _at_once(trainings: list[tuple[float, float]]) -> float:
-    """How many trained side by side lately; waiting counts against them."""
+    """Return how many of the latest trainings ran side by side on average, at least 1. Waiting makes it smaller.
+
+    Args:
+        trainings: Start (a Unix time) and seconds of each.
+    """
     latest = sorted(trainings)[-_LATEST:]
     began, ended = latest[0][0], max(start + seconds for start, seconds in latest)
     return max(1.0, sum(seconds for _, seconds in latest) / (ended - began))
 
 
 def _timed(path: Path) -> list[tuple[float, float]]:
-    """When each training of a trial began, and how many seconds it took; what was known took no time."""
+    """Read the start (a Unix time) and the seconds of each training of a trial from its timing.json.
+
+    Trainings whose results were known already are left out: they took no time.
+    """
     try:
         return _read_timed(path, path.stat().st_mtime_ns)
     except (OSError, ValueError, LookupError, TypeError):
@@ -258,7 +272,7 @@ def _price(config: StudyConfig, result: Mapping[str, Any], environment: str | No
 
 
 def _baseline_price(config: StudyConfig, study_dir: Path, path: Path) -> int:
-    """Nothing, where its training is known already."""
+    """Return the price of a step of a baseline's training; 0 if the training store has this training already."""
     phase: Phase = "validation" if path.parents[1].name == "validation" else "test"
     environment, index = config.confirmations()[phase][path.parent.name][path.stem]
     candidate = Candidate.of_baseline(path.parent.name)

@@ -1,4 +1,4 @@
-"""How far studies are, as a table."""
+"""The progress of studies, as a table."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,11 @@ from sidewinder.report.how_far import HowFar
 
 
 def how_far_table(studies: Mapping[str, HowFar]) -> Table:
-    """A row a study, by name."""
+    """Return a table with a row for each study.
+
+    Args:
+        studies: The progress of each study, by its name.
+    """
     table = Table("study", "stage", "trials", "running", "best so far", "race", "test", "left")
     for name, found in studies.items():
         table.add_row(name, *_cells(found))
@@ -31,7 +35,7 @@ def _cells(found: HowFar) -> list[str]:
 
 
 def lasting(seconds: float | None) -> str:
-    """A time that is known roughly."""
+    """Return an estimated time in words; `unknown` for None."""
     if seconds is None:
         return "unknown"
     if seconds == 0:

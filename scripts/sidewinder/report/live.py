@@ -1,8 +1,10 @@
-"""What one sees while Snakemake runs: in a terminal a table of the studies that changes, else a line for each training
-that ends. Snakemake's own lines about jobs are in its log file only; errors and warnings stay.
+"""The progress that is shown while Snakemake runs.
 
-It reads the studies' files, as scripts/how_far.py does, and so knows what a job of many trials does, or one on a
-cluster.
+In a terminal it is a table of the studies that is updated, elsewhere a line for each training that has ended.
+Snakemake's own lines about jobs go to its log file only; errors and warnings are shown.
+
+The progress is read from the studies' files, as in scripts/how_far.py. So it also includes the trials of a job that
+makes several, and jobs on a cluster.
 """
 
 import logging
@@ -21,31 +23,31 @@ from sidewinder.report.how_far import HowFar, how_far
 from sidewinder.report.how_far_table import how_far_table, lasting
 
 _SECONDS = 2.0
-# Looking takes no more than this share of a core.
+# Reading the files takes at most this share of a core.
 _SHARE = 0.02
-# More than fit on a screen say nothing.
+# The most rows of the table, which has to fit on a screen.
 _ROWS = 15
 _SHOWN_EVENTS = (LogEvent.ERROR, LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR)
-# Of what Snakemake says beside events, its answers to Ctrl-C.
+# Snakemake's answers to Ctrl-C, which are no events.
 _ANSWERS = ("on user request", "Will exit after")
 
 
 class Watch:
-    """Looks at studies from a thread of its own, from `start` to `stop`."""
+    """Shows the progress of studies from a separate thread, from `start` to `stop`."""
 
     def __init__(self, handler: "logging.StreamHandler[Any]", results: Path, studies: Sequence[str]) -> None:
-        """Nothing happens yet.
+        """Prepare the console; nothing is shown before `start`.
 
         Args:
-            handler: What writes Snakemake's lines.
+            handler: The handler that writes Snakemake's lines.
             results: The directory of the studies' directories.
-            studies: Their names, as in it.
+            studies: The studies' directories, relative to `results`.
         """
         self._handler = handler
         self._results = results
         self._studies = studies
         self._console = Console(file=handler.stream)
-        # Elsewhere a table that changes would be lines of control characters.
+        # Elsewhere an updated table would be lines of control characters.
         self._in_terminal = handler.stream.isatty() and not self._console.is_dumb_terminal
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._seen: dict[str, HowFar] = {}
@@ -54,7 +56,7 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
     def start(self) -> None:
-        """Begin to look, and leave out Snakemake's lines about jobs."""
+        """Begin to show the progress, and to hide Snakemake's lines about jobs."""
         self._seen = self._found()
         self._handler.addFilter(self._shown)
         if self._in_terminal:
@@ -62,7 +64,7 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Look once more, and end; nothing if it has ended."""
+        """Show the progress a last time, and end. A second call does nothing."""
         if self._stopped.is_set():
             return
         self._stopped.set()
@@ -84,13 +86,13 @@ class Watch:
     def _found(self) -> dict[str, HowFar]:
         found = {}
         for study in self._studies:
-            # Not composed yet, or a file is removed or damaged at this moment: whatever is wrong, a job will say it.
+            # The study is not composed yet, or a file is being removed or is damaged. A job reports what is wrong.
             with suppress(Exception):
                 found[study] = how_far(self._results / study)
         return found
 
     def look(self) -> None:
-        """Show what is new."""
+        """Read the progress, and show what is new."""
         found = self._found()
         for study, now in found.items():
             before = self._seen.get(study)
@@ -106,7 +108,7 @@ class Watch:
             self._live.update(how_far_table(shown), refresh=True)
 
     def _shown(self, record: logging.LogRecord) -> bool:
-        """Whether Snakemake's handler writes this. Over a table that changes, the console has to."""
+        """Return whether Snakemake's handler writes this record. Above an updated table, the console writes it."""
         is_answer = any(word in record.getMessage() for word in _ANSWERS)
         if record.levelno < logging.WARNING and getattr(record, "event", None) not in _SHOWN_EVENTS and not is_answer:
             return False
@@ -117,7 +119,7 @@ class Watch:
 
 
 def _lines(study: str, before: HowFar | None, now: HowFar) -> Iterator[str]:
-    """A line for each training that ended since, and how far that brought the study."""
+    """Give a line for each training that has ended since `before`, with the study's progress."""
     known = before.finished if before else {}
     best = f", best {now.best[1]:.4g} (trial {now.best[0]})" if now.best else ""
     left = f", {lasting(now.seconds_left)} left" if now.seconds_left else ""
@@ -130,12 +132,14 @@ def _lines(study: str, before: HowFar | None, now: HowFar) -> Iterator[str]:
 
 
 def watch(logger: logging.Logger, results: Path, studies: Sequence[str]) -> Watch | None:
-    """Begin to watch studies in place of Snakemake's lines about jobs; None where another logger shows these.
+    """Begin to show the progress of studies in place of Snakemake's lines about jobs.
+
+    Returns None if a logger plugin of Snakemake shows these lines instead of its own handler.
 
     Args:
-        logger: Snakemake's.
+        logger: Snakemake's logger.
         results: The directory of the studies' directories.
-        studies: Their names, as in it.
+        studies: The studies' directories, relative to `results`.
     """
     for handler in logger.handlers:
         if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):

@@ -1,4 +1,4 @@
-"""Pages of Snakemake's report that are more than a figure: one file each, which opens offline."""
+"""Pages of Snakemake's report that are more than a figure. Each is one HTML file that opens offline."""
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ summary { cursor: pointer; }
 
 
 def summary(title: str, texts: Sequence[str], files: Mapping[str, str]) -> str:
-    """A page of Markdown and, folded, of whole files.
+    """Return a page that shows Markdown, and below it whole files, folded.
 
     Args:
-        title: Of the page.
+        title: The page's title.
         texts: Markdown, with tables and fenced code.
-        files: Text by the file's name.
+        files: The files' contents, by file name.
     """
     body = markdown("\n\n".join(texts), extensions=["tables", "fenced_code"])
     folded = (
@@ -34,13 +34,13 @@ def summary(title: str, texts: Sequence[str], files: Mapping[str, str]) -> str:
 
 
 def searchable(title: str, frame: pd.DataFrame) -> str:
-    """A page of a table that can be searched and sorted by its columns."""
+    """Return a page with a table that readers can search, and sort by each column."""
     table = to_html_datatable(
         frame.dropna(axis="columns", how="all"),
         connected=False,
         table_id="table",
         showIndex=False,
-        # Not itables' own, which leaves out the search where all rows fit on one page.
+        # The default of itables leaves out the search where all rows fit on one page.
         layout={"topStart": "search", "topEnd": "pageLength"},
         lengthMenu=[25, 100, -1],
         maxBytes=0,
@@ -50,7 +50,7 @@ def searchable(title: str, frame: pd.DataFrame) -> str:
 
 
 def animated(title: str, gif: bytes) -> str:
-    """A page of an animation, with the same title as its alternative text."""
+    """Return a page with an animation. The title is also its alternative text."""
     return _page(title, f'<img alt="{escape(title)}" src="data:image/gif;base64,{b64encode(gif).decode()}">')
 
 

@@ -1,4 +1,4 @@
-"""The Pareto set of a study with several objectives: configs that train.py runs, and tables."""
+"""The Pareto set of a study with several objectives, as configs that train.py runs and as tables."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,20 +21,20 @@ def write_pareto_set(
     """Write pareto/<trial>.yaml for each confirmed trial, then pareto.csv, pareto.md and pareto.tex.
 
     Args:
-        config: The study's.
-        study_dir: Its directory.
+        config: The study's config.
+        study_dir: The study's directory.
         confirmed: Rows of confirmation.csv.
-        output: Directory to write to.
-        write: Writes a file.
+        output: The directory to write to.
+        write: Called with a path and a text to write each file.
 
     Raises:
         SidewinderError: The study has one objective, or a result is missing.
     """
     if len(config.study.objectives) == 1:
-        raise SidewinderError(f"{study_dir}: study.objectives: found only return, accepted: several; see best.py")
+        raise SidewinderError(f"{study_dir}: study.objectives: found only return, accepted: several (best.py: one)")
     by_candidate = confirmed.groupby("candidate", sort=False)
     settings = [Setting(config, study_dir, str(name), rows) for name, rows in by_candidate]
-    # One of which trainings failed is compared with none: the others' means say too much for it.
+    # A setting with failed trainings is not compared: the mean of its other trainings would be too good.
     tested = [setting for setting in settings if setting.test and not setting.failed]
     means = [[estimate.value for estimate in (setting.test or {}).values()] for setting in tested]
     best = [tested[position].name for position in undominated(means, config.study.directions)]
@@ -59,10 +59,10 @@ def write_pareto_set(
 
 
 class Setting:
-    """A trial of the Pareto set, or a baseline: what it had in the sweep, and has on the test seeds."""
+    """A trial of the Pareto set, or a baseline, with its objectives in the sweep and on the test seeds."""
 
     def __init__(self, config: StudyConfig, study_dir: Path, candidate: str, rows: pd.DataFrame) -> None:
-        """Compute its estimates from its rows of confirmation.csv."""
+        """Compute the estimates of a candidate from its rows of confirmation.csv."""
         self.objectives = config.study.objectives
         self.digits = {name: digits_of(name, scored=bool(config.environments)) for name in self.objectives}
         number = rows["trial"].iloc[0]
@@ -73,17 +73,17 @@ class Setting:
 
     @property
     def sweep(self) -> dict[str, float]:
-        """What it had in the sweep, by objective."""
+        """The setting's values in the sweep, by objective; empty for a baseline."""
         if self.trial is None or self.trial.objective is None:
             return {}
         return {self.objectives[0]: self.trial.objective, **self.trial.further_objectives}
 
     def data(self) -> dict[str, Any]:
-        """Its test estimates, for a config."""
+        """Return the test estimates, for pareto/<trial>.yaml."""
         return {name: estimate.model_dump() for name, estimate in (self.test or {}).items()}
 
     def row(self) -> dict[str, Any]:
-        """For pareto.csv."""
+        """Return the setting's row of pareto.csv."""
         row: dict[str, Any] = {"setting": self.name, "failed": self.failed}
         for name in self.objectives:
             estimate = (
@@ -94,7 +94,7 @@ class Setting:
         return row
 
     def cells(self) -> dict[str, str]:
-        """For the tables that people read."""
+        """Return the setting's row of pareto.md and pareto.tex, as text."""
         cells = {"setting": f"{self.name} ({self.failed})" if self.failed else self.name}
         for name in self.objectives:
             value, digits = self.sweep.get(name), self.digits[name]
@@ -104,7 +104,7 @@ class Setting:
 
 
 def _note(config: StudyConfig) -> str:
-    """How the tables came about."""
+    """Return the note below the tables: how the values were measured."""
     confirmation, settings = config.confirmation, config.study
     aims = ", ".join(f"{name} ({way})" for name, way in zip(settings.objectives, settings.directions, strict=True))
     return (

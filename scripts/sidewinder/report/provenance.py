@@ -1,4 +1,4 @@
-"""Where a study comes from: the packages that made it, the code that wrote this down, and the content of its files."""
+"""The provenance of a study: the versions of packages and code that made it, and the SHA-256 of its files."""
 
 import json
 import platform
@@ -19,13 +19,13 @@ NAME = "provenance.json"
 
 
 def provenance(config: StudyConfig, study_dir: Path, results: Iterable[Path], others: Iterable[Path]) -> dict[str, Any]:
-    """What provenance.json says.
+    """Return the content of provenance.json.
 
     Args:
-        config: The study's.
-        study_dir: Its directory.
-        results: Of trials and of confirmations: files that say with which packages they were made.
-        others: More files whose content is of interest.
+        config: The study's config.
+        study_dir: The study's directory.
+        results: The result files of trials and of the confirmation, which name the packages that made them.
+        others: More files to list with their SHA-256.
 
     Raises:
         SidewinderError: A file is missing or malformed.
@@ -46,20 +46,23 @@ def provenance(config: StudyConfig, study_dir: Path, results: Iterable[Path], ot
         "code": {"version": __version__, "revision": revision()},
         "python": platform.python_version(),
         "packages": {name: sorted(versions) for name, versions in sorted(packages.items())},
-        # Code of one's own: versions of packages, hashes of what is in no package.
+        # The user's code: versions of its packages, or a hash of the source where it is in no package.
         "sources": {name: sorted(versions) for name, versions in sorted(sources.items())},
         "files": {relative(path, study_dir): sha256(path) for path in [*results, *others]},
     }
 
 
 def revision() -> str | None:
-    """The git commit of this code, with a + where files were changed since; None if nobody knows."""
+    """Return the git commit of Sidewinder's code; None if it is unknown.
+
+    A `+` behind it means that files in scripts/, workflow/ or configs/ differ from the commit.
+    """
     with suppress(OSError, subprocess.CalledProcessError):
         if Path(_git("rev-parse", "--show-toplevel")).resolve() == ROOT:
             changed = _git("status", "--porcelain", "--untracked-files=no", "--", "scripts", "workflow", "configs")
             return _git("rev-parse", "HEAD") + ("+" if changed else "")
     with suppress(PackageNotFoundError, TypeError, ValueError, KeyError):
-        # pip writes it for what it installs from git.
+        # pip writes direct_url.json for a package that it installs from git.
         return str(json.loads(distribution("sidewinder").read_text("direct_url.json") or "")["vcs_info"]["commit_id"])
     return None
 
@@ -70,10 +73,12 @@ def _git(*arguments: str) -> str:
 
 
 def changed_since(study_dir: Path) -> Iterator[str]:
-    """The files of a study that are not what its provenance.json says, in words; none if it has no such file.
+    """Give a line for each file of a study whose SHA-256 is not the one in provenance.json.
+
+    There are none if the study has no provenance.json.
 
     Raises:
-        SidewinderError: It is malformed.
+        SidewinderError: provenance.json is malformed.
     """
     path = study_dir / NAME
     if not path.exists():
@@ -84,4 +89,4 @@ def changed_since(study_dir: Path) -> Iterator[str]:
     for name, known in pairs:
         found = sha256(study_dir / name)
         if found != known:
-            yield f"{name}: {'is missing' if found is None else f'is not the file that {NAME} tells of'}"
+            yield f"{name}: {'is missing' if found is None else f'differs from the file in {NAME}'}"

@@ -1,4 +1,4 @@
-"""Of a study of several environments: what one shared setting costs, against a setting for each environment."""
+"""Hyperparameter sensitivity: what one shared setting for several environments costs, against one for each of them."""
 
 import numpy as np
 import pandas as pd
@@ -9,14 +9,16 @@ from sidewinder.trials.tables import return_column
 
 
 class Sensitivity(BaseModel):
-    """How much an algorithm depends on being tuned for each environment alone, as far as the sweep's trials say it.
+    """How much better an algorithm is when it is tuned for each environment alone, by the trials of the sweep.
 
     Attributes:
         shared: The trial with the best mean score over the environments.
-        alone: In each environment the trial with the best score there.
-        shared_scores, alone_scores: What these had in each environment.
-        value: Adkins et al. (2024), with the study's scores as normalised performance: the mean over environments of
-            the best score there, minus the best mean score.
+        alone: For each environment, the trial with the best score there.
+        shared_scores: The score of the trial `shared` in each environment.
+        alone_scores: The score of the trial `alone` in each environment.
+        value: The sensitivity of Adkins et al. (2024), with the study's scores as normalised performance: the mean over
+            environments of the best score there, minus the best mean score. With the direction `minimize` the sign is
+            turned, so a positive value is always a loss.
     """
 
     shared: int
@@ -27,7 +29,10 @@ class Sensitivity(BaseModel):
 
 
 def sensitivity(config: StudyConfig, trials: pd.DataFrame) -> Sensitivity | None:
-    """Compute it from rows of trials.csv; None for a study of one environment."""
+    """Compute the sensitivity from the rows of trials.csv.
+
+    Returns None if the study has fewer than two environments, or no complete trial.
+    """
     complete = trials[trials["state"] == "complete"]
     if len(config.environments) < 2 or complete.empty:
         return None
@@ -54,7 +59,7 @@ def sensitivity(config: StudyConfig, trials: pd.DataFrame) -> Sensitivity | None
 
 
 def sensitivity_table(found: Sensitivity) -> pd.DataFrame:
-    """One row an environment, as text for readers."""
+    """Return a table with a row for each environment, as text."""
     rows = [
         {
             "environment": name,
@@ -67,7 +72,7 @@ def sensitivity_table(found: Sensitivity) -> pd.DataFrame:
 
 
 def said_of(found: Sensitivity) -> str:
-    """A sentence for below the table."""
+    """Return the sentences below the table."""
     return (
         "The last table is of the sweep: scores of one setting for all environments, and of the best one in each. The "
         f"mean difference is the hyperparameter sensitivity of Adkins et al. (2024): {found.value:.3f}. As the best "

@@ -1,4 +1,4 @@
-"""The texts of a study's summary page: what it cost, and how to run it again."""
+"""Texts of a study's summary page: what the study cost, and how to run it again."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,13 @@ from sidewinder.trials.tables import read_timings
 
 
 def cost(config: StudyConfig, tables: Path, trials: pd.DataFrame) -> str:
-    """What the study took, in Markdown."""
+    """Return the trainings, the environment steps and the time that the study took, in Markdown.
+
+    Args:
+        config: The study's config.
+        tables: The directory of timings.csv and confirmation.csv.
+        trials: Rows of trials.csv.
+    """
     timings = read_timings(tables / "timings.csv")
     confirmed = read_table(tables / "confirmation.csv")
     lost = f" ({n_failed(confirmed)} failed)" if n_failed(confirmed) else ""
@@ -35,13 +41,19 @@ def cost(config: StudyConfig, tables: Path, trials: pd.DataFrame) -> str:
 
 
 def again(study: str, overrides: Sequence[str], winner: dict[str, Any] | None) -> str:
-    """How to run the study and its winner again, in Markdown."""
+    """Return how to run the study and its winner again, in Markdown.
+
+    Args:
+        study: The study's name.
+        overrides: The study's overrides in config/config.yaml.
+        winner: The section `winner` of best.yaml; None for a study with several objectives.
+    """
     entry = yaml.safe_dump({"studies": {study: list(overrides)}}, default_flow_style=None, width=1000, sort_keys=False)
     text = f"## How to run it again\n\nIn `config/config.yaml`, for `snakemake --cores 8`:\n\n```yaml\n{entry}```\n"
     if winner:
         packages = ", ".join(f"{name} {version}" for name, version in winner["packages"].items())
         text += (
-            "\nThe winner alone, with `best.yaml` of below in the directory `winner`:\n\n"
+            "\nThe winner alone. First save `best.yaml`, which is below, in a directory `winner`:\n\n"
             "```\npython scripts/train.py --config-path $PWD/winner --config-name best\n```\n\n"
             f"Made with {packages}. The same versions on the same kind of processor give the same bytes."
         )

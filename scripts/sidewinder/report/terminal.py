@@ -1,4 +1,4 @@
-"""What a finished run says in the terminal: what each study recommends, what that gains, and where its files are."""
+"""The summary that a finished run prints: what each study recommends, by how much that is better, and where it is."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,11 +14,13 @@ _STATES = ("complete", "pruned", "failed")
 
 
 def print_summary(studies: Iterable[Path], console: Console | None = None) -> None:
-    """Print a row a study: its winner, or of several objectives that there is a Pareto set; below them the verdicts.
+    """Print a table with a row for each study, and below it the verdicts.
+
+    A row has the winner's returns. For several objectives it names the file of the Pareto set.
 
     Args:
-        studies: Directories of studies; one whose tables are not made, or not all of them, is left out.
-        console: Where to print (default: standard error, as Snakemake does).
+        studies: Directories of studies. A study without trials.csv is left out.
+        console: The console to print to (default: standard error, as Snakemake does).
     """
     studies = [study for study in studies if (study / "trials.csv").exists()]
     rows = [_row(study) for study in studies]
@@ -57,19 +59,19 @@ def _row(study: Path) -> dict[str, str]:
 
 
 def _winner(study: Path) -> dict[str, Any]:
-    """What best.yaml says of the winner; nothing if it is not made."""
+    """Return the section `winner` of best.yaml; an empty one if there is no best.yaml."""
     best = study / "best.yaml"
     winner: dict[str, Any] = yaml.safe_load(best.read_text())["winner"] if best.exists() else {}
     return winner
 
 
 def _tested(figures: dict[str, Any]) -> str:
-    """The mean return, and how many trainings failed; `-` for a setting that was not tested."""
+    """Return the mean return and how many trainings failed, as text; `-` for a setting that was not tested."""
     return ", ".join(filter(None, [_interval(figures, "mean"), figures.get("failed")])) or "-"
 
 
 def _interval(figures: dict[str, Any], name: str) -> str:
-    """A figure with its 95 % interval; empty where there is none."""
+    """Return an estimate with its 95 % interval, as text; empty if there is none of this name."""
     if not (found := figures.get(name)):
         return ""
     digits = 1 if abs(found["value"]) >= 10 else 3

@@ -1,4 +1,4 @@
-"""The winner's figures on test seeds beside those of the baselines: for best.yaml, and as tables for a paper."""
+"""The winner's test results beside the baselines' results: for best.yaml, and as tables for a paper."""
 
 from typing import Any
 
@@ -27,10 +27,16 @@ _HOW_COMPARED = (
 
 
 class Tested:
-    """The winner's test figures beside those of the baselines."""
+    """The winner's test results beside the baselines' results."""
 
     def __init__(self, config: StudyConfig, chosen: Candidate, confirmed: pd.DataFrame) -> None:
-        """Compute them from the rows of confirmation.csv."""
+        """Compare the winner with the baselines.
+
+        Args:
+            config: The study's config.
+            chosen: The winner.
+            confirmed: Rows of confirmation.csv.
+        """
         self.config = config
         self.chosen = chosen
         self.rows = {
@@ -57,8 +63,11 @@ class Tested:
 
     @property
     def selection_gap(self) -> float | None:
-        """The winner's value in the sweep minus its test mean: how lucky the sweep's best was. None if trainings of the
-        winner failed: the others' mean says too much for it."""
+        """The winner's objective in the sweep minus its test mean.
+
+        None if trainings of the winner failed, as the mean of the others would be too good, and for the objective
+        `auc`.
+        """
         winner = summarize(self.rows["winner"])
         if winner is None or winner.n_failed or self.chosen.objective is None:
             return None
@@ -67,7 +76,7 @@ class Tested:
         return self.chosen.objective - winner.mean.value
 
     def data(self) -> dict[str, Any]:
-        """For best.yaml, by candidate."""
+        """Return the test results of each candidate, for best.yaml."""
         data: dict[str, Any] = {}
         for name, rows in self.rows.items():
             data[name] = _data(rows)
@@ -82,7 +91,10 @@ class Tested:
         return data
 
     def returns(self) -> pd.DataFrame:
-        """One row a candidate, as text for readers; of several environments, one for the scores and one for each."""
+        """Return a table with a row for each candidate, as text.
+
+        With several environments, a candidate has a row for its scores and a row for each environment.
+        """
         rows: list[dict[str, str]] = []
         digits = digits_of(self.config.study.objectives[0], scored=False)
         for name, own in self.rows.items():
@@ -98,7 +110,7 @@ class Tested:
         return pd.DataFrame(rows).fillna("")
 
     def _better(self, name: str, digits: int) -> dict[str, str]:
-        """By how much and how probably the winner is better than a baseline; no columns for that without baselines."""
+        """Return cells that compare the winner with a baseline; without baselines there are no such columns."""
         if not self.baselines:
             return {}
         found, better = self.comparisons.get(name), self.improvement.get(name)
@@ -110,7 +122,7 @@ class Tested:
         }
 
     def verdict(self) -> Verdict:
-        """What to use."""
+        """Return what to use, and how surely."""
         assert self.chosen.trial is not None
         winner = summarize(self.rows["winner"])
         failures = {name: text for name, rows in self.rows.items() if (text := failed(rows))}
@@ -120,11 +132,11 @@ class Tested:
 
     @property
     def _digits(self) -> int:
-        """Behind the point, of what is compared."""
+        """Digits behind the decimal point of the compared values."""
         return digits_of(self.config.study.objectives[0], scored=bool(self.config.environments))
 
     def note(self) -> str:
-        """How the figures came about, in a few sentences."""
+        """Return the note below the tables: how the values were measured."""
         confirmation, gap, digits = self.config.confirmation, self.selection_gap, self._digits
         luck, scores, metric = "", "", in_words(self.config.study.objectives[0])
         if self.config.environments:
@@ -142,7 +154,7 @@ class Tested:
         )
 
     def _how_chosen(self) -> str:
-        """How the race went, in sentences."""
+        """Return how the race went, in sentences."""
         (_, seeds), *rounds = self.config.race()
 
         def there(of: range) -> list[str]:
@@ -165,7 +177,7 @@ class Tested:
         return f"{sentence} It ended with {order}, {by}{tie}."
 
     def _failures(self) -> str:
-        """What failed in either phase, in sentences; empty if nothing did."""
+        """Return which trainings failed in either phase, in sentences; empty if none failed."""
         names = {name: "tuned" if name == "winner" else name for name in self.rows}
         tested = ", ".join(f"{names[name]} {text}" for name, rows in self.rows.items() if (text := failed(rows)))
         validated = ", ".join(f"{name} {text}" for name, text in self.failed_in_validation.items())
@@ -181,7 +193,7 @@ class Tested:
 
 
 def _in_each(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Of several environments, the rows with the returns in each."""
+    """Return the rows of each environment, by its name; empty for a study with one unnamed environment."""
     parts = {environment: part for environment, part in by_environment(rows).items() if environment}
     return {environment: part.drop(columns=["environment", "score"]) for environment, part in parts.items()}
 

@@ -1,4 +1,4 @@
-"""A confirmed study as people read it: the tables of a paper in Markdown and LaTeX, and configs that train.py runs."""
+"""Texts of a confirmed study: tables for a paper in Markdown and LaTeX, and configs that train.py runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,9 +12,15 @@ from sidewinder.results import Result
 
 
 def trainable(config: StudyConfig, trial: Result, provenance: Mapping[str, Any]) -> str:
-    """A trial's training run as the sweep had it, as a Hydra config for train.py, and below it what is known of it.
+    """Return a trial's training run, as in the sweep, as a Hydra config for train.py.
 
-    Of several environments it trains in the first; `environments` has all, for an override to choose from.
+    With several environments, the config trains in the first one. Its section `environments` has all of them, so an
+    override can choose another.
+
+    Args:
+        config: The study's config.
+        trial: The trial's result.
+        provenance: More entries for the config's section `winner`, such as the verdict.
     """
     first, *others = config.environment_names()
     run = config.for_trial(trial.params, first)
@@ -46,8 +52,13 @@ def trainable(config: StudyConfig, trial: Result, provenance: Mapping[str, Any])
 
 
 def parameters(config: StudyConfig, tuned: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a searched parameter, as text: its range, its default, and its value in each tuned setting, by name; `-`
-    where a setting does not have it."""
+    """Return a table with a row for each searched parameter, as text: its range, its default and its tuned values.
+
+    Args:
+        config: The study's config.
+        tuned: The parameters of each tuned setting, by the setting's name, which heads its column. A parameter that a
+            setting does not have is shown as `-`.
+    """
     default = config.for_baseline("defaults").model_dump() if "defaults" in config.baselines else {}
     rows = [
         {
@@ -62,18 +73,20 @@ def parameters(config: StudyConfig, tuned: Mapping[str, Mapping[str, Any]]) -> p
 
 
 def text(estimate: Estimate, digits: int = 1) -> str:
-    """An estimate with its interval, for a cell of a table."""
+    """Return an estimate with its interval, for a cell of a table."""
     return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
 
 
 def from_archives(rows: pd.DataFrame) -> dict[str, int]:
-    """How many trainings of trials.csv or confirmation.csv come from each archive, with the processor that they were
-    trained on."""
+    """Count the trainings in trials.csv or confirmation.csv that come from each archive.
+
+    The key is the value of the column `archive`: the archive, with the processor that the trainings ran on.
+    """
     return {} if "archive" not in rows else {str(name): int(n) for name, n in rows["archive"].value_counts().items()}
 
 
 def taken_from(archives: dict[str, int]) -> str:
-    """The same in a sentence with a space before it; empty if all was trained here."""
+    """Return the counts of `from_archives` as a sentence that begins with a space; empty if all was trained here."""
     if not archives:
         return ""
     places = ", ".join(f"{count} from {archive}" for archive, count in archives.items())
@@ -81,17 +94,17 @@ def taken_from(archives: dict[str, int]) -> str:
 
 
 def markdown(title: str, frames: Sequence[pd.DataFrame], note: str, lead: str = "") -> str:
-    """Tables of text with a title, a sentence below it if there is one to begin with, and a note, in Markdown."""
+    """Return tables in Markdown: a title, a first sentence `lead` if there is one, the tables, and a note."""
     return "\n\n".join([f"# {title}", *filter(None, [lead]), *map(markdown_table, frames), note]) + "\n"
 
 
 def markdown_table(frame: pd.DataFrame) -> str:
-    """One table of text in Markdown."""
+    """Return one table of text in Markdown."""
     return frame.map(lambda cell: cell.replace("|", r"\|")).to_markdown(index=False, disable_numparse=True)
 
 
 def latex(frames: Sequence[pd.DataFrame], note: str) -> str:
-    """Tables of text with a note, for LaTeX with booktabs."""
+    """Return tables of text for LaTeX with the package booktabs. The note is a comment below them."""
     stylers = (
         frame.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1) for frame in frames
     )
@@ -99,7 +112,7 @@ def latex(frames: Sequence[pd.DataFrame], note: str) -> str:
 
 
 def _range(searched: Any) -> str:
-    """What a parameter is searched in, and in which trials."""
+    """Return a parameter's range, and for a conditional parameter the condition."""
     if not isinstance(searched, Mapping):
         return str(searched)
     when = " and ".join(f"{other} is {' or '.join(map(_value, values))}" for other, values in searched["when"].items())

@@ -1,4 +1,4 @@
-"""What a confirmed study recommends, in a sentence that says how surely."""
+"""The verdict of a confirmed study: what it recommends, and how surely."""
 
 from collections.abc import Mapping
 
@@ -12,11 +12,11 @@ _NAMES = {"defaults": "the defaults", "zoo": "RL Zoo's setting"}
 
 
 class Verdict(BaseModel):
-    """What to use.
+    """The recommended setting, and why.
 
     Attributes:
         recommended: `tuned`, or the name of a baseline.
-        sentence: What is recommended, better than what by how much, and how surely.
+        sentence: The recommendation, with the differences to the other settings and how sure they are.
     """
 
     recommended: str
@@ -31,19 +31,20 @@ def verdict(
     digits: int,
     first: str = "",
 ) -> Verdict:
-    """Judge the winner of a sweep by the race and by its test seeds.
+    """Judge the winner of the sweep by the race and by its test returns.
 
-    The tuned setting is recommended, unless a baseline does no worse: one whose mean on the test seeds is as good, or
-    one that came first in the race and that the tuned setting is not surely better than. Where trainings of the tuned
-    setting failed, it is the first baseline that never failed.
+    The tuned setting is recommended, with three exceptions. If a baseline has at least as good a mean on the test
+    seeds, the baseline with the best mean is recommended. If a baseline came first in the race, and the tuned setting
+    is not surely better on the test seeds, that baseline is recommended. If trainings of the tuned setting failed, the
+    first baseline without failures is recommended, where there is one.
 
     Args:
         trial: The winner's number.
-        own: Its mean test return.
-        failures: Of `winner` and baselines of which trainings failed: in how many of how many, in words.
-        comparisons: With each baseline, by name; None where trainings failed.
-        digits: Of returns, behind the point.
-        first: The baseline that came first in the race; empty if the tuned setting did.
+        own: The winner's mean test return; None if it has none.
+        failures: How many trainings failed, in words, for each setting with failures; by name, `winner` or a baseline.
+        comparisons: The winner's comparison with each baseline, by name; None where trainings failed.
+        digits: Digits behind the decimal point of returns.
+        first: The baseline that came first in the race; empty if the tuned setting came first.
     """
     tuned = f"trial {trial}"
     known = {name: found for name, found in comparisons.items() if found}
@@ -66,7 +67,7 @@ def verdict(
         too_few = f" With {few.n_seeds} test seeds nothing is sure: {few.fewest} at least are needed."
     best = min(known, key=lambda name: known[name].gain.value)
     if known[best].gain.value > 0:
-        # None has as good a mean: what is left is who came first in the race.
+        # No baseline has as good a mean. The one that came first in the race may still be recommended.
         best = first if first in known and not known[first].sure else ""
     if best and known[best].sure:
         sentence = f"Use {_NAMES[best]}: {tuned} is worse, by {_amount(known[best], digits)}.{unknown}"
@@ -83,7 +84,7 @@ def verdict(
 
 
 def _amount(found: Comparison, digits: int) -> str:
-    """How large a difference is, whichever of the two is better, and how surely it is one."""
+    """Return the size of a difference, without its sign, with its interval and its p-value."""
     sign = -1 if found.gain.value < 0 else 1
     low, high = sorted((sign * found.gain.low, sign * found.gain.high))
     amount = Estimate(value=sign * found.gain.value, low=low, high=high)
@@ -91,7 +92,7 @@ def _amount(found: Comparison, digits: int) -> str:
 
 
 def _seen(name: str, found: Comparison, digits: int) -> str:
-    """How the tuned setting compares with a baseline, as the end of a sentence that it begins."""
+    """Return how the tuned setting compares with a baseline, as a predicate: `is better than the defaults by ...`."""
     if found.gain.low == found.gain.high == 0:
         return f"has the same results as {_NAMES[name]}, seed by seed"
     way = "worse" if found.gain.value < 0 else "better"

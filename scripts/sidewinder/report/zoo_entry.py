@@ -1,4 +1,4 @@
-"""A training's setting as RL Baselines3 Zoo writes it: the reverse of what `zoo` baselines are made from."""
+"""A training's setting in the format of RL Baselines3 Zoo's hyperparameter files; config/zoo_files.py reads them."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from sidewinder.config.run_config import RunConfig
 from sidewinder.config.zoo_files import NAMES
 from sidewinder.training.arguments import SCHEDULED, constructor_arguments
 
-# Where the Zoo's name for an algorithm is another: by ours, its.
+# The Zoo's name of each algorithm that has another name there, by our name.
 _NAMES = {ours: theirs for theirs, ours in NAMES.items()}
 
 
 def zoo_entry(run: RunConfig) -> str:
-    """The text of a file for the Zoo's `--conf-file`, with one entry: the environment's.
+    """Return the text of a file for the Zoo's `--conf-file`, with one entry, for the run's environment.
 
-    The Zoo trains with Stable-Baselines3 and SB3-Contrib only. Of a setting for SBX it gets the same values. What it
-    cannot be told makes a file of one line, which says so.
+    The Zoo trains with Stable-Baselines3 and SB3-Contrib only; a setting for SBX is written with the same values. If
+    the Zoo's format cannot express the setting, the text is a comment that says so.
     """
     shapes = [f"{key} {run.agent[key]}" for key in SCHEDULED if run.agent.get(key) not in (None, "constant", "linear")]
     if lacking := [*import_paths(run.agent), *shapes]:
@@ -35,7 +35,7 @@ def zoo_entry(run: RunConfig) -> str:
 
 
 def _around(run: RunConfig) -> dict[str, Any]:
-    """What the Zoo has beside the algorithm's arguments."""
+    """Return the keys of a Zoo entry that are no arguments of the algorithm."""
     environment = run.environment
     entry: dict[str, Any] = {"n_envs": environment.n_envs, "n_timesteps": run.training.total_timesteps}
     if environment.env_kwargs:
@@ -60,11 +60,11 @@ def _around(run: RunConfig) -> dict[str, Any]:
 
 
 def _agent(agent: dict[str, Any]) -> dict[str, Any]:
-    # With names of networks and activations as what they stand for; what is null there is the constructor's default.
+    # Here the names of networks and activations are replaced by their values; null means the constructor's default.
     arguments = constructor_arguments(agent | {"backend": "sb3"})
     policy_kwargs = arguments["policy_kwargs"] or {}
     known = {
-        # As the constructor gets it: a number of steps is whole, however it was written.
+        # A number as the constructor gets it: 1e5 steps are an integer there.
         key: arguments[key] if isinstance(arguments.get(key), int | float) else value
         for key, value in agent.items()
         if value is not None and key not in ("algorithm", "backend", "helpers", *SCHEDULED)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# How job $1 is: success, failed or running. qacct would know, but lags behind, and reads a file that may be large.
+# Prints the state of job $1: success, failed or running. qacct is not used: it lags behind and reads a large file.
 last_line() {
     tail -n 1 ".snakemake/gridengine/$1" 2> /dev/null
 }

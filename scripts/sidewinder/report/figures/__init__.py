@@ -1,10 +1,10 @@
-"""The figures: `draw` in the module of a figure's name draws it from tables of a study, or of several."""
+"""Figures of one study or of several. A figure's module has its name, and a function `draw` that gets the tables."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-# From the trials alone; from the confirmation of a winner; of several objectives.
+# Sweep figures need the trials only. Winner figures also need a confirmation, Pareto figures several objectives.
 SWEEP_FIGURES = (
     "optimization_history",
     "learning_curves",
@@ -17,7 +17,7 @@ SWEEP_FIGURES = (
 )
 WINNER_FIGURES = ("test_returns", "selection_gap")
 PARETO_FIGURES = ("pareto_front",)
-# From several studies side by side.
+# These compare several studies.
 COMPARISON_FIGURES = (
     "best_so_far",
     "budget_curve",
@@ -26,7 +26,7 @@ COMPARISON_FIGURES = (
     "probability_of_improvement",
 )
 
-# The tables that the figures of a rule are drawn from.
+# The tables of rule `tables`, and for each rule of figures the tables that it reads.
 TABLES = ("trials.csv", "evaluations.csv", "distributions.json")
 READ_BY = {
     "sweep_figures": (*TABLES, "timings.csv"),
@@ -37,7 +37,12 @@ READ_BY = {
 
 
 def add_output(parser: argparse.ArgumentParser, known: Sequence[str]) -> None:
-    """The argument `--output`: files of these figures."""
+    """Add the option `--output`, the figure files to write.
+
+    Args:
+        parser: The parser of a script.
+        known: The names of the figures that the script can draw.
+    """
     parser.add_argument(
         "--output",
         type=Path,

@@ -1,4 +1,4 @@
-"""The best objective so far against trials and against environment steps, of studies side by side."""
+"""Compares studies: the best objective so far against trials, and against environment steps."""
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,10 @@ TRIALS = "trials"
 
 
 def draw(comparison: Comparison) -> Figure:
-    """A row an environment; left against trials, right against environment steps. Lines are means over the seeds of a
-    study, bands their 95 % bootstrap intervals."""
+    """Draw a row of axes for each environment: against trials on the left, against environment steps on the right.
+
+    Lines are means over the studies that differ in their seed only. Bands are 95 % bootstrap intervals of these means.
+    """
     environments = list(comparison.by_environment())
     figure = Figure(figsize=(style.PAGE, 2.2 * len(environments)))
     every = figure.subplots(len(environments), 2, squeeze=False, sharey="row")
@@ -24,7 +26,7 @@ def draw(comparison: Comparison) -> Figure:
     for row, (environment, studies) in zip(every, environments, strict=True):
         for axes, x in zip(row, (TRIALS, style.STEPS), strict=True):
             frame = pd.concat(progress(studies, x), ignore_index=True)
-            # A mean from where all seeds of a study have a value.
+            # The mean begins where all studies of a label have a value.
             frame = frame[frame.groupby(["label", x])["best"].transform(lambda best: best.notna().all())]
             sns.lineplot(
                 frame,
@@ -45,8 +47,17 @@ def draw(comparison: Comparison) -> Figure:
 
 
 def progress(studies: list[tuple[str, Tables]], x: str) -> list[pd.DataFrame]:
-    """For each study, with its label, the best objective so far after each trial, or on a grid of environment steps
-    that all studies reach."""
+    """Return the best objective so far of each study.
+
+    Args:
+        studies: Label and tables of each study.
+        x: `TRIALS` or `style.STEPS`: a row for each trial, or for each of 101 numbers of environment steps, from 0 to
+            the last one that all studies reach.
+
+    Returns:
+        For each study a frame with the columns `label`, `best` and the one named `x`. `best` is NaN before the first
+        complete trial.
+    """
     curves = []
     for label, tables in studies:
         trials = tables.trials.set_index("number")
@@ -58,7 +69,7 @@ def progress(studies: list[tuple[str, Tables]], x: str) -> list[pd.DataFrame]:
         if x == TRIALS:
             frames.append(pd.DataFrame({"label": label, x: np.arange(1, len(reached) + 1), "best": reached}))
         else:
-            # The last trial that has ended by then.
+            # The number of trials that have ended by each step.
             last = np.searchsorted(steps, grid, side="right")
             frames.append(pd.DataFrame({"label": label, x: grid, "best": np.append(np.nan, reached)[last]}))
     return frames

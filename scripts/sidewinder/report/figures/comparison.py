@@ -1,4 +1,4 @@
-"""Studies side by side, as their figures see them."""
+"""The data of figures that compare studies."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class Comparison:
     """The studies of one entry of config/config.yaml.
 
     Attributes:
-        labels: Of each study, in order: what it is apart from its environment and its seed; studies that share both
-            differ in their seeds alone.
-        environments: Of each study, in order.
-        studies: Each study's tables, in the same order.
+        labels: A label for each study: the values in which it differs from others, without environment and seed.
+            Studies with the same label and the same environment differ in their seed only.
+        environments: The environment of each study, in the same order; several ones are joined by commas.
+        studies: The tables of each study, in the same order.
     """
 
     labels: list[str]
@@ -33,17 +33,22 @@ class Comparison:
 
     @classmethod
     def read(cls, entry: str, overrides: Entry, results: Path) -> Self:
-        """Read the studies' tables from their directories in `results`.
+        """Read the tables of an entry's studies.
+
+        Args:
+            entry: The entry's name.
+            overrides: The entry's overrides in config/config.yaml.
+            results: The directory of the studies' directories.
 
         Raises:
-            SidewinderError: One of them is missing.
+            SidewinderError: A table is missing or malformed, or the studies have different metrics.
         """
         found = factors(entry, overrides)
         studies = [Tables.read(results / study) for study in found]
         if len(metrics := {tables.config.study.objectives[0] for tables in studies}) > 1:
             raise SidewinderError(
                 f"{entry}: evaluation.metric: found {', '.join(sorted(metrics))} in one entry, accepted: one metric; "
-                "studies of others belong to an entry of their own"
+                "studies with another metric need a separate entry"
             )
         labels = [[value for key, value in own.items() if key not in _SHARED] for own in found.values()]
         return cls(
@@ -55,7 +60,7 @@ class Comparison:
         )
 
     def by_environment(self) -> Iterator[tuple[str, list[tuple[str, Tables]]]]:
-        """Each environment, and the labels and tables of its studies."""
+        """Give each environment, with the labels and tables of its studies."""
         for environment in dict.fromkeys(self.environments):
             yield (
                 environment,
@@ -68,8 +73,11 @@ class Comparison:
 
     @cached_property
     def test(self) -> pd.DataFrame:
-        """The test phase of all confirmations: rows of `results.table` with two columns more, `label`
-        and `task`, the environment. Without rows if no study has a winner."""
+        """The rows of all studies' test phases, as in `confirmation.results.table`.
+
+        Two columns are added: `label`, and `task`, which is the environment. The columns `environment` and `score` are
+        left out. There are no rows if no study has a winner.
+        """
         parts = []
         for label, environment, tables in zip(self.labels, self.environments, self.studies, strict=True):
             table = tables.confirmation
@@ -82,7 +90,7 @@ class Comparison:
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
     def settings(self) -> dict[str, pd.DataFrame]:
-        """Rows of `test` of each setting, by a name for readers."""
+        """Return the rows of `test` for each setting of each label and task, by a name for readers."""
         grouped = self.test.groupby(["label", "task", "candidate"], sort=False)
         return {
             f"{label}, {task}: {NAMES.get(str(candidate), str(candidate))}": rows
@@ -91,7 +99,7 @@ class Comparison:
 
     @property
     def candidates(self) -> list[str]:
-        """The settings that were tested in all tasks of all studies: the winner, and baselines."""
+        """The settings that were tested for each label in each of its tasks: the winner, and baselines."""
         tasks = self.test.groupby("candidate", sort=False)[["label", "task"]].apply(
             lambda rows: len(rows.drop_duplicates())
         )

@@ -1,4 +1,4 @@
-"""The objective over pairs of the parameters that matter most."""
+"""The objective over pairs of the most important parameters."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,8 +13,10 @@ _MOST = 3
 
 
 def draw(tables: Tables) -> Figure:
-    """A matrix of axes, a row and a column a parameter. Points are complete trials; between them the objective is
-    interpolated."""
+    """Draw a matrix of axes, with a row and a column for each parameter.
+
+    Points are complete trials. Between them the objective is interpolated.
+    """
     names = [name for name in most_important(tables, _MOST) if len({p.get(name) for p in tables.params.values()}) > 1]
     if len(names) < 2:
         return style.empty("contours need two parameters that vary")

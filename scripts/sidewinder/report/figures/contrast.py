@@ -1,4 +1,4 @@
-"""The learning curves of two trials, best and worst if not told which, and how they differ."""
+"""The learning curves of two trials, by default the best and the worst, and the parameters in which they differ."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,15 @@ from sidewinder.report.figures.style import BLUE, COLUMN, VERMILION
 
 
 def draw(tables: Tables, trials: Sequence[int] | None = None) -> Figure:
-    """Axes: environment steps, mean return; below it the parameters that the two trials do not share."""
+    """Draw both trials' mean returns against environment steps, and below them a table of the parameters that differ.
+
+    Args:
+        tables: The study's tables.
+        trials: The numbers of the two trials (default: the best and the worst complete trial).
+
+    Raises:
+        SidewinderError: The study has no trial with such a number.
+    """
     complete = tables.ranked()
     if trials is None and len(complete) < 2:
         return style.empty(f"a contrast needs two complete trials, found {len(complete)}")
@@ -33,7 +41,10 @@ def draw(tables: Tables, trials: Sequence[int] | None = None) -> Figure:
 
 
 def differences(tables: Tables, first: int, second: int) -> list[tuple[str, str, str]]:
-    """Short name and both values of each parameter that differs, as text; `-` where a trial does not have it."""
+    """Return the short name and both values of each parameter that differs, as text.
+
+    The value is `-` if a trial does not have the parameter.
+    """
     pairs = [(name, [tables.params[number].get(name, "-") for number in (first, second)]) for name in tables.names]
     rows = [(style.short(name), *style.apart(*values)) for name, values in pairs if values[0] != values[1]]
     return rows or [("no parameter differs", "", "")]

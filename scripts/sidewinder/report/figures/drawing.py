@@ -1,4 +1,4 @@
-"""Draws figures by name and writes their files: with the same bytes, whenever and beside whatever others."""
+"""Draws figures by name and writes their files. The bytes do not depend on the date or on other figures."""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -30,14 +30,14 @@ def save(
     """Draw each figure once, and write it to all of its files.
 
     Args:
-        files: To write; a file's name says the figure and the format.
+        files: The files to write: `<figure>.pdf`, `.png` or `.svg`.
         known: The figures that can be drawn from `data`.
-        data: What they are drawn from.
-        write: Writes a file.
-        options: Further arguments of a figure, by its name.
+        data: The first argument of the figures' `draw`: `Tables` or a `Comparison`.
+        write: Called with a path and the content to write each file.
+        options: Further keyword arguments of `draw`, by the figure's name.
 
     Raises:
-        SidewinderError: There is no such figure or format.
+        SidewinderError: A file's name is of no such figure or format.
     """
     for path in files:
         if path.stem not in known or path.suffix not in _METADATA:
@@ -53,9 +53,9 @@ def save(
 
 
 def render(figure: Figure, suffixes: Sequence[str]) -> list[bytes]:
-    """The content of a file for each suffix: the same for the same figure, alone or beside others."""
+    """Return the content of a file for each suffix. It does not depend on which other suffixes are rendered."""
     figure.draw_without_rendering()
-    # Lays the figure out once, lest the formats differ.
+    # The layout of the line above is kept; otherwise each format would get a layout that differs a little.
     figure.set_layout_engine("none")
     return [_render(figure, suffix) for suffix in suffixes]
 

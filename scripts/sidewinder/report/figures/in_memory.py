@@ -1,4 +1,4 @@
-"""A study made again in memory from its tables, for Optuna's visualization and importance."""
+"""Makes an Optuna study in memory from a study's tables, for Optuna's visualization and importance."""
 
 import json
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from sidewinder.trials.tables import judged
 def optuna_study(
     trials: pd.DataFrame, evaluations: pd.DataFrame, distributions: Mapping[str, object], direction: Direction
 ) -> optuna.Study:
-    """The study in memory, for Optuna's visualization and importance.
+    """Make the study in memory.
 
     Args:
-        trials: As `read_trials` gives it.
-        evaluations: As `evaluations_table` has it.
-        distributions: Content of distributions.json.
-        direction: Of the objective; of several, the return's.
+        trials: Rows of trials.csv, from `read_trials`.
+        evaluations: Rows of evaluations.csv, from `read_evaluations`.
+        distributions: The content of distributions.json.
+        direction: The direction of the objective; with several objectives, of the first one.
     """
     spaces = {name: json_to_distribution(json.dumps(raw)) for name, raw in distributions.items()}
     study = optuna.create_study(direction=direction)
@@ -52,7 +52,7 @@ def _reports(evaluations: pd.DataFrame) -> dict[int, float]:
 
 
 def _choice(cell: Any, space: BaseDistribution) -> Any:
-    """The parameter that a cell of the table stands for: CSV has forgotten its type."""
+    """Return a parameter's value from a cell of the table. CSV does not keep its type."""
     if isinstance(space, optuna.distributions.CategoricalDistribution):
         return next(choice for choice in space.choices if str(choice) == str(cell) or choice == cell)
     return int(cell) if isinstance(space, optuna.distributions.IntDistribution) else float(cell)

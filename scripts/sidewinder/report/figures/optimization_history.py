@@ -10,7 +10,7 @@ from sidewinder.report.figures.style import BLUE, COLUMN, GREY, VERMILION
 
 
 def draw(tables: Tables) -> Figure:
-    """Axes: number of the trial, objective."""
+    """Draw objectives against the trial's number. Pruned and failed trials are marked at the lower end."""
     figure = Figure(figsize=(COLUMN, 2.4))
     axes = figure.subplots()
     objectives = tables.trials.set_index("number")["objective"].astype(float)
@@ -19,7 +19,7 @@ def draw(tables: Tables) -> Figure:
     axes.plot(objectives.index, objectives, ".", color=BLUE, markersize=5, label="complete")
     _mark(axes, tables.numbers("pruned"), "v", GREY, "pruned")
     _mark(axes, tables.numbers("failed"), "x", VERMILION, "failed")
-    # Leaves the marks room below the lowest objective.
+    # Room for the marks below the lowest objective.
     axes.margins(y=0.12)
     axes.set(xlabel="trial", ylabel=tables.objective)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -28,7 +28,7 @@ def draw(tables: Tables) -> Figure:
 
 
 def best_so_far(objectives: "pd.Series[float]", direction: str) -> "pd.Series[float]":
-    """The best objective of each trial and those before it; NaN before the first complete one."""
+    """Return for each trial the best objective up to that trial; NaN before the first complete trial."""
     best = objectives.cummin() if direction == "minimize" else objectives.cummax()
     return best.ffill()
 

@@ -14,21 +14,21 @@ from sidewinder.report.figures.style import PAGE
 
 
 def draw(tables: Tables) -> Figure:
-    """Axes: the objective, then the parameters in order of name; the best trial's line lies on top."""
+    """Draw an axis for the objective and for each parameter, in order of name. The best trial's line is on top."""
     best_first = tables.ranked()
     names = sorted({name for number in best_first for name in tables.params[number]})
     if not names:
         return style.empty("no complete trial that has a parameter")
     with style.optuna_plots():
         axes = plot_parallel_coordinate(tables.study(best_first[::-1]), params=names, target_name=tables.objective)
-    # Those of its figure: its own, the colours', and the parameters'.
+    # The figure's axes: the plot's, the colour bar's, then one for each parameter.
     figure = axes.figure
     assert isinstance(figure, Figure)
     figure.set_size_inches(PAGE, 3.2)
     axes.set_title("")
     labels = ["objective", *map(style.short, names)]
     axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right", rotation_mode="anchor")
-    # Dark is good.
+    # Good objectives are dark.
     colors = "viridis" if tables.direction == "minimize" else "viridis_r"
     axes.collections[0].set(cmap=colors, clip_on=False, linewidth=1)
     for parameter in figure.axes[2:]:
@@ -37,7 +37,7 @@ def draw(tables: Tables) -> Figure:
 
 
 def _style(axes: Axes) -> None:
-    """Show one parameter's axis, with few ticks, and labels that can be read across lines."""
+    """Show a parameter's axis, with few ticks and with labels that stay readable over lines."""
     axes.spines["left"].set_visible(False)
     axes.spines["right"].set_visible(True)
     if isinstance(axes.yaxis.get_major_locator(), FixedLocator):

@@ -1,4 +1,4 @@
-"""How much each parameter mattered, by two measures, and how sure that is."""
+"""The importance of each parameter by two measures, with its spread over resampled trials."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -19,13 +19,16 @@ from sidewinder.report.figures.study_tables import Tables
 from sidewinder.report.figures.style import BLUE, PAGE
 
 _RESAMPLES, _TREES, _TREES_A_RESAMPLE = 20, 64, 16
-# PED-ANOVA compares the best trials with all: a tenth of them is Optuna's default, and five its advice.
+# PED-ANOVA compares the best trials with all trials. Optuna's default is the best tenth, its advice at least five.
 _BEST, _FEWEST = 0.1, 5
 
 
 def draw(tables: Tables) -> Figure:
-    """Horizontal bars, the most important parameter above: left by PED-ANOVA, right by fANOVA, each in sum 1. Lines are
-    from the 5th to the 95th percentile of the same in resampled trials."""
+    """Draw horizontal bars, with the most important parameter at the top: left by PED-ANOVA, right by fANOVA.
+
+    The bars of a measure sum to 1. Lines reach from the 5th to the 95th percentile of the importance in resampled
+    trials.
+    """
     complete = tables.ranked()
     if len(complete) < 2:
         return style.empty(f"importance needs two complete trials, found {len(complete)}")
@@ -50,15 +53,21 @@ def draw(tables: Tables) -> Figure:
 
 
 def assessable(tables: Tables) -> list[str]:
-    """The parameters that all complete trials have, if any of them varies."""
+    """Return the parameters that all complete trials have; none if none of these varies."""
     complete = tables.ranked()
     found = [name for name in tables.names if all(name in tables.params[number] for number in complete)]
     return found if _varies(tables, complete, found) else []
 
 
 def most_important(tables: Tables, n_parameters: int) -> list[str]:
-    """The parameters to look at first, of those that all complete trials have: so many, the most important first by
-    fANOVA; in order of name where that is unknown."""
+    """Return the most important parameters, among the ones that all complete trials have.
+
+    They are in order of importance by fANOVA. Where it is unknown, they are in the order of the tables.
+
+    Args:
+        tables: The study's tables.
+        n_parameters: How many to return, at most.
+    """
     assessed = assessable(tables)
     importances = _importances(tables, tables.ranked(), _fanova, assessed)
     return sorted(importances or assessed, key=lambda name: -importances.get(name, 0))[:n_parameters]
@@ -92,22 +101,22 @@ def _importances(
     n_trees: int = _TREES,
     seed: int = 0,
 ) -> dict[str, float]:
-    """By name; none where there is nothing to tell from."""
+    """Return importances by parameter; empty if Optuna cannot compute them from these trials."""
     if not names:
         return {}
     study: optuna.Study = tables.study(numbers)
     try:
-        # What a few trials cannot say is seen from the lines.
+        # Optuna warns of too few trials. The lines of the figure show this.
         with warnings.catch_warnings(action="ignore"):
             return get_param_importances(study, evaluator=evaluator(len(numbers), n_trees, seed), params=names)
-    except (RuntimeError, ValueError):  # Optuna's, where no tree splits, or no resampled trial has a parameter
+    except (RuntimeError, ValueError):  # from Optuna, if no tree splits or no resampled trial has a parameter
         return {}
 
 
 def _resampled(
     tables: Tables, complete: Sequence[int], evaluator: _Evaluator, names: list[str]
 ) -> list[dict[str, float]]:
-    """The importances in resampled trials."""
+    """Return the importances in each sample of trials, drawn with replacement."""
     random = np.random.default_rng(0)
     samples = [[int(number) for number in random.choice(complete, len(complete))] for _ in range(_RESAMPLES)]
     found = (

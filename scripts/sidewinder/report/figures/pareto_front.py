@@ -1,4 +1,4 @@
-"""The objectives of all trials against each other, the sweep's Pareto set, and its test."""
+"""The objectives of all trials against each other, with the sweep's Pareto set and its test results."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,8 +13,10 @@ from sidewinder.trials.tables import pareto_set, value_columns
 
 
 def draw(tables: Tables) -> Figure:
-    """One axes for each objective but the first: the first, that objective. Dotted lines lead from the Pareto set to
-    what its settings became on the test seeds; bars are 95 % intervals."""
+    """Draw each further objective against the first objective, on one axes each.
+
+    Dotted lines lead from a setting's values in the sweep to its means on the test seeds. Bars are 95 % intervals.
+    """
     settings = tables.config.study
     objectives = settings.objectives
     if len(objectives) == 1:
@@ -27,7 +29,7 @@ def draw(tables: Tables) -> Figure:
         first = objectives[0]
         axes.plot(sweep[first], sweep[other], ".", color=GREY, markersize=4, label="trials")
         points = sweep.loc[front].sort_values(first)
-        # In a plane of more than two objectives it is no line.
+        # With more than two objectives, a line through the points would not be the front.
         joined = "o-" if len(objectives) == 2 else "o"
         axes.plot(points[first], points[other], joined, color=BLUE, markersize=4, label="Pareto set, in the sweep")
         _draw_test(axes, tables, sweep, other)

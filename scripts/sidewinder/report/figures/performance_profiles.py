@@ -1,4 +1,4 @@
-"""How many trainings reach at least a score, with the tuned settings and with the baselines, over all tasks."""
+"""The share of trainings that score more than a threshold, with tuned settings and with baselines, over all tasks."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,9 +11,12 @@ from sidewinder.trials.tables import judged
 
 
 def draw(comparison: Comparison) -> Figure:
-    """Axes: score, share of the trainings that score more. Scores are returns between the worst (0) and the best (1) of
-    all trainings in the same environment; bands are 95 % bootstrap intervals, seeds resampled in each task. A training
-    that failed reaches no score; a setting of which all failed has no line."""
+    """Draw the share of the trainings that score more than a threshold against the threshold, a line for each setting.
+
+    A score is a return, scaled to 0 for the worst and 1 for the best training in the same environment. Bands are 95 %
+    bootstrap intervals, with seeds resampled in each task. A failed training counts as below all thresholds. A setting
+    whose trainings all failed has no line.
+    """
     if comparison.test.empty:
         return style.empty("no study has a winner")
     scores, thresholds = scores_by_candidate(comparison), np.linspace(0, 1, 51)
@@ -34,7 +37,10 @@ def draw(comparison: Comparison) -> Figure:
 
 
 def scores_by_candidate(comparison: Comparison) -> dict[str, list[np.ndarray]]:
-    """The scores in each task, for each setting that was tested in all tasks. A failed training has none."""
+    """Return the scores in each task, for each setting that was tested in all tasks.
+
+    An array has one score a training, NaN for a failed one.
+    """
     test, sign = comparison.test, -1 if comparison.studies[0].direction == "minimize" else 1
     returns = sign * test[f"mean_{judged(test)}"]
     in_environment = returns.groupby(test["task"])

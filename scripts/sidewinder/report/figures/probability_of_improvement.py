@@ -1,4 +1,4 @@
-"""How probably a training with the tuned setting is better than one with a baseline, in each task and over all."""
+"""The probability that a training with the tuned setting is better than with a baseline, in each task and overall."""
 
 from matplotlib.figure import Figure
 
@@ -9,12 +9,14 @@ from sidewinder.report.figures.test_returns import COLORS, NAMES, draw_estimate
 
 
 def draw(comparison: Comparison) -> Figure:
-    """A row a task, and one for all of them; a diamond a baseline, with its 95 % bootstrap interval. Where trainings of
-    either failed, they are not compared."""
+    """Draw a row for each task and one for all tasks, with a diamond and a 95 % bootstrap interval for each baseline.
+
+    A pair of settings is not compared if trainings of either failed.
+    """
     if comparison.test.empty:
         return style.empty("no study has a winner")
     test, direction = comparison.test, comparison.studies[0].direction
-    # The estimate over all is the mean of the tasks', seeds resampled in each.
+    # Tasks take the place of environments: the estimate over all is the mean over tasks, with seeds resampled in each.
     test = test.assign(environment=test["label"] + ", " + test["task"])
     tasks = {str(task): rows for task, rows in test.groupby("environment", sort=False)}
     rows = {**tasks, "all": test[test["candidate"].isin(comparison.candidates)]} if len(tasks) > 1 else tasks

@@ -1,4 +1,4 @@
-"""How much of the sweep's best values was luck (the winner's curse)."""
+"""How lucky the sweep's best values were (the winner's curse)."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,8 +11,10 @@ from sidewinder.report.figures.style import BLUE, COLUMN, GREY
 
 
 def draw(tables: Tables) -> Figure:
-    """A line a confirmed trial: its value in the sweep, then its mean over validation seeds and, of the winner, over
-    test seeds. Points are single seeds."""
+    """Draw a line for each confirmed trial: its objective in the sweep, then its mean over validation seeds.
+
+    The winner's line goes on to its mean over test seeds. Dashes are single seeds.
+    """
     if tables.confirmation.empty:
         return style.empty("the study is not confirmed yet")
     figure = Figure(figsize=(COLUMN, 2.4))
@@ -41,10 +43,10 @@ def draw(tables: Tables) -> Figure:
 
 def _line(axes: Axes, tuned: float, rows: pd.DataFrame, won: bool, label: str | None) -> None:
     color = BLUE if won else GREY
-    # A point a seed: of several environments its mean score.
+    # One value for each seed; with several environments its mean score.
     seeds = rows.groupby(["phase", "index"])[value_column(rows)].mean().dropna()
     phases = {phase: seeds[seeds.index.get_level_values("phase") == phase] for phase in ("validation", "test")}
-    # By position: all validation seeds may have failed, and no test seed.
+    # The means by position on the axis. A phase without values, whose trainings all failed, is left out.
     means = {0: tuned} | {place: own.mean() for place, own in enumerate(phases.values(), start=1) if len(own)}
     axes.plot(list(means), list(means.values()), "o-" if won else "s--", color=color, markersize=4, label=label)
     for position, returns in enumerate(phases.values(), start=1):

@@ -1,4 +1,4 @@
-"""The objective against each of the parameters that matter most."""
+"""The objective against each of the most important parameters."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ _MOST = 4
 
 
 def draw(tables: Tables) -> Figure:
-    """One axes a parameter, in order of name: its values, objective. A point a complete trial, later ones darker."""
+    """Draw one axes for each parameter, in order of name. Points are complete trials; later ones are darker."""
     names = most_important(tables, _MOST)
     if not names:
         return style.empty("no parameter varies among those that all complete trials have")
@@ -27,7 +27,7 @@ def draw(tables: Tables) -> Figure:
         axes.set_ylabel(tables.objective if axes is every[0] else "")
         axes.collections[0].set(sizes=[14], linewidth=0.4)
         style.readable_ticks(axes)
-        # Names of choices, and round numbers on a logarithmic axis, are wider than their ticks are apart.
+        # Names of choices, and numbers on a logarithmic axis, are wider than the distance between ticks.
         for label in axes.get_xticklabels():
             label.set(rotation=30, horizontalalignment="right", rotation_mode="anchor")
     figure.align_xlabels()

@@ -1,4 +1,4 @@
-"""A study as its figures see it: what its tables say, and its Optuna study made again from them."""
+"""The data of a study's figures: its config, its tables, and the Optuna study that is made from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,15 +19,16 @@ from sidewinder.trials.tables import ranked, read_distributions, read_evaluation
 
 @dataclass
 class Tables:
-    """A study as its figures see it.
+    """A study's config and tables.
 
     Attributes:
-        config: The study's.
-        trials: As `sidewinder.trials.tables.read_trials` gives it.
-        evaluations: As `sidewinder.trials.tables.read_evaluations` gives it.
-        distributions: Content of distributions.json.
-        timings: As `sidewinder.trials.tables.read_timings` gives it; without rows where nobody has kept them.
-        confirmation: As `sidewinder.confirmation.results.table` has it; without rows before the study is confirmed.
+        config: The study's config.
+        trials: Rows of trials.csv, from `sidewinder.trials.tables.read_trials`.
+        evaluations: Rows of evaluations.csv, from `sidewinder.trials.tables.read_evaluations`.
+        distributions: The content of distributions.json.
+        timings: Rows of timings.csv, from `sidewinder.trials.tables.read_timings`; empty if there is no such file.
+        confirmation: Rows of confirmation.csv, from `sidewinder.confirmation.results.read_table`; empty if there is no
+            such file, as the study is not confirmed yet.
     """
 
     config: StudyConfig
@@ -42,7 +43,7 @@ class Tables:
         """Read a study's config.yaml and tables from its directory.
 
         Raises:
-            SidewinderError: One of them is missing or malformed.
+            SidewinderError: A file is missing or malformed. Only timings.csv and confirmation.csv may be missing.
         """
         config = StudyConfig.load(directory / "config.yaml")
         timings, confirmation = directory / "timings.csv", directory / "confirmation.csv"
@@ -57,44 +58,48 @@ class Tables:
 
     @property
     def direction(self) -> Direction:
-        """Of the objective; of several, the return's."""
+        """The direction of the objective; with several objectives, of the first one."""
         return self.config.study.return_direction
 
     @property
     def objective(self) -> str:
-        """What the objective is, for an axis."""
+        """The label of an axis that shows the objective."""
         return f"objective ({moment_in_words(self.config.evaluation.get('objective', 'best'))} mean {self.value})"
 
     @property
     def value(self) -> str:
-        """What trainings are compared by, for an axis."""
+        """The label of an axis that shows the value of a training: `score`, or the metric in words."""
         return "score" if self.config.environments else in_words(self.config.study.objectives[0])
 
     @property
     def names(self) -> list[str]:
-        """The parameters that any trial has."""
+        """The names of the parameters that at least one trial has."""
         return list(self.distributions)
 
     @cached_property
     def params(self) -> dict[int, dict[str, Any]]:
-        """Each trial's parameters, by its number."""
+        """The parameters of each trial, by the trial's number."""
         numbers = [int(number) for number in self.trials["number"]]
         return {number: trial.params for number, trial in zip(numbers, self.study().trials, strict=True)}
 
     def numbers(self, state: str) -> list[int]:
-        """The trials in this state, in order of number."""
+        """Return the numbers of the trials in this state, in order."""
         return [int(number) for number in self.trials.loc[self.trials["state"] == state, "number"]]
 
     def ranked(self) -> list[int]:
-        """The complete trials, the best first; of equally good trials the one with the lower number first."""
+        """Return the numbers of the complete trials, best first. Of equally good trials the lower number is first."""
         return ranked(self.trials, self.direction)
 
     def curve(self, number: int) -> pd.DataFrame:
-        """Rows of one trial's evaluations, in order of steps; none if it failed before its first."""
+        """Return the rows of a trial's evaluations, in order of steps; empty if it failed before the first one."""
         return self.evaluations[self.evaluations["number"] == number].sort_values("step")
 
     def study(self, numbers: Sequence[int] | None = None) -> optuna.Study:
-        """The study in memory, for Optuna; with its trials, or these of them, in this order."""
+        """Make the Optuna study in memory.
+
+        Args:
+            numbers: The trials to have, in this order; a number may be repeated (default: all trials).
+        """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         trials = self.trials if numbers is None else self.trials.set_index("number", drop=False).loc[list(numbers)]
         return optuna_study(trials, self.evaluations, self.distributions, self.direction)

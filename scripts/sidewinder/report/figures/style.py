@@ -1,4 +1,4 @@
-"""How the figures look: their style, and what several of them draw alike."""
+"""The style of the figures, and parts that several of them draw."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +21,9 @@ from matplotlib.ticker import AutoLocator, MaxNLocator, NullLocator
 from sidewinder.confirmation.statistics import failed
 from sidewinder.trials.tables import judged
 
-# Inches: one and two columns of a journal.
+# Widths in inches: one column of a journal, and two.
 COLUMN, PAGE = 3.5, 7.0
-# Of Okabe and Ito's palette, which colour-blind readers can tell apart; and a grey for what is not in focus.
+# Colours from Okabe and Ito's palette, which colour-blind readers can tell apart, and a grey for the background.
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
 STEPS = "environment steps"
 
@@ -51,7 +51,7 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The style of the figures, whatever the user's matplotlibrc says, for drawing and for rendering."""
+    """Use the figures' style instead of the user's matplotlibrc. Both drawing and rendering need it."""
     matplotlib.use("Agg")
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -60,15 +60,17 @@ def styled() -> Iterator[None]:
 
 
 def empty(reason: str) -> Figure:
-    """A figure that says in one line why there is nothing to draw."""
+    """Return a figure that says in one line why there is nothing to draw."""
     figure = Figure(figsize=(COLUMN, 1))
     figure.text(0.5, 0.5, reason, ha="center", va="center", color="black", fontsize=7)
     return figure
 
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, color: str, linestyle: str, label: str) -> None:
-    """Draw the means of a trial's evaluations against environment steps, with a band of one standard deviation each
-    way."""
+    """Draw the means of a trial's evaluations against environment steps.
+
+    The band is one standard deviation wide to each side.
+    """
     metric = judged(curve)
     steps, mean, std = curve["step"], curve[f"mean_{metric}"], curve[f"std_{metric}"]
     axes.fill_between(steps, mean - std, mean + std, color=color, alpha=0.2, linewidth=0, zorder=2.1)
@@ -77,7 +79,7 @@ def draw_curve(axes: Axes, curve: pd.DataFrame, color: str, linestyle: str, labe
 
 
 def label_curves(figure: Figure, axes: Axes, value: str) -> None:
-    """Label the axes of learning curves, and put their legend above."""
+    """Label the axes of learning curves, and put a legend above them."""
     axes.set(xlabel=STEPS, ylabel=f"mean {value} of an evaluation")
     axes.set_xlim(left=0)
     axes.locator_params(axis="x", nbins=6)
@@ -85,23 +87,23 @@ def label_curves(figure: Figure, axes: Axes, value: str) -> None:
 
 
 def palette(labels: Sequence[str]) -> dict[str, Any]:
-    """A colour for each different label, of a palette that colour-blind readers can tell apart."""
+    """Return a colour for each different label, from a palette that colour-blind readers can tell apart."""
     names = list(dict.fromkeys(labels))
     return dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
 
 
 def legend(figure: Figure, colors: Mapping[str, Any]) -> None:
-    """Say above the figure which colour is what."""
+    """Draw a legend above the figure, with a line for each label in its colour."""
     handles = [Line2D([], [], color=color, label=label) for label, color in colors.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.5)
 
 
 def note_failures(figure: Figure, settings: Mapping[str, pd.DataFrame]) -> None:
-    """Say below the figure which settings had trainings that failed, and how many: these have nothing to draw.
+    """Write below the figure which settings have failed trainings, and how many. The figure does not show these.
 
     Args:
-        figure: What is drawn.
-        settings: Rows of `results.table` by a name for readers.
+        figure: The figure; it becomes higher if there is something to write.
+        settings: Rows of confirmation.csv for each setting, by a name for readers.
     """
     found = [f"{name} {words}" for name, rows in settings.items() if (words := failed(rows))]
     if found:
@@ -111,12 +113,12 @@ def note_failures(figure: Figure, settings: Mapping[str, pd.DataFrame]) -> None:
 
 
 def short(name: str) -> str:
-    """A parameter's name as a figure has room for: `agent.learning_rate` is `learning_rate`."""
+    """Return a parameter's short name: `learning_rate` for `agent.learning_rate`."""
     return name.removeprefix("+").removeprefix("agent.").removeprefix("policy_kwargs.")
 
 
 def apart(first: Any, second: Any) -> tuple[str, str]:
-    """Two different values as text, with three digits, or as many as it takes to tell them apart."""
+    """Return two different values as text: with three digits, or with as many as needed to tell them apart."""
     texts = str(first), str(second)
     if isinstance(first, float) and isinstance(second, float):
         short_texts = ((f"{first:.{digits}g}", f"{second:.{digits}g}") for digits in range(3, 17))
@@ -125,7 +127,7 @@ def apart(first: Any, second: Any) -> tuple[str, str]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Round numbers from `low` to `high`: decades, or more where they are fewer than three."""
+    """Return at least three round numbers from `low` to `high` if possible: decades, or also numbers between them."""
     decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
     for factors in ([1], [1, 3], [1, 2, 5]):
         ticks = np.outer(decades, factors).ravel()
@@ -139,7 +141,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def readable_ticks(axes: Axes) -> None:
-    """Few ticks on the numerical ones of both axes, with plain numbers where they are logarithmic."""
+    """Set a few ticks on each axis that is numerical. Logarithmic axes get plain numbers instead of powers of ten."""
     for axis in (axes.xaxis, axes.yaxis):
         if axis.get_scale() == "log":
             ticks = log_ticks(*axis.get_view_interval())
@@ -151,11 +153,13 @@ def readable_ticks(axes: Axes) -> None:
 
 @contextmanager
 def optuna_plots() -> Iterator[None]:
-    """Where Optuna draws: its plots ask for the style `ggplot`, which is the figures' own here, and pyplot keeps no
-    hold of them afterwards."""
+    """Let Optuna's plots have the style of the figures, and close them in pyplot afterwards.
+
+    Optuna's functions select the style `ggplot`, so here this name stands for the style of the figures.
+    """
     library = matplotlib.style.library
     with warnings.catch_warnings(), patch.dict(library, ggplot=RcParams(_STYLE)):
-        # That the functions are experimental, and that a constant parameter has an axis without length.
+        # The warnings: the functions are experimental, and the axis of a constant parameter has no length.
         warnings.simplefilter("ignore")
         yield
     plt.close()

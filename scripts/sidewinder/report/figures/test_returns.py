@@ -1,4 +1,4 @@
-"""The winner's returns on the test seeds beside those of the baselines."""
+"""The test returns of the winner and of the baselines."""
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,11 @@ NAMES = {"winner": "tuned", "defaults": "defaults", "zoo": "RL Zoo"}
 
 
 def draw(tables: Tables) -> Figure:
-    """A row a setting: a point a test seed, the mean over its episodes; an interquartile mean over seeds with its
-    interval. Of several environments one axes for the scores, and one for the returns in each."""
+    """Draw a row for each setting.
+
+    A point is the mean over the episodes of one test seed. A diamond is the interquartile mean over seeds, with its
+    95 % interval. With several environments, there is one axes for the scores, and one for the returns in each.
+    """
     if tables.confirmation.empty:
         return style.empty("the study is not confirmed yet")
     test = tables.confirmation[tables.confirmation["phase"] == "test"]
@@ -53,6 +56,6 @@ def _draw_settings(axes: Axes, test: pd.DataFrame) -> None:
 
 
 def draw_estimate(axes: Axes, estimate: statistics.Estimate, height: float, color: str) -> None:
-    """A diamond, and its interval."""
+    """Draw an estimate as a diamond, with its interval as a line."""
     error = [[estimate.value - estimate.low], [estimate.high - estimate.value]]
     axes.errorbar(estimate.value, height, xerr=error, fmt="D", color=color, markersize=4, capsize=2)

@@ -1,4 +1,4 @@
-"""Which worker trained which trial when, and where trials were pruned."""
+"""The times at which each worker trained which trial, and which trials were pruned."""
 
 import heapq
 
@@ -14,10 +14,12 @@ COLORS = {"complete": BLUE, "pruned": GREY, "failed": VERMILION}
 
 
 def draw(tables: Tables) -> Figure:
-    """A row a worker, a bar a training. Axis: minutes since the first began; a pause of the whole study, such as
-    between a kill and the next run, is cut out and drawn as a dotted line."""
+    """Draw a row for each worker and a bar for each training, in minutes since the first training began.
+
+    A pause of the whole study, such as between a kill and the next run, is cut out and marked by a dotted line.
+    """
     if tables.timings.empty:
-        return style.empty("nobody has kept when the trials were trained")
+        return style.empty("no times of the trials were kept")
     trainings, breaks = without_pauses(tables.timings.sort_values("started", ignore_index=True))
     trainings["worker"] = workers(trainings)
     names = list(dict.fromkeys(sorted(trainings["worker"])))
@@ -43,11 +45,14 @@ def draw(tables: Tables) -> Figure:
 
 
 def without_pauses(timings: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
-    """Trainings with `start` and `end` in minutes, without the pauses in which none ran for longer than a tenth of all
-    training; and where these were.
+    """Cut out pauses: times without any training that are longer than a tenth of the total training time.
 
     Args:
-        timings: As `sidewinder.trials.tables.timings_table`, in order of start.
+        timings: Rows of `sidewinder.trials.tables.timings_table`, in order of start; `started` as time stamps.
+
+    Returns:
+        The rows with two more columns, `start` and `end`, in minutes without the pauses; and the minutes at which there
+        was a pause.
     """
     start = (timings["started"] - timings["started"].iloc[0]).dt.total_seconds() / 60
     end = start + timings["seconds"] / 60
@@ -58,10 +63,13 @@ def without_pauses(timings: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
 
 
 def workers(trainings: pd.DataFrame) -> list[tuple[str, int]]:
-    """For each training its host, and which of the host's workers it had: the first that was free when it began.
+    """Give each training a worker: the first of its host's workers that was free when the training began.
 
     Args:
-        trainings: With `host`, `start` and `end`, in order of start.
+        trainings: Rows with `host`, `start` and `end`, in order of start.
+
+    Returns:
+        For each training its host and the index of the worker on that host, from 0.
     """
     free: dict[str, list[int]] = {}
     busy: dict[str, list[tuple[float, int]]] = {}

@@ -1,4 +1,4 @@
-"""Test returns of the tuned settings beside those of the baselines, of studies side by side."""
+"""Compares studies: the test returns of the tuned settings and of the baselines."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,8 +11,11 @@ from sidewinder.report.figures.test_returns import COLORS, NAMES, draw_estimate
 
 
 def draw(comparison: Comparison) -> Figure:
-    """An axes an environment, a group of rows a kind of study, a row a setting: a point a test seed (of all seeds of
-    the study), and the interquartile mean with its 95 % bootstrap interval."""
+    """Draw an axes for each environment, with a group of rows for each label and a row for each setting.
+
+    A point is one test seed; studies that differ in their seed only are drawn in one row. A diamond is the
+    interquartile mean with its 95 % bootstrap interval.
+    """
     if comparison.test.empty:
         return style.empty("no study has a winner")
     metric = in_words(comparison.studies[0].config.study.objectives[0])
