@@ -291,6 +291,12 @@ def test_a_sweeper_block_says_what_the_native_sections_say(
     check_study(swept)
 
 
+def test_an_override_of_the_storage_comes_before_a_sweeper_block(compose: Compose) -> None:
+    assert compose(SWEEPER).study.storage == "sqlite:///swept.db"
+    assert compose(SWEEPER, "study.storage=journal").study.storage == "journal"
+    assert compose(SWEEPER, "study.storage=null").study.storage is None
+
+
 def test_n_jobs_prints_one_line_that_says_what_takes_its_place(
     compose: Compose, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,7 +63,7 @@ def take_over(config: DictConfig, sweeper: DictConfig, provenance: Provenance) -
 
 
 def storage_of(config: DictConfig, sweeper: DictConfig, provenance: Provenance) -> Any:
-    """Remove the storage from the config and return it.
+    """Remove the storage from the config and return it. An override of `study.storage` comes before the sweeper's.
 
     Values from environment variables may be secret. A storage with such a value is returned unresolved, and only the
     code that opens the database resolves it.
@@ -71,7 +71,8 @@ def storage_of(config: DictConfig, sweeper: DictConfig, provenance: Provenance) 
     found = None
     for section, path in ((config.study, ("study", "storage")), (sweeper, ("hydra", "sweeper", "storage"))):
         written = raw(section).get("storage")
-        if written is not None:
+        overridden = section is sweeper and provenance.is_overridden("study.storage")
+        if written is not None and not overridden:
             found = written if "${oc.env:" in str(written) else section.storage
             provenance.moved["study", "storage"] = path
         section.storage = None
