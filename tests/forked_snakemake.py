@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
+from forked_jobs import python
 
 # Reads one call per line, and prints its exit code.
 _SERVER = """
@@ -28,6 +29,8 @@ for line in sys.stdin:
         os.chdir(call["directory"])
         os.environ.clear()
         os.environ.update(call["environment"])
+        # The Snakefile puts the directory of its Python first in PATH.
+        sys.executable = call["python"]
         # As `python -m` has it.
         sys.path[0] = call["directory"]
         sys.path[1:1] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
@@ -52,6 +55,7 @@ def run_forked(arguments: list[str], timeout: float) -> subprocess.CompletedProc
     with TemporaryDirectory() as directory:
         stdout, stderr = (str(Path(directory, name)) for name in ("stdout", "stderr"))
         call = {"arguments": arguments, "directory": str(Path.cwd()), "environment": dict(os.environ)}
+        call["python"] = str(python())
         print(json.dumps(call | {"stdout": stdout, "stderr": stderr}), file=server.stdin, flush=True)
         if not select.select([server.stdout], [], [], timeout)[0]:
             for process in [*psutil.Process(server.pid).children(recursive=True), server]:

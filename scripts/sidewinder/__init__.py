@@ -2,5 +2,5 @@
 
 from sidewinder.errors import SidewinderError, errors_in_one_line
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["SidewinderError", "errors_in_one_line"]
