@@ -92,7 +92,7 @@ def storing(model: BaseAlgorithm) -> Callable[..., None]:
 
 def is_repeatable(model: BaseAlgorithm) -> bool:
     """Whether storing the same steps gives the agent the same replay buffer. True without a replay buffer."""
-    buffer = getattr(model, "replay_buffer", None)
+    buffer = buffer_of(model)
     return buffer is None or type(buffer) in _REPEATABLE
 
 
@@ -100,18 +100,39 @@ def _is_of_libraries(thing: object) -> bool:
     return type(thing).__module__.partition(".")[0] in ("stable_baselines3", "sb3_contrib", "sbx")
 
 
+def buffer_of(model: BaseAlgorithm) -> ReplayBuffer | None:
+    """Return an agent's replay buffer; None without one."""
+    return getattr(model, "replay_buffer", None)
+
+
+def arrays_of(buffer: ReplayBuffer) -> dict[str, np.ndarray]:
+    """Return the arrays of a replay buffer that have one row for each stored step, by name."""
+    arrays = {}
+    for name, value in vars(buffer).items():
+        for key, array in (value if isinstance(value, dict) else {"": value}).items():
+            if isinstance(array, np.ndarray) and array.ndim > 1:
+                arrays[f"{name}.{key}"] = array
+    return arrays
+
+
 def content_of_buffer(model: BaseAlgorithm) -> str | None:
     """Return a digest of the steps in an agent's replay buffer; None without one."""
-    if (buffer := getattr(model, "replay_buffer", None)) is None:
+    if (buffer := buffer_of(model)) is None:
         return None
     found = hashlib.blake2b(digest_size=16)
     size = buffer.size()
-    for name, value in sorted(vars(buffer).items()):
-        arrays = value.values() if isinstance(value, dict) else [value]
-        for array in arrays:
-            if isinstance(array, np.ndarray) and array.ndim > 1:
-                found.update(name.encode() + np.ascontiguousarray(array[:size]).tobytes())
+    for name, array in sorted(arrays_of(buffer).items()):
+        found.update(name.encode() + np.ascontiguousarray(array[:size]).tobytes())
     return found.hexdigest()
+
+
+def layers(env: VecEnv | None) -> list[VecEnv]:
+    """Return all layers of vectorised environments, the outermost first."""
+    found = []
+    while env is not None:
+        found.append(env)
+        env = env.venv if isinstance(env, VecEnvWrapper) else None
+    return found
 
 
 def frozen(model: BaseAlgorithm, callbacks: list[BaseCallback]) -> bytes:
@@ -166,10 +187,7 @@ def _outside(model: BaseAlgorithm, callbacks: list[BaseCallback]) -> dict[str, o
         # A user's rollout buffer is pickled: it may have other state. The libraries' ones are empty at rest.
         if found is not None and (name != "rollout_buffer" or _is_of_libraries(found)):
             outside[name] = found
-    layer: VecEnv | None = model.get_env()
-    while layer is not None:
-        outside[f"env {len(outside)}"] = layer
-        layer = layer.venv if isinstance(layer, VecEnvWrapper) else None
+    outside |= {f"env {position}": layer for position, layer in enumerate(layers(model.get_env()))}
     return outside
 
 

@@ -14,9 +14,10 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnv
 
 from sidewinder.errors import first_line
+from sidewinder.training.agent_state import arrays_of, buffer_of, layers
 from sidewinder.training.checkpoints import Saved, UnusableError
 
 # Classes of these modules and packages keep all of their state in attributes, unless they define `_OWN_PICKLING`.
@@ -87,13 +88,13 @@ class Snapshots:
 
     def no_use(self, model: BaseAlgorithm) -> str:
         """Return why no checkpoint of this agent can be made; empty if one can."""
-        buffer = _buffer_of(model)
+        buffer = buffer_of(model)
         known = buffer is None or type(buffer) in (ReplayBuffer, DictReplayBuffer, NStepReplayBuffer)
         return "" if known else "the class of the replay buffer is none of Stable-Baselines3's"
 
     def growth(self, model: BaseAlgorithm) -> bytes:
         """Return the rows that the record does not have yet."""
-        buffer, self._n_growing = _buffer_of(model), self._n_rows
+        buffer, self._n_growing = buffer_of(model), self._n_rows
         return b"" if buffer is None else _rows(buffer, self._n_recorded, self._n_growing)
 
     def recorded(self) -> None:
@@ -117,12 +118,12 @@ class Snapshots:
         Raises:
             UnusableError: The checkpoint's bytes do not fit them.
         """
-        layers = _layers(self._stacks(model))
+        found = _all_layers(self._stacks(model))
         try:
             states = _Unpickler(io.BytesIO(saved.environments), model.action_space).load()
-            for layer, state in zip(layers, states, strict=True):
+            for layer, state in zip(found, states, strict=True):
                 vars(layer).update(state)
-            if (buffer := _buffer_of(model)) is not None:
+            if (buffer := buffer_of(model)) is not None:
                 _fill(buffer, saved.record, saved.facts["rows"])
         except Exception as error:
             raise UnusableError(f"its environments cannot be read ({first_line(error)})") from error
@@ -133,22 +134,15 @@ class Snapshots:
         return [env, *self._evaluated_in]
 
 
-def _layers(stacks: list[VecEnv]) -> list[VecEnv]:
-    """Return all layers of vectorised environments, the outermost of each stack first."""
-    layers = []
-    for stack in stacks:
-        layer: VecEnv | None = stack
-        while layer is not None:
-            layers.append(layer)
-            layer = layer.venv if isinstance(layer, VecEnvWrapper) else None
-    return layers
+def _all_layers(stacks: list[VecEnv]) -> list[VecEnv]:
+    return [layer for stack in stacks for layer in layers(stack)]
 
 
 def _pickled(stacks: list[VecEnv]) -> bytes:
-    layers = _layers(stacks)
-    for layer in layers:
+    found = _all_layers(stacks)
+    for layer in found:
         _check(type(layer))
-    states = [{key: value for key, value in vars(layer).items() if key not in _NO_STATE} for layer in layers]
+    states = [{key: value for key, value in vars(layer).items() if key not in _NO_STATE} for layer in found]
     file = io.BytesIO()
     _Pickler(file, stacks[0].action_space).dump(states)
     return file.getvalue()
@@ -193,20 +187,6 @@ class _Unpickler(pickle.Unpickler):
         return self._action_space
 
 
-def _buffer_of(model: BaseAlgorithm) -> ReplayBuffer | None:
-    return getattr(model, "replay_buffer", None)
-
-
-def _arrays(buffer: ReplayBuffer) -> dict[str, np.ndarray]:
-    """Return the arrays of a buffer that have one row for each stored step."""
-    arrays = {}
-    for name, value in vars(buffer).items():
-        for key, array in (value if isinstance(value, dict) else {"": value}).items():
-            if isinstance(array, np.ndarray) and array.ndim > 1:
-                arrays[f"{name}.{key}"] = array
-    return arrays
-
-
 def _row_type(arrays: dict[str, np.ndarray]) -> np.dtype[Any]:
     return np.dtype([(name, array.dtype, array.shape[1:]) for name, array in arrays.items()])
 
@@ -216,7 +196,7 @@ def _rows(buffer: ReplayBuffer, first: int, end: int) -> bytes:
 
     A full buffer overwrites its oldest rows. For an overwritten row, the row that replaced it is returned.
     """
-    arrays = _arrays(buffer)
+    arrays = arrays_of(buffer)
     rows = np.empty(end - first, _row_type(arrays))
     where = np.arange(first, end) % buffer.buffer_size
     for name, array in arrays.items():
@@ -230,7 +210,7 @@ def _fill(buffer: ReplayBuffer, record: bytes, n_rows: int) -> None:
     Raises:
         ValueError: The record does not have `n_rows` rows.
     """
-    arrays = _arrays(buffer)
+    arrays = arrays_of(buffer)
     rows = np.frombuffer(record, _row_type(arrays))
     if len(rows) != n_rows:
         raise ValueError(f"found {len(rows)} rows in the record, expected {n_rows}")
