@@ -114,16 +114,17 @@ class Keeper(BaseCallback):
 
     def at_rest(self, model: BaseAlgorithm) -> None:
         """Write a checkpoint if one is due, or if the process was told to end. In the latter case, end it."""
-        if self._wanted and (reason := self._way.no_use(model)):
-            self._wanted = False
-            logger.info("there are no more checkpoints: %s", reason)
         if self._ending or (self._writing and self._writing.done()):
             self.finish()
         due = self._pause is not None and time.monotonic() - self._last >= self._pause
+        if self._wanted and ((due and not self._writing) or self._ending):
+            if reason := self._way.no_use(model):
+                self._wanted = False
+                logger.info("there are no more checkpoints: %s", reason)
+            else:
+                self._write(model)
         if not self._wanted:
             self._way.forget()
-        elif (due and not self._writing) or self._ending:
-            self._write(model)
         if self._ending:
             _end()
         self._rollouts += 1
